@@ -1,0 +1,53 @@
+# Every target sets up what it needs; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup data train sweep board test test-all check format benchmark clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.complete ## create .venv and install everything into it (once)
+
+$(VENV)/.complete: pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}; try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+data: setup ## fetch and verify Fashion-MNIST
+	@$(BIN)/python scripts/prepare_data.py
+
+train: setup ## train the lesson's model for ten epochs
+	@$(BIN)/python train.py
+
+sweep: setup ## compare losses and learning rates in one grid
+	@$(BIN)/python train.py -m loss=ce,mse,huber optimizer.lr=0.1,1.0
+
+board: setup ## open TensorBoard on all runs
+	@$(BIN)/python -m tensorboard.main --logdir outputs
+
+test: setup ## run the fast tests
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: setup ## run all tests
+	$(BIN)/python -m pytest
+
+check: setup ## lint, check formatting and types, then test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+format: setup ## format the code and repair what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+benchmark: setup ## measure speed and memory against the bars
+	@$(BIN)/python scripts/benchmark.py
+
+clean: ## delete .venv and caches; data/ and outputs/ stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,60 @@
+"""Checkpoints: everything a run would need to go on, written so that a reader finds a whole one or the one before."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from fashion_softmax.files import write_atomically
+
+FORMAT_VERSION = 1
+
+
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimizer: Optimizer,
+    scheduler: LRScheduler,
+    *,
+    epoch: int,
+    step: int,
+    best: dict[str, float | int],
+    is_best: bool,
+    fingerprint: str,
+) -> None:
+    """Write `last.pt`, and `best.pt` too when this epoch is the best so far.
+
+    Args:
+        folder: created if needed.
+        model: its weights are saved.
+        optimizer: its state is saved.
+        scheduler: its state is saved.
+        epoch: counted from 1, the last one finished.
+        step: optimizer updates so far.
+        best: epoch and objective of the best epoch so far.
+        is_best: this is that epoch.
+        fingerprint: of the configuration.
+
+    Raises:
+        OSError: the disk is full or the folder may not be written; earlier checkpoints are untouched.
+    """
+    state: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": scheduler.state_dict(),
+        "epoch": epoch,
+        "step": step,
+        "best": best,
+        "random_state": torch.get_rng_state(),
+        "fingerprint": fingerprint,
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    folder.mkdir(exist_ok=True)
+    for name in ("last.pt", "best.pt") if is_best else ("last.pt",):
+        write_atomically(folder / name, buffer.getvalue())

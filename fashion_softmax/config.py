@@ -1,0 +1,129 @@
+"""The configuration: its schema, its checks, and building the objects it names.
+
+This is the only module of the library that knows Hydra and OmegaConf; what lies below it gets plain values. It does
+not import torch, so that `--help` and completion stay fast; building and checking components does.
+"""
+
+import dataclasses
+import re
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.utils import instantiate
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from fashion_softmax.errors import ConfigError
+
+PACKAGE_DIR = Path(__file__).parent
+# Beside the package in a checkout, inside it once installed.
+CONFIG_DIR = next(path for path in (PACKAGE_DIR / "conf", PACKAGE_DIR.parent / "conf") if path.is_dir())
+
+# Group -> the runtime facts its constructor gets first, by position; no YAML may set them.
+COMPONENTS = {
+    "dataset": (),
+    "model": ("image_shape", "num_classes"),
+    "loss": (),
+    "optimizer": ("parameters",),
+    "scheduler": ("optimizer",),
+}
+
+
+@dataclasses.dataclass
+class TrainerConfig:
+    """How long to train and how often to log."""
+
+    num_epochs: int = 10
+    """Passes over the training images, at least 1; the lesson's ten."""
+    log_every: int = 20
+    """Steps between two points of the curve `train/step_loss`, at least 1."""
+
+
+@dataclasses.dataclass
+class Config:
+    """A run: five components, named by `_target_`, and what the project itself decides."""
+
+    dataset: Any = MISSING
+    """Built without runtime facts; see `fashion_softmax.data`."""
+    model: Any = MISSING
+    """Built from (image_shape, num_classes)."""
+    loss: Any = MISSING
+    """Built without runtime facts; see `fashion_softmax.losses`."""
+    optimizer: Any = MISSING
+    """Built from the model's parameters."""
+    scheduler: Any = MISSING
+    """Built from the optimizer; stepped once an epoch."""
+    seed: int = 0
+    """Initial weights and order of the data, 0 to 2^32 - 1."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps; auto takes the best there is."""
+    trainer: TrainerConfig = dataclasses.field(default_factory=TrainerConfig)
+
+
+def register() -> None:
+    """Make the schema and the resolvers of `conf/config.yaml` known to Hydra; may be called again."""
+    ConfigStore.instance().store(name="config_schema", node=Config)
+    OmegaConf.register_new_resolver("project_dir", project_dir, replace=True)
+    # Cached, since Hydra asks for the folder's name several times.
+    OmegaConf.register_new_resolver("unique_id", lambda: secrets.token_hex(3), use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("job_name", job_name, replace=True)
+
+
+def compose(overrides: Sequence[str] = ()) -> DictConfig:
+    """Compose a configuration as the command line would, for scripts and tests.
+
+    Args:
+        overrides: such as `loss=huber` and `optimizer.lr=0.5`.
+    """
+    register()
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_DIR)):
+        return hydra_compose("config", overrides=list(overrides))
+
+
+def project_dir() -> str:
+    """Find the folder that data and outputs belong below: the checkout, or where the user stands once installed."""
+    installed = CONFIG_DIR.parent == PACKAGE_DIR
+    return str(Path.cwd() if installed else CONFIG_DIR.parent)
+
+
+def job_name(number: int, overrides: str) -> str:
+    """Name a sweep's job folder: its number, then what distinguishes it, such as `007_loss=huber_optimizer.lr=0.1`.
+
+    Args:
+        number: of the job, from 0.
+        overrides: of the job, in one string; anything may be in it.
+
+    Returns:
+        A single path component of at most 120 bytes; the number makes it unique within the sweep.
+    """
+    readable = re.sub(r"[^\w.=,+-]+", "-", overrides).encode()[:100].decode(errors="ignore")
+    return f"{number:03d}_{readable}".rstrip("_-.")
+
+
+def build(node: DictConfig, key: str, *runtime_args: Any) -> Any:
+    """Build the component a configuration node names.
+
+    Args:
+        node: with a `_target_` and its keyword arguments.
+        key: the node's dotted key, for messages.
+        *runtime_args: facts only known now, passed first and by position; see `COMPONENTS`.
+
+    Raises:
+        ConfigError: the constructor refuses a value with a ValueError or TypeError.
+    """
+    kwargs = OmegaConf.to_container(node, resolve=True)
+    try:
+        return instantiate(kwargs, *runtime_args, _convert_="all")
+    except Exception as error:
+        # Hydra wraps what a constructor raises; its own message would only name the target.
+        cause = error.__cause__ or error
+        if isinstance(cause, ValueError | TypeError):
+            separator = "." if re.match(r"\w+=", str(cause)) else ": "
+            raise ConfigError(f"{key}{separator}{cause}") from error
+        if isinstance(cause, Exception) and cause is not error:
+            raise cause from None
+        raise

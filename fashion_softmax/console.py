@@ -1,0 +1,118 @@
+"""What the terminal shows of a run: a live bar, or a line per epoch where there is no terminal, then a table."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fashion_softmax.training import EpochReport
+
+REFRESH_PER_S = 5  # each redraw takes a few milliseconds from the training
+
+
+class RunDisplay:
+    """Shows a run while it trains; a context manager.
+
+    Args:
+        num_epochs: of the run.
+        steps_per_epoch: batches in an epoch.
+        count_steps: returns the batches drawn so far; asked at every redraw, so that the loop need not report.
+        title: what is trained, in a few words.
+        brief: a run among many: the bar disappears afterwards and no table follows.
+    """
+
+    def __init__(
+        self, *, num_epochs: int, steps_per_epoch: int, count_steps: Callable[[], int], title: str, brief: bool
+    ) -> None:
+        self.console = Console(highlight=False)
+        self.num_epochs = num_epochs
+        self.brief = brief
+        self._progress = _PollingProgress(
+            count_steps,
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[num_epochs]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[summary]}"),
+            console=self.console,
+            refresh_per_second=REFRESH_PER_S,
+            transient=brief,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._progress.add_task(
+            title, total=num_epochs * steps_per_epoch, epoch=0, num_epochs=num_epochs, summary=""
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show_epoch(self, report: EpochReport) -> None:
+        """Show an epoch's loss and accuracies."""
+        summary = f"loss {report.metrics['train/loss']:.4f}"
+        for split in ("val", "test"):
+            if f"{split}/accuracy" in report.metrics:
+                summary += f", {split} accuracy {100 * report.metrics[f'{split}/accuracy']:.2f} %"
+        self._progress.update(self._task, epoch=report.epoch, summary=summary)
+        if not self.console.is_terminal and not self.brief:
+            self.console.print(f"epoch {report.epoch:>3}/{self.num_epochs}  {summary}")
+
+    def show_result(self, metrics: dict[str, float], run_dir: Path, seconds: dict[str, float]) -> None:
+        """Show the final measures, where the run lies, and how to look at its curves."""
+        if self.brief:
+            return
+        table = Table("split", title=f"after {self.num_epochs} epochs", title_justify="left")
+        for column in ("loss", "accuracy", "cross-entropy"):
+            table.add_column(column, justify="right")
+        for split in ("train", "val", "test"):
+            if f"{split}/loss" in metrics:
+                loss, accuracy, cross_entropy = (
+                    metrics[f"{split}/{name}"] for name in ("loss", "accuracy", "cross_entropy")
+                )
+                table.add_row(split, f"{loss:.4f}", f"{100 * accuracy:.2f} %", f"{cross_entropy:.4f}")
+        self.console.print(table)
+        # soft_wrap: a path or a command is one line, however long, so that it can be copied.
+        self.console.print(
+            f"took         {seconds['total']:.1f} s, {seconds['training']:.1f} s of it training", soft_wrap=True
+        )
+        self.console.print(f"run folder   {shorten(run_dir)}", soft_wrap=True)
+        self.console.print(f"TensorBoard  {tensorboard_command(run_dir)}", soft_wrap=True)
+
+
+class _PollingProgress(Progress):
+    """A progress bar that asks how far its task is, whenever it is drawn."""
+
+    def __init__(self, count_steps: Callable[[], int], *columns: Any, **options: Any) -> None:
+        self._count_steps = count_steps
+        super().__init__(*columns, **options)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.tasks:
+            task.completed = self._count_steps()
+        yield from super().get_renderables()
+
+
+def tensorboard_command(folder: Path) -> str:
+    """Word the command that opens TensorBoard on a folder, with the interpreter that runs now."""
+    command = [shorten(Path(sys.executable)), "-m", "tensorboard.main", "--logdir", shorten(folder)]
+    return shlex.join(command)
+
+
+def shorten(path: str | Path) -> str:
+    """Name a path relative to the working folder where that is shorter."""
+    absolute, relative = str(Path(path).absolute()), os.path.relpath(path)
+    return min(absolute, relative, key=len)

@@ -1,0 +1,7 @@
+"""Data sets: getting and verifying them, reading, splitting, resizing and batching."""
+
+from fashion_softmax.data.batches import Batches, in_order
+from fashion_softmax.data.catalog import load_idx, load_published, make_synthetic
+from fashion_softmax.data.dataset import Dataset, Split
+
+__all__ = ["Batches", "Dataset", "Split", "in_order", "load_idx", "load_published", "make_synthetic"]

@@ -1,0 +1,74 @@
+"""What is known about the published data sets: names, sizes and digests."""
+
+from dataclasses import dataclass
+
+# Role -> name and size of the unpacked file. The published sets share their shapes: 60 000 and 10 000 images of
+# 28 x 28 bytes after a header of 16, with one label byte each after a header of 8.
+FILES = {
+    "train_images": ("train-images-idx3-ubyte", 16 + 60_000 * 28 * 28),
+    "train_labels": ("train-labels-idx1-ubyte", 8 + 60_000),
+    "test_images": ("t10k-images-idx3-ubyte", 16 + 10_000 * 28 * 28),
+    "test_labels": ("t10k-labels-idx1-ubyte", 8 + 10_000),
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published data set.
+
+    Attributes:
+        torchvision_name: the class in `torchvision.datasets` that knows the mirrors.
+        sha256: role to the digest of the unpacked file; for `hashes_gzip`, of the published `.gz`.
+        class_names: in label order.
+        debian_package: a package that holds the four gzipped files, if there is one.
+        hashes_gzip: the digests are those of the gzipped files.
+    """
+
+    torchvision_name: str
+    sha256: dict[str, str]
+    class_names: tuple[str, ...]
+    debian_package: str | None = None
+    hashes_gzip: bool = False
+
+
+PUBLISHED = {
+    # Xiao et al., https://github.com/zalandoresearch/fashion-mnist
+    "fashion_mnist": Published(
+        torchvision_name="FashionMNIST",
+        sha256={
+            "train_images": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "train_labels": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "test_images": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "test_labels": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        },
+        class_names=(
+            *("t-shirt", "trouser", "pullover", "dress", "coat"),
+            *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+        ),
+        debian_package="dataset-fashion-mnist",
+    ),
+    # LeCun et al., http://yann.lecun.com/exdb/mnist
+    "mnist": Published(
+        torchvision_name="MNIST",
+        sha256={
+            "train_images": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "train_labels": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "test_images": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "test_labels": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        },
+        class_names=tuple("0123456789"),
+    ),
+    # Clanuwat et al., https://github.com/rois-codh/kmnist; digests of the gzipped files as ankane/torchvision-ruby has
+    # them, since none of the unpacked ones are published.
+    "kmnist": Published(
+        torchvision_name="KMNIST",
+        sha256={
+            "train_images": "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            "train_labels": "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+            "test_images": "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+            "test_labels": "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+        },
+        class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        hashes_gzip=True,
+    ),
+}

@@ -1,0 +1,53 @@
+"""What a user can cause or meet, each with the exit code of the command that met it.
+
+Library code raises these and never exits; `cli.py` turns them into one line on standard error and the code.
+"""
+
+from collections.abc import Sequence
+
+
+class FashionSoftmaxError(Exception):
+    """Base of every error that is reported as a message instead of a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(FashionSoftmaxError):
+    """The configuration cannot be run; nothing was started and nothing created."""
+
+    exit_code = 2
+
+    @classmethod
+    def from_problems(cls, problems: Sequence[str]) -> "ConfigError":
+        """Join several problems into one error: one line each, counted when there are more than one.
+
+        Args:
+            problems: at least one message, each naming its dotted key.
+        """
+        if len(problems) == 1:
+            return cls(problems[0])
+        return cls(f"{len(problems)} problems in the configuration:\n" + "\n".join(f"  {line}" for line in problems))
+
+
+class DataError(FashionSoftmaxError):
+    """The data set is missing, corrupt, or cannot be had from any source."""
+
+    exit_code = 3
+
+
+class DivergedError(FashionSoftmaxError):
+    """The training loss or a weight became NaN or infinite."""
+
+    exit_code = 5
+
+
+class SweepError(FashionSoftmaxError):
+    """A sweep has finished, but some of its jobs failed."""
+
+    exit_code = 6
+
+
+class MachineError(FashionSoftmaxError):
+    """The machine refuses: no space, no permission, a device that is not there."""
+
+    exit_code = 7

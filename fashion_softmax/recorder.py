@@ -1,0 +1,99 @@
+"""What a run leaves behind for people and programs: TensorBoard events, `metrics.jsonl`, `status.json`, `result.json`.
+
+Facts are read from the JSON files; the event file is for looking. Steps on TensorBoard's axis are images seen, so
+that runs with different batch sizes line up.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from torch.utils.tensorboard import SummaryWriter
+
+from fashion_softmax.files import finite_or_none, write_json
+from fashion_softmax.training import EpochReport
+
+# One chart per measure with all splits in it; without this TensorBoard draws a chart per tag.
+LAYOUT = {
+    "train beside test": {
+        name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss", "accuracy", "cross_entropy")
+    }
+}
+
+
+class Recorder:
+    """Writes one run's records; a context manager that closes the event file.
+
+    Args:
+        run_dir: the run's folder, which exists.
+        config_text: the configuration as YAML, shown by TensorBoard. Unresolved, so that no secret of the environment
+            gets into a file.
+        overrides: of the command line, for `result.json`.
+        fingerprint: of the configuration, for `status.json`.
+        log_every: steps between two points of `train/step_loss`, at least 1.
+    """
+
+    def __init__(
+        self, run_dir: Path, *, config_text: str, overrides: Sequence[str], fingerprint: str, log_every: int
+    ) -> None:
+        self.run_dir = run_dir
+        self.overrides = list(overrides)
+        self.fingerprint = fingerprint
+        self.log_every = log_every
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._writer = SummaryWriter(str(run_dir))
+        self._writer.add_custom_scalars(LAYOUT)
+        # Four spaces make it a code block in TensorBoard's Markdown.
+        self._writer.add_text("config", "".join(f"    {line}\n" for line in config_text.splitlines()))
+        self._metrics = (run_dir / "metrics.jsonl").open("w", encoding="utf-8")
+        self.write_status("running")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._writer.close()
+        self._metrics.close()
+
+    def log_epoch(self, report: EpochReport) -> None:
+        """Write an epoch's metrics and its training losses along the steps, and flush."""
+        images_seen = report.images_seen
+        num_steps = len(report.step_losses)
+        first_step = report.step - num_steps
+        # Steps line up with the epoch: its last step has seen as many images as the epoch's own metrics.
+        images_per_step = (images_seen // report.epoch) / num_steps
+        for index in range(num_steps):
+            if (first_step + index + 1) % self.log_every == 0:
+                position = images_seen - round((num_steps - 1 - index) * images_per_step)
+                self._writer.add_scalar("train/step_loss", report.step_losses[index], position)
+        for tag, value in report.metrics.items():
+            self._writer.add_scalar(tag, value, images_seen)
+        self._writer.flush()
+        row = {"epoch": report.epoch, "step": report.step, "images_seen": images_seen, **report.metrics}
+        self._metrics.write(json.dumps(finite_or_none(row)) + "\n")
+        self._metrics.flush()
+
+    def write_status(self, state: str, error: str | None = None) -> None:
+        """Write `status.json`.
+
+        Args:
+            state: running, completed, diverged, failed or interrupted.
+            error: why, where there is a reason.
+        """
+        status = {"state": state, "error": error, "started": self.started, "fingerprint": self.fingerprint}
+        write_json(self.run_dir / "status.json", status)
+
+    def write_result(self, **facts: Any) -> None:
+        """Write `result.json` of a completed run, and its status.
+
+        Args:
+            **facts: objective, objective_name, num_epochs, metrics, best and seconds.
+        """
+        result = {"state": "completed", **facts, "overrides": self.overrides}
+        write_json(self.run_dir / "result.json", result)
+        self.write_status("completed")
