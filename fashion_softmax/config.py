@@ -91,16 +91,20 @@ def project_dir() -> str:
 
 
 def job_name(number: int, overrides: str) -> str:
-    """Name a sweep's job folder: its number, then what distinguishes it, such as `007_loss=huber_optimizer.lr=0.1`.
+    """Name a sweep's job folder by its number and what distinguishes it, such as `007_huber_lr0.1_seed1`.
 
     Args:
-        number: of the job, from 0.
-        overrides: of the job, in one string; anything may be in it.
+        number: of the job, from 0; it makes the name unique within the sweep.
+        overrides: the swept `key=value` pairs of the job, a line each; anything may be in them.
 
     Returns:
-        A single path component of at most 120 bytes; the number makes it unique within the sweep.
+        A single path component of at most 120 bytes.
     """
-    readable = re.sub(r"[^\w.=,+-]+", "-", overrides).encode()[:100].decode(errors="ignore")
+    words = []
+    for override in overrides.splitlines():
+        key, _, value = override.partition("=")
+        words.append(value if key in COMPONENTS else key.rpartition(".")[2] + value)
+    readable = re.sub(r"[^\w.+-]+", "-", "_".join(words)).encode()[:100].decode(errors="ignore")
     return f"{number:03d}_{readable}".rstrip("_-.")
 
 

@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from fashion_softmax.training import EpochReport
 
+MAX_SWEEP_ROWS = 20  # every job's result is in its folder
 REFRESH_PER_S = 5  # each redraw takes a few milliseconds from the training
 
 
@@ -91,6 +92,27 @@ class RunDisplay:
         )
         self.console.print(f"run folder   {shorten(run_dir)}", soft_wrap=True)
         self.console.print(f"TensorBoard  {tensorboard_command(run_dir)}", soft_wrap=True)
+
+
+def show_sweep(completed: Sequence[tuple[int, str, float]], sweep_dir: Path) -> None:
+    """Show the best runs of a sweep and where it lies.
+
+    Args:
+        completed: number, overrides and objective of every job that completed.
+        sweep_dir: the sweep's folder.
+    """
+    console = Console(highlight=False)
+    ranked = sorted(completed, key=lambda row: (-row[2], row[0]))
+    shown = f", the best {MAX_SWEEP_ROWS}" if len(ranked) > MAX_SWEEP_ROWS else ""
+    table = Table(title=f"{len(ranked)} runs, best first{shown}", title_justify="left")
+    table.add_column("job", justify="right")
+    table.add_column("overrides")
+    table.add_column("objective", justify="right")
+    for number, label, objective in ranked[:MAX_SWEEP_ROWS]:
+        table.add_row(str(number), label, f"{100 * objective:.2f} %")
+    console.print(table)
+    console.print(f"sweep folder  {shorten(sweep_dir)}", soft_wrap=True)
+    console.print(f"TensorBoard   {tensorboard_command(sweep_dir)}", soft_wrap=True)
 
 
 class _PollingProgress(Progress):

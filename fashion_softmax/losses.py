@@ -70,8 +70,9 @@ class CrossEntropy(Loss):
     def value_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         log_probabilities = log_softmax(logits)
         if self.label_smoothing == 0:
-            losses = -take_true_class(log_probabilities, labels).squeeze(-1)
-            return losses, _subtract_one_hot(log_probabilities.exp_(), labels)
+            index = expand_labels(labels, logits)
+            losses = log_probabilities.gather(-1, index).squeeze(-1).neg_()
+            return losses, log_probabilities.exp_().scatter_(-1, index, -1.0, reduce="add")
         targets = self._smooth(logits, labels)
         return -(log_probabilities * targets).sum(dim=-1), log_probabilities.exp() - targets
 
@@ -200,5 +201,4 @@ class Margin(Loss):
 
 def _subtract_one_hot(values: Tensor, labels: Tensor) -> Tensor:
     """Subtract 1 at the true class in place: `values - one_hot(labels)` without building the one-hot matrix."""
-    index = expand_labels(labels, values)
-    return values.scatter_add_(-1, index, values.new_full((1,), -1.0).expand(index.shape))
+    return values.scatter_(-1, expand_labels(labels, values), -1.0, reduce="add")

@@ -64,7 +64,8 @@ def take_true_class(scores: Tensor, labels: Tensor) -> Tensor:
 
 def expand_labels(labels: Tensor, like: Tensor) -> Tensor:
     """View labels (B,) as an index (*R, B, 1) that fits scores of shape (*R, B, K)."""
-    return labels.unsqueeze(-1).expand(*like.shape[:-1], 1)
+    index = labels.unsqueeze(-1)
+    return index if like.ndim == 2 else index.expand(*like.shape[:-1], 1)
 
 
 def one_hot(labels: Tensor, like: Tensor) -> Tensor:

@@ -9,14 +9,10 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-from rich.table import Table
 
-from fashion_softmax.console import shorten, tensorboard_command
+from fashion_softmax.console import show_sweep
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, SweepError
 from fashion_softmax.experiment import check
-
-MAX_ROWS = 20  # of the table at the end; every job's result is in its folder
 
 
 def sweep(
@@ -38,6 +34,7 @@ def sweep(
         SweepError: some jobs failed; all others were run.
     """
     jobs = [list(job) for batch in batches for job in batch]
+    _name_jobs_by_what_differs(config, jobs)
     _check_jobs(config, jobs, loader)
     sweep_dir = Path(config.hydra.sweep.dir)
     sweep_dir.mkdir(parents=True, exist_ok=True)
@@ -47,6 +44,13 @@ def sweep(
         returns.append(launcher.launch(batch, initial_job_idx=sum(map(len, returns))))
     _report([job for batch_returns in returns for job in batch_returns], jobs, sweep_dir)
     return returns
+
+
+def _name_jobs_by_what_differs(config: DictConfig, jobs: Sequence[list[str]]) -> None:
+    """Keep overrides that all jobs share out of the names of their folders."""
+    shared = [override for override in jobs[0] if all(override in job for job in jobs)]
+    keys = ",".join(f"'{override.partition('=')[0].lstrip('+~')}'" for override in shared)
+    config.hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
 
 
 def _check_jobs(config: DictConfig, jobs: Sequence[list[str]], loader: ConfigLoader) -> None:
@@ -63,27 +67,17 @@ def _check_jobs(config: DictConfig, jobs: Sequence[list[str]], loader: ConfigLoa
 
 
 def _report(returns: Sequence[JobReturn], jobs: Sequence[list[str]], sweep_dir: Path) -> None:
-    """Print the jobs' objectives, best first, then the failures with their reasons."""
-    completed, failed = [], []
+    completed, failures = [], []
     for number, (result, job) in enumerate(zip(returns, jobs, strict=True)):
         label = " ".join(job)
         if result.status == JobStatus.COMPLETED:
-            completed.append((result.return_value, number, label))
+            completed.append((number, label, float(result.return_value)))
         else:
-            failed.append((number, label, _error_of(result)))
-    completed.sort(key=lambda row: (-row[0], row[1]))
-    console = Console(highlight=False)
-    table = Table("job", "overrides", title=f"{len(completed)} runs, best first", title_justify="left")
-    table.add_column("objective", justify="right")
-    for objective, number, label in completed[:MAX_ROWS]:
-        table.add_row(str(number), label, f"{100 * objective:.2f} %")
-    if completed:
-        console.print(table)
-    console.print(f"sweep folder  {shorten(sweep_dir)}", soft_wrap=True)
-    console.print(f"TensorBoard   {tensorboard_command(sweep_dir)}", soft_wrap=True)
-    if failed:
-        reasons = "\n".join(f"  job {number} ({label}): {error}" for number, label, error in failed)
-        raise SweepError(f"{len(failed)} of {len(jobs)} jobs failed, the others are complete:\n{reasons}")
+            failures.append(f"  job {number} ({label}): {_error_of(result)}")
+    show_sweep(completed, sweep_dir)
+    if failures:
+        message = f"{len(failures)} of {len(jobs)} jobs failed, the others are complete:"
+        raise SweepError("\n".join([message, *failures]))
 
 
 def _error_of(result: JobReturn) -> str:

@@ -67,19 +67,19 @@ def fit(
         num_epochs: passes over the training images, at least 1.
 
     Raises:
-        DivergedError: a loss or a weight is NaN or infinite. A bad loss is noticed before the optimizer uses it.
+        DivergedError: a loss is NaN or infinite; a training loss is noticed before the optimizer uses its gradient.
     """
     for epoch in range(1, num_epochs + 1):
         lr = float(optimizer.param_groups[0]["lr"])
         start = time.perf_counter()
         train_metrics, step_losses = _train_epoch(model, loss_fn, optimizer, batches, epoch)
         training_seconds = time.perf_counter() - start
-        if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
-            raise DivergedError(f"training diverged: a weight is not finite at the end of epoch {epoch} (lr {lr:g})")
         metrics = {f"train/{name}": value for name, value in train_metrics.items()}
         for split_name, split in evaluation_splits.items():
             values = evaluate(model, loss_fn, split, batches.device)
             metrics |= {f"{split_name}/{name}": value for name, value in values.items()}
+        if bad := [f"{tag} is {value}" for tag, value in metrics.items() if not math.isfinite(value)]:
+            raise DivergedError(f"training diverged: {', '.join(bad)} after epoch {epoch} (lr {lr:g})")
         scheduler.step()
         yield EpochReport(
             epoch=epoch,
@@ -184,7 +184,9 @@ class _Tally:
         if not self._pending:
             return
         losses, logits, labels = zip(*self._pending, strict=True)
-        all_labels, all_logits = torch.cat(labels), torch.cat(logits, dim=-2)
+        all_labels = torch.cat(labels)
+        # Joined with the images innermost, the order in which the metrics are fastest.
+        all_logits = torch.cat([part.mT for part in logits], dim=-1).mT
         # Sums in double precision: the mean of equal numbers is then that number, whatever the batch size.
         sums = (
             torch.cat(losses, dim=-1).sum(-1, dtype=torch.float64),

@@ -86,11 +86,14 @@ class Batches:
         bytes_buffer = torch.empty(size, dtype=torch.uint8, device=self.device)
         float_buffer = torch.empty(size, device=self.device) if reuse_buffer else None
         for index, batch_labels in zip(order.split(self.batch_size), labels.split(self.batch_size), strict=True):
-            batch = torch.index_select(images, 0, index, out=bytes_buffer[: len(index)])
+            if len(index) < size[0]:  # the last batch
+                bytes_buffer = bytes_buffer[: len(index)]
+                float_buffer = float_buffer[: len(index)] if float_buffer is not None else None
+            torch.index_select(images, 0, index, out=bytes_buffer)
             if float_buffer is None:
-                yield to_float(batch), batch_labels
+                yield to_float(bytes_buffer), batch_labels
             else:
-                yield float_buffer[: len(index)].copy_(batch).div_(255), batch_labels
+                yield float_buffer.copy_(bytes_buffer).div_(255), batch_labels
 
     def _from_workers(self, order: Tensor) -> Iterator[Batch]:
         from torch.utils.data import DataLoader

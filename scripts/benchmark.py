@@ -1,0 +1,198 @@
+"""Measure speed and memory against the bars, side by side with the lesson's own pipeline.
+
+python scripts/benchmark.py
+python scripts/benchmark.py --quick --json figures.json
+
+Times are the best of several rounds in which the candidates take turns, since machines are shared and noisy; only the
+ratios mean something. Needs Fashion-MNIST (`make data`).
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from fashion_softmax.cli import exit_on_error
+from fashion_softmax.config import compose
+from fashion_softmax.data import Batches, Dataset
+from fashion_softmax.experiment import Parts, build_parts
+from fashion_softmax.training import fit
+
+TRAIN = Path(__file__).parent.parent / "train.py"
+LESSON_WORKERS = (0, 2, 4)
+WATCH = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured figure beside what it has to reach; `lower` tells which side of the bar is the good one."""
+
+    key: str
+    what: str
+    value: float
+    bar: float
+    aim: float
+    lower: bool
+
+    @property
+    def passes(self) -> bool:
+        """Whether the bar is reached."""
+        return self.value <= self.bar if self.lower else self.value >= self.bar
+
+    @property
+    def verdict(self) -> str:
+        """`aim reached`, `bar reached` or `MISSED`."""
+        reaches_aim = self.value <= self.aim if self.lower else self.value >= self.aim
+        return "aim reached" if reaches_aim else "bar reached" if self.passes else "MISSED"
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON file; exit 1 when a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, within a minute")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
+    arguments = parser.parse_args()
+    with exit_on_error():
+        figures = list(measure(quick=arguments.quick))
+    table = Table("figure", "key", title="Speed and memory", title_justify="left")
+    for column in ("measured", "bar", "aim"):
+        table.add_column(column, justify="right")
+    table.add_column("verdict")
+    for figure in figures:
+        sign = "<=" if figure.lower else ">="
+        bounds = (f"{sign} {bound:g}" for bound in (figure.bar, figure.aim))
+        table.add_row(figure.what, figure.key, f"{figure.value:.2f}", *bounds, figure.verdict)
+    console.print(table)
+    if arguments.json:
+        content = {figure.key: round(figure.value, 4) for figure in figures}
+        arguments.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    sys.exit(0 if all(figure.passes for figure in figures) else 1)
+
+
+def measure(*, quick: bool) -> Iterator[Figure]:
+    """Measure every figure.
+
+    Args:
+        quick: finish within a minute.
+    """
+    warnings.filterwarnings("ignore", message="This DataLoader will create")  # four workers, whatever the machine
+    parts = build_parts(compose())
+    console.print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {parts.device}")
+    rounds = []
+    for _ in range(2 if quick else 4):
+        lesson = min(lesson_epoch(workers, parts.dataset) for workers in LESSON_WORKERS)
+        rounds.append((lesson, *best_of(8, lambda: epoch(parts), lambda: floor_epoch(parts.dataset))))
+    lesson, ours, floor = map(min, zip(*rounds, strict=True))
+    console.print(f"one epoch: lesson {lesson:.2f} s, ours {ours:.4f} s, floor {floor:.4f} s")
+    yield Figure("speedup_epoch", "lesson's epoch / ours", lesson / ours, 25, 40, lower=False)
+    yield Figure("floor_ratio_epoch", "our epoch / gather + two products", ours / floor, 2.0, 1.3, lower=True)
+    train_memory, torch_memory = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        train = [str(TRAIN), f"hydra.run.dir={folder}/run"]
+        run, bare = best_of(
+            3 if quick else 7,
+            lambda: run_python(train, train_memory),
+            lambda: run_python(["-c", "import torch"], torch_memory),
+        )
+    console.print(f"ten epochs, whole command {run:.2f} s, import torch {bare:.2f} s")
+    yield Figure("startup_ratio", "python train.py / import torch", run / bare, 2.5, 1.8, lower=True)
+    extra_memory = max(train_memory) - min(torch_memory)
+    yield Figure("peak_memory_mb", "peak memory above import torch, MB", extra_memory, 400, 200, lower=True)
+    if not quick:
+        yield pixel_cost(ours)
+
+
+def pixel_cost(epoch_s: float) -> Figure:
+    """Compare an epoch at 64 x 64 with one at 28 x 28: what it costs more, per pixel."""
+    parts = build_parts(compose(["dataset.resize=64"]))
+    epoch(parts)
+    (resized,) = best_of(5, lambda: epoch(parts))
+    growth = resized / epoch_s / (64 * 64 / (28 * 28))
+    return Figure("resize_growth", "64 x 64 epoch / 28 x 28 epoch, per pixel", growth, 1.5, 1.0, lower=True)
+
+
+def best_of(rounds: int, *candidates: Callable[[], float]) -> tuple[float, ...]:
+    """Let candidates take turns and return each one's best time in seconds."""
+    times = [[candidate() for candidate in candidates] for _ in range(rounds)]
+    return tuple(map(min, zip(*times, strict=True)))
+
+
+def epoch(parts: Parts) -> float:
+    """Time our training pass over all batches, as `fit` runs it, in seconds."""
+    batches = Batches(parts.dataset.train, parts.dataset.batch_size, seed=0)
+    reports = fit(parts.model, parts.loss_fn, parts.optimizer, parts.scheduler, batches, {}, num_epochs=1)
+    return next(reports).training_seconds
+
+
+def floor_epoch(dataset: Dataset) -> float:
+    """Time what no implementation can leave out: the same batches, the forward product, the weight gradient."""
+    weight = torch.zeros(dataset.num_classes, dataset.train.images[0].numel())
+    gradient = torch.zeros(dataset.batch_size, dataset.num_classes)
+    start = time.perf_counter()
+    for images, labels in Batches(dataset.train, dataset.batch_size, seed=0).epoch(0, reuse_buffer=True):
+        features = images.flatten(1)
+        _ = features @ weight.T
+        _ = gradient[: len(labels)].T @ features
+    return time.perf_counter() - start
+
+
+def lesson_epoch(num_workers: int, dataset: Dataset) -> float:
+    """Time one epoch as the lesson writes it: torchvision's data set, `ToTensor` per image, a `DataLoader`."""
+    import torchvision
+
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder, "FashionMNIST", "raw")
+        raw.parent.mkdir()
+        raw.symlink_to(Path(compose().dataset.root).absolute())
+        to_tensor = torchvision.transforms.ToTensor()
+        images = torchvision.datasets.FashionMNIST(folder, train=True, transform=to_tensor)
+        loader = torch.utils.data.DataLoader(images, dataset.batch_size, shuffle=True, num_workers=num_workers)
+        net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+        nn.init.normal_(net[1].weight, std=0.01)  # type: ignore[arg-type]
+        loss = nn.CrossEntropyLoss(reduction="none")
+        trainer = torch.optim.SGD(net.parameters(), lr=0.1)
+        sums = torch.zeros(3)  # loss, correct predictions, images
+        start = time.perf_counter()
+        for X, y in loader:
+            scores: Tensor = net(X)
+            per_image = loss(scores, y)
+            trainer.zero_grad()
+            per_image.mean().backward()
+            trainer.step()
+            correct = float((scores.argmax(1) == y).sum())
+            sums += torch.tensor([float(per_image.detach().sum()), correct, float(len(y))])
+        return time.perf_counter() - start
+
+
+def run_python(arguments: list[str], memory_mb: list[float]) -> float:
+    """Run this interpreter as a new process; append its peak memory and return its wall time in seconds.
+
+    A small process in between starts and measures it: a child's peak begins with that of the process it forks from.
+    """
+    command = [sys.executable, *arguments]
+    output = subprocess.run([sys.executable, "-S", "-c", WATCH, *command], capture_output=True, text=True, check=True)
+    seconds, peak = map(float, output.stdout.split())
+    # Linux counts kilobytes, macOS bytes.
+    memory_mb.append(peak / (2**20 if sys.platform == "darwin" else 2**10))
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What several test files share: small IDX folders, the real command as a subprocess, and the real data set."""
+
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMMAND_TIMEOUT_S = 60
+
+# A run that takes no time: toy images, one epoch.
+TINY = ["dataset=synthetic", "dataset.num_train=256", "dataset.num_test=64", "trainer.num_epochs=1"]
+
+
+def write_idx(path: Path, values: np.ndarray) -> Path:
+    """Write unsigned bytes as an IDX file."""
+    header = bytes((0, 0, 8, values.ndim)) + struct.pack(f">{values.ndim}I", *values.shape)
+    path.write_bytes(header + values.astype(np.uint8).tobytes())
+    return path
+
+
+def write_idx_folder(
+    folder: Path, shape: Sequence[int] = (8, 8), num_classes: int = 3, sizes: Sequence[int] = (96, 24)
+) -> Path:
+    """Write the four files of a small data set in which each class has a brightness of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for stem, size in zip(("train", "t10k"), sizes, strict=True):
+        labels = np.arange(size) % num_classes
+        brightness = (255 * (labels + 0.5) / num_classes).reshape(-1, *[1] * len(shape))
+        images = np.clip(brightness + rng.normal(0, 10, (size, *shape)), 0, 255)
+        write_idx(folder / f"{stem}-images-idx{1 + len(shape)}-ubyte", images)
+        write_idx(folder / f"{stem}-labels-idx1-ubyte", labels)
+    return folder
+
+
+@pytest.fixture
+def idx_folder(tmp_path: Path) -> Path:
+    return write_idx_folder(tmp_path / "data")
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `python train.py ...` in a folder of its own; `run_dir` or `sweep_dir` below it unless overridden."""
+
+    def run(*arguments: str, python: Sequence[str] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+        folders = [f"hydra.run.dir={tmp_path}/run", f"hydra.sweep.dir={tmp_path}/sweep"]
+        given = " ".join(arguments)
+        folders = [folder for folder in folders if folder.partition("=")[0] not in given and "--" not in given]
+        return subprocess.run(
+            [sys.executable, *python, str(ROOT / "train.py"), *arguments, *folders],
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "120", **environment},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist_root() -> Path:
+    """The folder of the real data set; the test is skipped without it, but never in CI."""
+    root = ROOT / "data" / "fashion_mnist"
+    if not (root / "train-images-idx3-ubyte").exists() and not os.environ.get("CI"):
+        pytest.skip("Fashion-MNIST is not in data/fashion_mnist: run `make data`")
+    return root

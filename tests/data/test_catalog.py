@@ -1,0 +1,98 @@
+"""Data sets as a configuration names them: any IDX folder, toy images, the validation split."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fashion_softmax.data import Split, load_idx, make_synthetic
+from fashion_softmax.data.dataset import split_validation
+from fashion_softmax.errors import DataError
+from tests.conftest import write_idx, write_idx_folder
+
+
+def test_idx_takes_shape_and_classes_from_the_files(tmp_path: Path) -> None:
+    dataset = load_idx(root=str(write_idx_folder(tmp_path / "d", (3, 6, 5), num_classes=4, sizes=(40, 8))))
+    assert dataset.image_shape == (3, 6, 5) and dataset.num_classes == 4
+    assert dataset.class_names == ("0", "1", "2", "3")
+    assert (len(dataset.train), len(dataset.test), dataset.val) == (40, 8, None)
+
+
+def test_idx_names_what_is_missing(tmp_path: Path) -> None:
+    folder = write_idx_folder(tmp_path / "d")
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match=r"d: missing t10k-labels-idx\*-ubyte \(plain or \.gz\)"):
+        load_idx(root=str(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("train-labels-idx1-ubyte", [0, 1, 2] * 31 + [0, 1, 17], "has a label 17, but the next lower one is 2"),
+        ("t10k-labels-idx1-ubyte", [0, 1, 2] * 7 + [0, 1, 17], "has a label 17; with 3 classes 0 to 2 are allowed"),
+        ("train-labels-idx1-ubyte", [0, 1, 2], "has 3 labels for 96 images"),
+        ("t10k-images-idx3-ubyte", np.zeros((24, 9, 9)), r"do not fit training images of shape \(1, 8, 8\)"),
+    ],
+)
+def test_idx_files_that_do_not_fit_are_refused_by_name(tmp_path: Path, name: str, values: object, message: str) -> None:
+    folder = write_idx_folder(tmp_path / "d")
+    write_idx(folder / name, np.asarray(values))
+    with pytest.raises(DataError, match=f"{name}: .*{message}"):
+        load_idx(root=str(folder))
+
+
+def test_idx_accepts_a_gap_in_the_labels_when_told(tmp_path: Path) -> None:
+    folder = write_idx_folder(tmp_path / "d")
+    write_idx(folder / "train-labels-idx1-ubyte", np.array([0, 17] * 48))
+    assert load_idx(root=str(folder), num_classes=18).num_classes == 18
+
+
+def test_idx_refuses_the_wrong_number_of_names(tmp_path: Path) -> None:
+    folder = write_idx_folder(tmp_path / "d")
+    assert load_idx(root=str(folder), class_names=["a", "b", "c"]).class_names == ("a", "b", "c")
+    with pytest.raises(ValueError, match="class_names has 4 names, but the data set has 3 classes"):
+        load_idx(root=str(folder), num_classes=3, class_names=["a", "b", "c", "d"])
+
+
+def test_folder_names_may_hold_anything(tmp_path: Path) -> None:
+    assert load_idx(root=str(write_idx_folder(tmp_path / "a b,c=d 数据"))).num_classes == 3
+
+
+def test_read_only_folder_works(tmp_path: Path) -> None:
+    folder = write_idx_folder(tmp_path / "d")
+    folder.chmod(0o500)
+    try:
+        dataset = load_idx(root=str(folder), resize=16)
+    finally:
+        folder.chmod(0o700)
+    assert dataset.image_shape == (1, 16, 16)
+
+
+def test_synthetic_images_are_separable_and_repeatable() -> None:
+    dataset, again = (
+        make_synthetic(image_shape=[3, 4, 4], num_classes=5),
+        make_synthetic(image_shape=[3, 4, 4], num_classes=5),
+    )
+    assert torch.equal(dataset.train.images, again.train.images)
+    means = torch.stack([dataset.train.images[dataset.train.labels == k].float().mean(0) for k in range(5)])
+    distances = torch.cdist(dataset.test.images.float().flatten(1), means.flatten(1))
+    assert (distances.argmin(1) == dataset.test.labels).float().mean() > 0.99
+
+
+def test_validation_split_is_disjoint_fixed_and_of_the_size_asked() -> None:
+    train = Split(torch.arange(50, dtype=torch.uint8).view(50, 1, 1, 1), torch.arange(50))
+    rest, val = split_validation(train, 20)
+    assert val is not None and len(val) == 20 and len(rest) == 30
+    assert torch.cat([rest.labels, val.labels]).sort().values.tolist() == list(range(50))
+    assert torch.equal(val.images.flatten().long(), val.labels)
+    _, again = split_validation(train, 20)
+    assert again is not None and torch.equal(val.labels, again.labels)
+    assert split_validation(train, 0) == (train, None)
+
+
+@pytest.mark.parametrize("val_size", [50, 51, -1])
+def test_validation_split_leaves_something_to_train_on(val_size: int) -> None:
+    train = Split(torch.zeros(50, 1, 1, 1, dtype=torch.uint8), torch.arange(50))
+    with pytest.raises(ValueError, match=f"val_size={val_size} is out of range: there are 50 training images"):
+        split_validation(train, val_size)

@@ -1,0 +1,205 @@
+"""Getting published data: verification, downloads from a server on 127.0.0.1, locks. No test leaves this machine.
+
+The published set is replaced by a tiny one with its own digests; everything else is the real code.
+"""
+
+import gzip
+import hashlib
+import http.server
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fashion_softmax.data import fetching, sources
+from fashion_softmax.data.published import FILES, Published
+from fashion_softmax.errors import DataError
+
+CONTENT = {role: f"content of {role} ".encode() * 50 for role in FILES}
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Published:
+    digests = {role: hashlib.sha256(content).hexdigest() for role, content in CONTENT.items()}
+    published = Published("FashionMNIST", digests, ("a", "b"))
+    monkeypatch.setattr(sources, "PUBLISHED", {"tiny": published})
+    monkeypatch.setattr(sources, "FILES", {role: (name, len(CONTENT[role])) for role, (name, _) in FILES.items()})
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.3)
+    return published
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves the four files, each spoilt as the test says."""
+
+    bodies: dict[str, bytes] = {}
+    requests: list[str] = []
+    announce = 0  # bytes announced beyond the body
+    hang_s = 0.0
+
+    def do_GET(self) -> None:
+        type(self).requests.append(self.path)
+        time.sleep(self.hang_s)
+        body = self.bodies.get(self.path.rpartition("/")[2])
+        if body is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body) + self.announce))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def server() -> Iterator[type[Handler]]:
+    class Fresh(Handler):
+        bodies = {f"{name}.gz": gzip.compress(CONTENT[role]) for role, (name, _) in FILES.items()}
+        requests: list[str] = []
+        url = ""
+
+    instance = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fresh)
+    threading.Thread(target=instance.serve_forever, daemon=True).start()
+    Fresh.url = f"http://127.0.0.1:{instance.server_port}/files/"
+    yield Fresh
+    instance.shutdown()
+    instance.server_close()
+
+
+def contents(root: Path) -> set[str]:
+    return {path.name for path in root.iterdir()} - {".lock", "verified.json"}
+
+
+def place(root: Path, *, packed: bool = False) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    for role, (name, _) in FILES.items():
+        (root / (name + ".gz" * packed)).write_bytes(gzip.compress(CONTENT[role]) if packed else CONTENT[role])
+
+
+def test_download_stores_verified_unpacked_files(tmp_path: Path, server: type[Handler]) -> None:
+    files = sources.prepare("tiny", tmp_path / "d", server.url)  # type: ignore[attr-defined]
+    assert {role: path.read_bytes() for role, path in files.items()} == CONTENT
+    assert contents(tmp_path / "d") == {name for name, _ in FILES.values()}
+
+
+def test_present_files_are_not_downloaded(tmp_path: Path, server: type[Handler]) -> None:
+    place(tmp_path)
+    sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+    assert server.requests == []
+
+
+def test_only_missing_files_are_downloaded(tmp_path: Path, server: type[Handler]) -> None:
+    place(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+    sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+    assert server.requests == ["/files/t10k-labels-idx1-ubyte.gz"]
+
+
+def test_torchvisions_folder_layout_is_found(tmp_path: Path) -> None:
+    place(tmp_path / "FashionMNIST" / "raw")
+    files = sources.prepare("tiny", tmp_path, "http://127.0.0.1:9/")
+    assert files["train_labels"].parent == tmp_path / "FashionMNIST" / "raw"
+
+
+def test_gzipped_files_are_verified_and_unpacked(tmp_path: Path) -> None:
+    place(tmp_path, packed=True)
+    files = sources.prepare("tiny", tmp_path)
+    assert {role: path.read_bytes() for role, path in files.items()} == CONTENT
+
+
+def test_verification_is_remembered_and_repeated_after_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(tmp_path)
+    sources.prepare("tiny", tmp_path)
+    hashed: list[str] = []
+    digest = sources._digest
+    monkeypatch.setattr(sources, "_digest", lambda path, **kw: hashed.append(path.name) or digest(path, **kw))
+    sources.prepare("tiny", tmp_path)
+    assert hashed == []
+    flipped = bytearray(CONTENT["test_labels"])
+    flipped[5] ^= 1
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(flipped)
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte: is corrupt: expected SHA-256 \w{64}, found \w{64}"):
+        sources.prepare("tiny", tmp_path)
+    assert hashed == ["t10k-labels-idx1-ubyte"]
+
+
+def test_corrupt_file_is_not_overwritten(tmp_path: Path, server: type[Handler]) -> None:
+    place(tmp_path)
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(b"mine")
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte: is corrupt"):
+        sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+    assert (tmp_path / "train-labels-idx1-ubyte").read_bytes() == b"mine" and server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ({"bodies": {}}, "HTTP 404"),
+        ({"announce": 10}, "cut short|IncompleteRead"),
+        ({"hang_s": 1.0}, "timed out"),
+        ({"html": b"<!DOCTYPE html><p>Sign in"}, r"expected SHA-256 \w{64}, found \w{64}.*no gzip file"),
+        ({"html": gzip.compress(b"other")}, r"expected SHA-256 \w{64}, found \w{64} \(5 bytes"),
+        ({"html": gzip.compress(CONTENT["test_images"])[:-9]}, "expected SHA-256"),
+        ({"html": gzip.compress(b"0" * 2**20)}, "expected SHA-256"),
+    ],
+    ids=["404", "truncated", "hanging", "html", "wrong bytes", "truncated gzip", "bomb"],
+)
+def test_bad_mirror_leaves_nothing_and_the_next_run_succeeds(
+    tmp_path: Path, server: type[Handler], spoil: dict[str, object], message: str
+) -> None:
+    good = dict(server.bodies)
+    if "html" in spoil:
+        server.bodies = dict.fromkeys(good, spoil["html"])  # type: ignore[arg-type]
+    for name in spoil.keys() - {"html"}:
+        setattr(server, name, spoil[name])
+    with pytest.raises(DataError, match=message) as raised:
+        sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+    assert all(name in str(raised.value) for name, _ in FILES.values()) and str(tmp_path) in str(raised.value)
+    assert contents(tmp_path) == set()
+    server.bodies, server.announce, server.hang_s = good, 0, 0.0
+    sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+
+
+def test_server_down_is_a_reason_not_a_wait(tmp_path: Path) -> None:
+    start = time.monotonic()
+    with pytest.raises(DataError, match="Connection refused"):
+        sources.prepare("tiny", tmp_path, "http://127.0.0.1:9/")
+    assert time.monotonic() - start < 5
+
+
+def test_mirror_that_is_no_url_is_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="unknown url type"):
+        sources.prepare("tiny", tmp_path, "my mirror")
+
+
+def test_trickling_server_is_given_up(tmp_path: Path, server: type[Handler], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "GRACE_S", 0.1)
+    monkeypatch.setattr(fetching, "MIN_BYTES_PER_S", 10**9)
+    server.hang_s = 0.15
+    with pytest.raises(DataError, match="too slow"):
+        sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+
+
+def test_simultaneous_starts_download_once(tmp_path: Path, server: type[Handler]) -> None:
+    server.hang_s = 0.05
+    threads = [
+        threading.Thread(target=sources.prepare, args=("tiny", tmp_path, server.url))  # type: ignore[attr-defined]
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(server.requests) == 4 and contents(tmp_path) == {name for name, _ in FILES.values()}
+
+
+def test_no_apt_get_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(fetching.FetchError, match="no apt-get on this machine"):
+        fetching.fetch_debian("dataset-fashion-mnist")

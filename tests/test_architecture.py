@@ -1,0 +1,77 @@
+"""The import rules of the house: dependencies point one way, and each heavy library is imported in one place."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+# A module may import from the layers above its own in this list, and from its own layer.
+LAYERS = [
+    {"errors", "files", "compiler"},
+    {"metrics"},
+    {"losses", "models", "schedules", "data"},
+    {"training"},
+    {"checkpoint", "recorder", "console"},
+    {"config"},
+    {"validation"},
+    {"composition"},
+    {"experiment"},
+    {"sweep"},
+    {"cli"},
+]
+KNOWS_HYDRA = {"config", "validation", "composition", "experiment", "sweep", "cli"}
+ONLY_IN = {"tensorboard": {"recorder"}, "torch.utils.tensorboard": {"recorder"}, "rich": {"console"}}
+
+MODULES = sorted((ROOT / "fashion_softmax").rglob("*.py"))
+
+
+def unit(path: Path) -> str:
+    """Name a module by its file, and everything in a subpackage by the subpackage."""
+    return path.relative_to(ROOT / "fashion_softmax").with_suffix("").parts[0]
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_module_imports_only_from_below(path: Path) -> None:
+    if unit(path) == "__init__":
+        return
+    level = next(index for index, layer in enumerate(LAYERS) if unit(path) in layer)
+    below = set().union(*LAYERS[: level + 1])
+    own = {name.split(".")[1] for name in imports(path) if name.startswith("fashion_softmax.")}
+    assert own <= below
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_libraries_have_one_place(path: Path) -> None:
+    for name in imports(path):
+        if name.split(".")[0] in ("hydra", "omegaconf", "yaml"):
+            assert unit(path) in KNOWS_HYDRA
+        for library, places in ONLY_IN.items():
+            if name == library or name.startswith(library + "."):
+                assert unit(path) in places
+    lazy = {"torchvision", "matplotlib"}
+    assert not {name.split(".")[0] for name in imports(path, top_level_only=True)} & lazy
+
+
+def test_what_the_command_line_needs_does_not_import_torch() -> None:
+    for name in ("cli", "composition", "validation", "config", "errors"):
+        assert "torch" not in {module.split(".")[0] for module in imports(ROOT / f"fashion_softmax/{name}.py")}
+
+
+def test_project_does_not_reach_outside_itself() -> None:
+    for path in [*MODULES, *(ROOT / "scripts").glob("*.py"), *(ROOT / "hydra_plugins").rglob("*.py")]:
+        roots = {name.split(".")[0] for name in imports(path)}
+        assert "tests" not in roots

@@ -1,0 +1,283 @@
+"""The real command as a subprocess: exit codes, messages, files. Cases carry the names of docs/reliability rows.
+
+A usage or configuration error must leave no folder; every command has a time limit.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, TINY, write_idx, write_idx_folder
+
+Train = Callable[..., subprocess.CompletedProcess[str]]
+
+RUN_FILES = {
+    *(".hydra", "checkpoints", "metrics.jsonl", "result.json", "status.json", "train.log"),
+}
+
+
+def read_json(path: Path) -> dict[str, object]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], code: int, tmp_path: Path, *words: str) -> None:
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr and result.stderr.count("ERROR: ") == 1
+    for word in words:
+        assert word in result.stderr
+    assert not (tmp_path / "run").exists() and not (tmp_path / "sweep").exists()
+
+
+def test_run_leaves_the_files_it_promises(train: Train, tmp_path: Path) -> None:
+    # -W error: no warning of Hydra or any other library either (A9).
+    result = train(*TINY, "trainer.num_epochs=2", "trainer.log_every=1", python=["-W", "error"])
+    assert result.returncode == 0, result.stderr
+    run = tmp_path / "run"
+    events = [path for path in run.iterdir() if path.name.startswith("events.out.tfevents.")]
+    assert len(events) == 1 and {path.name for path in run.iterdir()} - {events[0].name} == RUN_FILES
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"last.pt", "best.pt"}
+    assert "run folder" in result.stdout and "tensorboard.main --logdir run" in result.stdout
+
+    facts = read_json(run / "result.json")
+    assert facts["state"] == "completed" and facts["objective_name"] == "test/accuracy" and facts["num_epochs"] == 2
+    assert facts["metrics"]["test/accuracy"] == facts["objective"]  # type: ignore[index]
+    assert facts["seconds"].keys() == {"total", "training"}  # type: ignore[attr-defined]
+    assert "trainer.log_every=1" in facts["overrides"]  # type: ignore[operator]
+    assert read_json(run / "status.json")["state"] == "completed"
+
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["epoch"], row["step"], row["images_seen"]) for row in rows] == [(1, 1, 256), (2, 2, 512)]
+    assert {tag: rows[-1][tag] for tag in facts["metrics"]} == facts["metrics"]  # type: ignore[attr-defined]
+
+
+def test_validation_split_becomes_the_objective(train: Train, tmp_path: Path) -> None:
+    assert train(*TINY, "dataset.val_size=64").returncode == 0
+    facts = read_json(tmp_path / "run" / "result.json")
+    assert facts["objective_name"] == "val/accuracy" and "val/loss" in facts["metrics"]  # type: ignore[operator]
+
+
+def test_same_seed_gives_the_same_metrics_with_and_without_workers(train: Train, tmp_path: Path) -> None:
+    texts = []
+    for index, workers in enumerate((0, 0, 1, 2)):
+        run = tmp_path / f"run{index}"
+        result = train(*TINY, f"dataset.num_workers={workers}", "dataset.batch_size=100", f"hydra.run.dir={run}")
+        assert result.returncode == 0, result.stderr
+        texts.append((run / "metrics.jsonl").read_text(encoding="utf-8"))
+    assert len(set(texts)) == 1
+
+
+def test_earlier_run_in_the_same_folder_is_kept(train: Train, tmp_path: Path) -> None:
+    assert train(*TINY, "seed=1").returncode == 0
+    assert train(*TINY, "seed=2").returncode == 0
+    assert "seed: 1" in (tmp_path / "run.1" / ".hydra" / "config.yaml").read_text(encoding="utf-8")
+    assert "seed: 2" in (tmp_path / "run" / ".hydra" / "config.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["optimizer.lrr=0.1"], ["optimizer.lrr is unknown; did you mean optimizer.lr?"]),
+        (["los=ce"], ["los is unknown; did you mean loss?"]),
+        (["loss=hubr"], ["did you mean huber?; allowed: ce, huber, l1, margin, mse"]),
+        (["trainer.num_epochs=1.5"], ["trainer.num_epochs=1.5 has the wrong type: expected int"]),
+        (["seed=1,2"], ["seed=1,2 has several values: add -m"]),
+        (["-m", "seed=1,2", "loss=ce,hubr"], ["loss=hubr is no option"]),
+        (["--experimental-rerun", "x.pickle"], ["refused"]),
+        (["--config-dir", "missing"], ["missing' not found"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a1_to_a3_what_cannot_be_composed_is_refused(
+    train: Train, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    assert_refused(train(*arguments), 2, tmp_path, *words)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["optimizer.lr=abc"],
+        ["optimizer.lr=nan", "trainer.num_epochs=-1"],
+        ["dataset.val_size=256"],
+        ["-m", "optimizer.lr=0.1,-1", "seed=0,1"],
+        ["model=lenet", "dataset.image_shape=[1,11,11]"],
+    ],
+    ids=" ".join,
+)
+def test_a4_what_is_out_of_range_is_refused_before_anything_starts(
+    train: Train, tmp_path: Path, arguments: list[str]
+) -> None:
+    assert_refused(train(*TINY[:3], *arguments), 2, tmp_path)
+
+
+def test_a5_batch_larger_than_the_data_is_one_batch(train: Train, tmp_path: Path) -> None:
+    assert train(*TINY, "dataset.batch_size=100000").returncode == 0
+    assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8"))["step"] == 1
+
+
+def test_a6_saved_configuration_runs_again(train: Train, tmp_path: Path) -> None:
+    first = [*TINY, "optimizer.lr=1e-3", "loss.label_smoothing=.25", "dataset.resize=null"]
+    assert train(*first).returncode == 0
+    saved = tmp_path / "run" / ".hydra"
+    again = tmp_path / "again"
+    result = train("--config-path", str(saved), f"hydra.run.dir={again}")
+    assert result.returncode == 0, result.stderr
+    assert read_json(again / "result.json")["metrics"] == read_json(tmp_path / "run" / "result.json")["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"_target_: a\n_target_: b\n", ["broken.yaml, line 2", "duplicate key"]),
+        (b"a:\n\t- 1\n", ["broken.yaml, line 2", "'\\t'"]),
+        (b"a: \xff\xfe\n", ["broken.yaml", "not UTF-8"]),
+        (
+            b"a: &a [x,x,x,x,x,x,x,x,x]\n"
+            + b"".join(b"%c: &%c [%s]\n" % (i + 1, i + 1, b",".join([b"*%c" % i] * 9)) for i in range(97, 107)),
+            ["broken.yaml", "aliases expand"],
+        ),
+    ],
+    ids=["duplicate key", "tab", "not utf-8", "alias bomb"],
+)
+def test_a7_broken_yaml_is_refused_in_time(train: Train, tmp_path: Path, content: bytes, words: list[str]) -> None:
+    folder = tmp_path / "mine" / "loss"
+    folder.mkdir(parents=True)
+    (folder / "broken.yaml").write_bytes(content)
+    start = time.monotonic()
+    result = train("--config-dir", str(folder.parent), "loss=broken", f"hydra.run.dir={tmp_path}/run")
+    assert_refused(result, 2, tmp_path, *words)
+    assert time.monotonic() - start < 10
+
+
+def test_a8_overrides_on_both_sides_of_m(train: Train, tmp_path: Path) -> None:
+    result = train(*TINY, "-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir()) == ["000_seed0", "001_seed1"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--cfg", "job"], ["--info", "defaults"], ["-sc", "query=bash"], ["--hydra-help"]],
+    ids=" ".join,
+)
+def test_a10_looking_is_quick_and_leaves_nothing(arguments: list[str], tmp_path: Path) -> None:
+    script = (
+        "import sys, runpy\n"
+        f"sys.argv = ['train.py', *{arguments!r}]\n"
+        "try:\n"
+        f"    runpy.run_path({str(ROOT / 'train.py')!r}, run_name='__main__')\n"
+        "except SystemExit as exit:\n"
+        "    assert not exit.code, exit.code\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
+    )
+    environment = {**os.environ, "COMP_LINE": "train.py loss=", "COMP_POINT": "14"}
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=20
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() and list(tmp_path.iterdir()) == []
+
+
+def test_completion_offers_the_options_of_a_group(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), "-sc", "query=bash"],
+        env={**os.environ, "COMP_LINE": "train.py loss=", "COMP_POINT": "14"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert {"loss=ce", "loss=huber", "loss=margin"} <= set(result.stdout.split())
+
+
+def test_prepared_data_is_trained_on_without_torchvision_or_the_compiler(idx_folder: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, runpy\n"
+        f"sys.argv = ['train.py', 'dataset=idx', 'dataset.root={idx_folder}', 'hydra.run.dir={tmp_path}/run']\n"
+        f"runpy.run_path({str(ROOT / 'train.py')!r}, run_name='__main__')\n"
+        "heavy = {'torchvision', 'matplotlib', 'torch._dynamo.eval_frame', 'tensorflow'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_b1_no_data_and_no_source_names_folder_files_and_reasons(train: Train, tmp_path: Path) -> None:
+    root = tmp_path / "nothing here"
+    result = train(f"dataset.root='{root}'", "dataset.mirror=http://127.0.0.1:9/", PATH="/nonexistent")
+    assert_refused(result, 3, tmp_path, str(root), "Connection refused", "no apt-get on this machine")
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        assert name in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("train-labels-idx1-ubyte", [0, 1, 17]), ("t10k-images-idx3-ubyte", []), ("train-images-idx3-ubyte", None)],
+    ids=["a label of 17", "zero images", "truncated"],
+)
+def test_b6_corrupt_files_are_named(train: Train, tmp_path: Path, name: str, values: list[int] | None) -> None:
+    import numpy as np
+
+    folder = write_idx_folder(tmp_path / "data", sizes=(3, 3))
+    if values is None:
+        (folder / name).write_bytes((folder / name).read_bytes()[:-1])
+    else:
+        write_idx(folder / name, np.array(values) if values else np.zeros((0, 8, 8)))
+    assert_refused(train("dataset=idx", f"dataset.root={folder}"), 3, tmp_path, name)
+
+
+def test_b6_a_flipped_byte_of_a_published_set_is_named(train: Train, tmp_path: Path) -> None:
+    folder = write_idx_folder(tmp_path / "data", (28, 28))
+    result = train(f"dataset.root={folder}")
+    assert_refused(result, 3, tmp_path, "train-images-idx3-ubyte: is corrupt: expected SHA-256 c59f468a", "found ")
+
+
+@pytest.mark.parametrize("arguments", [["optimizer.lr=1e38"], ["loss=mse", "loss.input=logits", "optimizer.lr=10"]])
+def test_c1_divergence_is_noticed_and_the_last_good_checkpoint_kept(
+    train: Train, tmp_path: Path, arguments: list[str]
+) -> None:
+    result = train(*TINY, "trainer.num_epochs=400", "dataset.batch_size=256", *arguments)
+    assert result.returncode == 5 and "training diverged" in result.stderr and "Traceback" not in result.stderr
+    status = read_json(tmp_path / "run" / "status.json")
+    assert status["state"] == "diverged" and "training diverged" in str(status["error"])
+    assert not (tmp_path / "run" / "result.json").exists()
+    if (tmp_path / "run" / "checkpoints").exists():
+        import torch
+
+        state = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)
+        assert all(weight.isfinite().all() for weight in state["model"].values())
+
+
+def test_e1_failed_jobs_are_listed_and_the_others_kept(train: Train, tmp_path: Path) -> None:
+    huge = ["loss=mse", "loss.input=logits", "optimizer.lr=1e-3,1e38", "hydra.sweeper.max_batch_size=1"]
+    result = train("-m", *TINY, *huge, "trainer.num_epochs=5", "seed=0,1")
+    assert result.returncode == 6, result.stderr
+    assert "2 of 4 jobs failed, the others are complete" in result.stderr and "job 2 (" in result.stderr
+    states = {
+        path.name: read_json(path / "status.json")["state"] for path in (tmp_path / "sweep").iterdir() if path.is_dir()
+    }
+    assert sorted(states.values()) == ["completed", "completed", "diverged", "diverged"]
+    failed = next(name for name, state in states.items() if state == "diverged")
+    assert "training diverged" in (tmp_path / "sweep" / failed / "train.log").read_text(encoding="utf-8")
+
+
+def test_e5_simultaneous_runs_get_folders_of_their_own(tmp_path: Path) -> None:
+    from hydra import compose, initialize_config_dir
+
+    from fashion_softmax.config import CONFIG_DIR, register
+
+    register()
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_DIR)):
+        folders = {compose("config", return_hydra_config=True).hydra.run.dir for _ in range(20)}
+    assert len(folders) == 20 and all(folder.startswith(str(ROOT / "outputs" / "runs")) for folder in folders)
+
+
+def test_unknown_device_is_the_machines_refusal(train: Train, tmp_path: Path) -> None:
+    assert_refused(train(*TINY, "device=cuda:99"), 7, tmp_path, "device=cuda:99 is not on this machine")

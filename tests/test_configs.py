@@ -1,0 +1,86 @@
+"""Every YAML file of every group is composed, validated and built; what the documentation promises of them holds."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fashion_softmax.config import CONFIG_DIR, COMPONENTS, build, compose, job_name
+from fashion_softmax.data import make_synthetic
+from fashion_softmax.experiment import build_parts, fingerprint
+from fashion_softmax.validation import RANGES, validate
+from tests.conftest import TINY, write_idx_folder
+
+OPTIONS = [(group, path.stem) for group in COMPONENTS for path in sorted((CONFIG_DIR / group).glob("*.yaml"))]
+EXPERIMENTS = [path.stem for path in sorted((CONFIG_DIR / "experiment").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_option_is_composed_validated_and_built(group: str, option: str, tmp_path: Path) -> None:
+    overrides = TINY if group != "dataset" else []
+    if option == "idx":
+        overrides = [f"dataset.root={write_idx_folder(tmp_path / 'd')}"]
+    cfg = compose([*overrides, f"{group}={option}"])
+    validate(cfg)
+    if group == "dataset" and "mirror" in cfg.dataset:
+        return  # a download; tests/data/test_sources.py and test_real_data.py do that
+    parts = build_parts(cfg)
+    assert parts.model(torch.zeros(2, *parts.dataset.image_shape)).shape == (2, parts.dataset.num_classes)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiment_is_composed_and_validated(name: str) -> None:
+    validate(compose([f"experiment={name}"]))
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG_DIR.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_option_opens_with_what_it_is_and_an_example(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    if path.parent.name in (*COMPONENTS, "experiment"):
+        assert "#   python train.py " in text
+
+
+def test_the_lesson_is_the_default() -> None:
+    assert compose(["experiment=lesson"]) == compose()
+
+
+def test_every_range_belongs_to_a_key_that_exists() -> None:
+    keys = {f"{group}.{key}" for group, option in OPTIONS for key in compose([f"{group}={option}"])[group]}
+    keys |= {"seed", *(f"trainer.{key}" for key in compose().trainer)}
+    assert RANGES.keys() <= keys
+
+
+def test_runtime_facts_reach_the_model() -> None:
+    dataset = make_synthetic(image_shape=[3, 5, 7], num_classes=4, num_train=8, num_test=4)
+    model = build(compose(["model=mlp"]).model, "model", dataset.image_shape, dataset.num_classes)
+    assert model(torch.zeros(1, 3, 5, 7)).shape == (1, 4)
+
+
+def test_saved_configuration_reads_back_the_same(tmp_path: Path) -> None:
+    from omegaconf import OmegaConf
+
+    cfg = compose(["optimizer.lr=1e-3", "loss.label_smoothing=.5", "dataset.resize=null", "dataset.root='a, b'"])
+    assert cfg.optimizer.lr == 0.001 and cfg.loss.label_smoothing == 0.5
+    assert cfg.dataset.resize is None and cfg.dataset.root == "a, b"
+    OmegaConf.save(cfg, tmp_path / "config.yaml")
+    assert OmegaConf.load(tmp_path / "config.yaml") == cfg
+
+
+def test_fingerprint_sees_values_not_spelling() -> None:
+    assert fingerprint(compose(["optimizer.lr=1e-1"])) == fingerprint(compose())
+    assert fingerprint(compose(["optimizer.lr=0.2"])) != fingerprint(compose())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ("loss=huber\noptimizer.lr=0.1\nseed=1", "007_huber_lr0.1_seed1"),
+        ("", "007"),
+        ("x=../../etc/passwd", "007_x..-..-etc-passwd"),
+        ("dataset.root='a b/ü'", "007_root-a-b-ü"),
+        ("loss=" + "é" * 300, "007_" + "é" * 50),
+    ],
+)
+def test_job_name_is_one_short_path_component(overrides: str, expected: str) -> None:
+    assert job_name(7, overrides) == expected
