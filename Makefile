@@ -45,8 +45,8 @@ format: setup ## format the code and repair what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: setup ## measure speed and memory against the bars
-	@$(BIN)/python scripts/benchmark.py
+benchmark: setup ## measure speed and memory against the bars (ARGS=--quick)
+	@$(BIN)/python scripts/benchmark.py $(ARGS)
 
 clean: ## delete .venv and caches; data/ and outputs/ stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

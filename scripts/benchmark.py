@@ -170,8 +170,8 @@ def lesson_epoch(num_workers: int, dataset: Dataset) -> float:
         trainer = torch.optim.SGD(net.parameters(), lr=0.1)
         sums = torch.zeros(3)  # loss, correct predictions, images
         start = time.perf_counter()
-        for X, y in loader:
-            scores: Tensor = net(X)
+        for batch, y in loader:
+            scores: Tensor = net(batch)
             per_image = loss(scores, y)
             trainer.zero_grad()
             per_image.mean().backward()

@@ -1,6 +1,7 @@
-"""The real command as a subprocess: exit codes, messages, files. Cases carry the names of docs/reliability rows.
+"""The real command as a subprocess: exit codes, messages, files; every command has a time limit.
 
-A usage or configuration error must leave no folder; every command has a time limit.
+A letter and a number in a test's name group the cases: A configuration, B data, C training, E sweeps. A usage or
+configuration error must leave no folder.
 """
 
 import json

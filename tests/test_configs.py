@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fashion_softmax.config import CONFIG_DIR, COMPONENTS, build, compose, job_name
+from fashion_softmax.config import COMPONENTS, CONFIG_DIR, build, compose, job_name
 from fashion_softmax.data import make_synthetic
 from fashion_softmax.experiment import build_parts, fingerprint
 from fashion_softmax.validation import RANGES, validate
