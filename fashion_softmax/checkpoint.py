@@ -19,12 +19,9 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: Optimizer,
     scheduler: LRScheduler,
+    progress: dict[str, Any],
     *,
-    epoch: int,
-    step: int,
-    best: dict[str, float | int],
     is_best: bool,
-    fingerprint: str,
 ) -> None:
     """Write `last.pt`, and `best.pt` too when this epoch is the best so far.
 
@@ -33,11 +30,9 @@ def save_checkpoint(
         model: its weights are saved.
         optimizer: its state is saved.
         scheduler: its state is saved.
-        epoch: counted from 1, the last one finished.
-        step: optimizer updates so far.
-        best: epoch and objective of the best epoch so far.
-        is_best: this is that epoch.
-        fingerprint: of the configuration.
+        progress: plain values that say how far the run is: `epoch` (counted from 1, the last one finished), `step`
+            (optimizer updates so far), `best` (epoch and objective so far) and the configuration's `fingerprint`.
+        is_best: this epoch is the best so far.
 
     Raises:
         OSError: the disk is full or the folder may not be written; earlier checkpoints are untouched.
@@ -47,11 +42,8 @@ def save_checkpoint(
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "scheduler": scheduler.state_dict(),
-        "epoch": epoch,
-        "step": step,
-        "best": best,
         "random_state": torch.get_rng_state(),
-        "fingerprint": fingerprint,
+        **progress,
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)

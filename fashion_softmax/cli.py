@@ -7,26 +7,36 @@ run is really wanted, so that `--help`, `--cfg job` and completion stay fast.
 import errno
 import logging
 import os
+import re
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fashion_softmax.composition import explain, refuse_alias_bombs
-from fashion_softmax.config import CONFIG_DIR, register
+from fashion_softmax.config import CONFIG_DIR, register, without_hydra
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError
+from fashion_softmax.validation import suggest
 
 log = logging.getLogger(__name__)
 
+CONFIG_PATH_FLAGS = ("--config-path", "-cp")
+
 # What the machine refuses, as opposed to a file our own code should have found.
-MACHINE_ERRNOS = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT)
+MACHINE_ERRNOS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),  # not allowed
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),  # no space, broken
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),  # not possible with that name
+)
 
 
 def main() -> None:
@@ -34,8 +44,8 @@ def main() -> None:
     register()
     # Hydra prints what it knows of an error and exits with 1; with this setting it lets errors through to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv[1:] = _order_arguments(sys.argv[1:])
     with exit_on_error():
+        sys.argv[1:] = _prepare_arguments(sys.argv[1:])
         refuse_alias_bombs(_config_folders())
         train()
 
@@ -75,16 +85,12 @@ class CheckBeforeRun(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration, get the data and build every component once."""
-        from fashion_softmax.experiment import check, set_aside_earlier_run
+        from fashion_softmax.experiment import check
+        from fashion_softmax.folders import set_aside_earlier_run
 
         with exit_on_error():
             check(without_hydra(config))
             set_aside_earlier_run(Path(config.hydra.run.dir))
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """Copy what belongs to the job out of a full configuration."""
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 @contextmanager
@@ -98,7 +104,9 @@ def exit_on_error() -> Iterator[None]:
     except Exception as error:
         known = _translate(error)
         if known is None:
-            raise
+            # Printed here: Hydra would turn an exception of its callback into a warning, and go on.
+            traceback.print_exc()
+            sys.exit(1)
         print(f"ERROR: {known}", file=sys.stderr)
         sys.exit(known.exit_code)
 
@@ -109,28 +117,49 @@ def _translate(error: Exception) -> FashionSoftmaxError | None:
         return error
     if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
         return MachineError(str(error))
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in str(error)):
+        return MachineError(f"not enough memory: {str(error).splitlines()[0] if str(error) else 'no details given'}")
     message = explain(error, _config_folders())
     return ConfigError(message) if message else None
 
 
-def _order_arguments(arguments: list[str]) -> list[str]:
-    """Move -m to the front: Hydra's parser accepts overrides on one side of it only.
+def _prepare_arguments(arguments: list[str]) -> list[str]:
+    """Make arguments mean what a user expects where Hydra's parser would not.
+
+    -m goes to the front, since overrides are accepted on one side of it only; a relative --config-path is relative to
+    the working folder, not to this file; options cannot be abbreviated, so that none slips past the checks here.
 
     Raises:
-        SystemExit: `--experimental-rerun`, which would unpickle a file.
+        ConfigError: an unknown option, or `--experimental-rerun`, which would unpickle a file.
     """
-    if any(argument.startswith("--experimental-rerun") for argument in arguments):
-        print("ERROR: --experimental-rerun is refused: it executes what is in the file", file=sys.stderr)
-        sys.exit(ConfigError.exit_code)
-    multirun = [argument for argument in arguments if argument in ("-m", "--multirun")]
-    return multirun[:1] + [argument for argument in arguments if argument not in multirun]
+    known = get_args_parser()._option_string_actions
+    prepared: list[str] = []
+    for argument, previous in zip(arguments, ["", *arguments], strict=False):
+        name, separator, value = argument.partition("=")
+        if name.startswith("--experimental-rerun"):
+            raise ConfigError("--experimental-rerun is refused: it executes what is in the file")
+        if name.startswith("--") and name not in known:
+            raise ConfigError(f"{name} is no option{suggest(name, [option for option in known if option[:2] == '--'])}")
+        if name in CONFIG_PATH_FLAGS and separator:
+            argument = f"{name}={_absolute_folder(value)}"
+        elif previous in CONFIG_PATH_FLAGS:
+            argument = _absolute_folder(argument)
+        prepared.append(argument)
+    multirun = [argument for argument in prepared if argument in ("-m", "--multirun")]
+    return multirun[:1] + [argument for argument in prepared if argument not in multirun]
+
+
+def _absolute_folder(path: str) -> str:
+    return str(Path(path).absolute()) if Path(path).is_dir() else path
 
 
 def _config_folders() -> list[Path]:
     """List the folders of configuration files: ours, and those named on the command line."""
     folders = [CONFIG_DIR]
-    for flag, value in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
-        name, _, attached = flag.partition("=")
-        if name in ("--config-dir", "-cd", "--config-path", "-cp"):
-            folders.append(Path(attached or value))
+    for argument, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
+        name, _, attached = argument.partition("=")
+        if name in (*CONFIG_PATH_FLAGS, "--config-dir", "-cd"):
+            folders.append(Path(attached or following))
+        elif name == "hydra.searchpath":
+            folders += [Path(entry.removeprefix("file://")) for entry in re.split(r"[\[\],'\"\s]+", attached) if entry]
     return [folder for folder in folders if folder.is_dir()]

@@ -6,6 +6,7 @@ a compiler that is not running where its graph breaks. That import takes 0.9 s, 
 
 import importlib
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -37,5 +38,6 @@ def keep_compiler_idle() -> None:
     name = "torch._dynamo"
     if name not in sys.modules:
         stand_in = _IdleCompiler(name)
+        stand_in.__spec__ = ModuleSpec(name, None)  # a module without one confuses importlib.util.find_spec
         sys.modules[name] = stand_in
         torch._dynamo = stand_in  # as an import would have done

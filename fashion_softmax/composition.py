@@ -66,7 +66,7 @@ def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
         return f"{mark.name}, line {mark.line + 1}: is no valid YAML: {error.problem}" if mark else str(error)
     if isinstance(error, UnicodeDecodeError):
         names = ", ".join(str(path) for path in _yaml_files(folders) if not _is_utf8(path))
-        return f"{names or 'a configuration file'}: is not UTF-8 ({error})"
+        return f"{names}: is not UTF-8 ({error})" if names else None
     if isinstance(error, OmegaConfBaseException):
         return _one_line(str(error.msg or error))
     if isinstance(error, ConfigCompositionException) and str(error).startswith("Ambiguous value"):

@@ -1,7 +1,7 @@
-"""The configuration: its schema, its checks, and building the objects it names.
+"""The configuration: its schema, and building the objects it names.
 
-This is the only module of the library that knows Hydra and OmegaConf; what lies below it gets plain values. It does
-not import torch, so that `--help` and completion stay fast; building and checking components does.
+Nothing below this module knows Hydra or OmegaConf; it gets plain values. This module does not import torch, so that
+`--help` and completion stay fast.
 """
 
 import dataclasses
@@ -78,10 +78,18 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
 
     Args:
         overrides: such as `loss=huber` and `optimizer.lr=0.5`.
+
+    Returns:
+        A configuration of the shape of `Config`, without Hydra's part.
     """
     register()
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_DIR)):
         return hydra_compose("config", overrides=list(overrides))
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Copy what belongs to the job out of a full configuration, leaving Hydra's part."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def project_dir() -> str:

@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fashion_softmax.data import Batches
 from fashion_softmax.training import EpochReport
 
 MAX_SWEEP_ROWS = 20  # every job's result is in its folder
@@ -22,36 +23,30 @@ class RunDisplay:
     """Shows a run while it trains; a context manager.
 
     Args:
-        num_epochs: of the run.
-        steps_per_epoch: batches in an epoch.
-        count_steps: returns the batches drawn so far; asked at every redraw, so that the loop need not report.
         title: what is trained, in a few words.
+        num_epochs: of the run.
+        batches: the training batches; asked at every redraw how many were drawn, so that the loop need not report.
         brief: a run among many: the bar disappears afterwards and no table follows.
     """
 
-    def __init__(
-        self, *, num_epochs: int, steps_per_epoch: int, count_steps: Callable[[], int], title: str, brief: bool
-    ) -> None:
-        self.console = Console(highlight=False)
+    def __init__(self, title: str, num_epochs: int, batches: Batches, *, brief: bool) -> None:
+        self.console = make_console()
         self.num_epochs = num_epochs
         self.brief = brief
         self._progress = _PollingProgress(
-            count_steps,
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[num_epochs]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[summary]}"),
+            lambda: batches.num_drawn,
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}", markup=False),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            TextColumn("{task.fields[summary]}", markup=False),
             console=self.console,
             refresh_per_second=REFRESH_PER_S,
             transient=brief,
             disable=not self.console.is_terminal,
         )
-        self._task = self._progress.add_task(
-            title, total=num_epochs * steps_per_epoch, epoch=0, num_epochs=num_epochs, summary=""
-        )
+        self._task = self._progress.add_task(f"epoch 0/{num_epochs}", total=num_epochs * len(batches), summary="")
+        if not brief:
+            self.console.print(title)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -68,7 +63,7 @@ class RunDisplay:
         for split in ("val", "test"):
             if f"{split}/accuracy" in report.metrics:
                 summary += f", {split} accuracy {100 * report.metrics[f'{split}/accuracy']:.2f} %"
-        self._progress.update(self._task, epoch=report.epoch, summary=summary)
+        self._progress.update(self._task, description=f"epoch {report.epoch}/{self.num_epochs}", summary=summary)
         if not self.console.is_terminal and not self.brief:
             self.console.print(f"epoch {report.epoch:>3}/{self.num_epochs}  {summary}")
 
@@ -101,7 +96,7 @@ def show_sweep(completed: Sequence[tuple[int, str, float]], sweep_dir: Path) -> 
         completed: number, overrides and objective of every job that completed.
         sweep_dir: the sweep's folder.
     """
-    console = Console(highlight=False)
+    console = make_console()
     ranked = sorted(completed, key=lambda row: (-row[2], row[0]))
     shown = f", the best {MAX_SWEEP_ROWS}" if len(ranked) > MAX_SWEEP_ROWS else ""
     table = Table(title=f"{len(ranked)} runs, best first{shown}", title_justify="left")
@@ -113,6 +108,11 @@ def show_sweep(completed: Sequence[tuple[int, str, float]], sweep_dir: Path) -> 
     console.print(table)
     console.print(f"sweep folder  {shorten(sweep_dir)}", soft_wrap=True)
     console.print(f"TensorBoard   {tensorboard_command(sweep_dir)}", soft_wrap=True)
+
+
+def make_console() -> Console:
+    """Make a console that shows text as it is: brackets in a user's path or value are no markup."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 class _PollingProgress(Progress):

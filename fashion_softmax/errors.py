@@ -36,7 +36,7 @@ class DataError(FashionSoftmaxError):
 
 
 class DivergedError(FashionSoftmaxError):
-    """The training loss or a weight became NaN or infinite."""
+    """A loss became NaN or infinite."""
 
     exit_code = 5
 

@@ -19,6 +19,11 @@ from fashion_softmax.metrics import cross_entropies, expand_labels, log_softmax,
 class Loss(ABC):
     """A loss per image. A subclass writes `__call__`; its gradient comes from autograd unless it is written too."""
 
+    def __init_subclass__(cls) -> None:
+        # A subclass that changes the loss but not its gradient must not inherit the gradient of another loss.
+        if "__call__" in vars(cls) and "value_and_gradient" not in vars(cls):
+            cls.value_and_gradient = Loss.value_and_gradient  # type: ignore[method-assign]
+
     @abstractmethod
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Measure each prediction against its label.

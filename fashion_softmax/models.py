@@ -38,7 +38,6 @@ class SoftmaxRegression(nn.Module):
         # two to three times faster on a CPU: (K, D) x (D, B).
         return torch.addmm(self.bias.unsqueeze(1), self.weight, images.flatten(1).T).T
 
-    @torch.no_grad()
     def backward(self, images: Tensor, logits_gradient: Tensor) -> None:
         """Write the parameters' gradients, averaged over the batch: the one product autograd would also make.
 
@@ -48,6 +47,8 @@ class SoftmaxRegression(nn.Module):
         Args:
             images: the batch of the forward pass, shape (B, C, H, W).
             logits_gradient: gradient of each image's loss with respect to its logits, shape (B, K).
+
+        Call it under `torch.no_grad()`.
         """
         if self.weight.grad is None or self.bias.grad is None:
             self.weight.grad, self.bias.grad = torch.zeros_like(self.weight), torch.zeros_like(self.bias)

@@ -13,7 +13,9 @@ from typing import Any, Self
 
 from torch.utils.tensorboard import SummaryWriter
 
+from fashion_softmax.errors import DivergedError
 from fashion_softmax.files import finite_or_none, write_json
+from fashion_softmax.folders import describe_process
 from fashion_softmax.training import EpochReport
 
 # One chart per measure with all splits in it; without this TensorBoard draws a chart per tag.
@@ -25,7 +27,7 @@ LAYOUT = {
 
 
 class Recorder:
-    """Writes one run's records; a context manager that closes the event file.
+    """Writes one run's records; a context manager that closes the event file and notes an error in `status.json`.
 
     Args:
         run_dir: the run's folder, which exists.
@@ -37,7 +39,7 @@ class Recorder:
     """
 
     def __init__(
-        self, run_dir: Path, *, config_text: str, overrides: Sequence[str], fingerprint: str, log_every: int
+        self, run_dir: Path, config_text: str, overrides: Sequence[str], fingerprint: str, *, log_every: int
     ) -> None:
         self.run_dir = run_dir
         self.overrides = list(overrides)
@@ -59,6 +61,8 @@ class Recorder:
     ) -> None:
         self._writer.close()
         self._metrics.close()
+        if error is not None:
+            self.write_status(_state_after(error), str(error) or type(error).__name__)
 
     def log_epoch(self, report: EpochReport) -> None:
         """Write an epoch's metrics and its training losses along the steps, and flush."""
@@ -86,6 +90,7 @@ class Recorder:
             error: why, where there is a reason.
         """
         status = {"state": state, "error": error, "started": self.started, "fingerprint": self.fingerprint}
+        status |= describe_process()
         write_json(self.run_dir / "status.json", status)
 
     def write_result(self, **facts: Any) -> None:
@@ -97,3 +102,9 @@ class Recorder:
         result = {"state": "completed", **facts, "overrides": self.overrides}
         write_json(self.run_dir / "result.json", result)
         self.write_status("completed")
+
+
+def _state_after(error: BaseException) -> str:
+    if isinstance(error, DivergedError):
+        return "diverged"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"

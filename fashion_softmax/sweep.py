@@ -7,12 +7,17 @@ from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from fashion_softmax.composition import explain
+from fashion_softmax.config import without_hydra
 from fashion_softmax.console import show_sweep
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, SweepError
 from fashion_softmax.experiment import check
+from fashion_softmax.folders import set_aside_earlier_sweep
 
 
 def sweep(
@@ -34,9 +39,12 @@ def sweep(
         SweepError: some jobs failed; all others were run.
     """
     jobs = [list(job) for batch in batches for job in batch]
+    if not jobs:
+        raise ConfigError("the sweep has no jobs: one of its keys has no values")
     _name_jobs_by_what_differs(config, jobs)
     _check_jobs(config, jobs, loader)
     sweep_dir = Path(config.hydra.sweep.dir)
+    set_aside_earlier_sweep(sweep_dir)
     sweep_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, sweep_dir / "multirun.yaml")
     returns: list[Sequence[JobReturn]] = []
@@ -57,11 +65,12 @@ def _check_jobs(config: DictConfig, jobs: Sequence[list[str]], loader: ConfigLoa
     """Compose and check every job; the first problem of each distinct kind is reported with the job that has it."""
     problems: dict[str, list[str]] = {}
     for job in jobs:
-        job_config = loader.load_sweep_config(config, job)
         try:
-            check(OmegaConf.masked_copy(job_config, [str(key) for key in job_config if key != "hydra"]))
+            check(without_hydra(loader.load_sweep_config(config, job)))
         except ConfigError as error:
             problems.setdefault(str(error), job)
+        except (HydraException, OmegaConfBaseException) as error:
+            problems.setdefault(explain(error, []) or str(error), job)
     if problems:
         raise ConfigError.from_problems([f"{message} (job {' '.join(job)})" for message, job in problems.items()])
 

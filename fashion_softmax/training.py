@@ -34,7 +34,7 @@ class EpochReport:
         metrics: tag (`train/loss`, `test/accuracy`, ..., `lr`) to value. Training metrics are means over the epoch,
             taken while the weights change; the others belong to the weights at its end.
         step_losses: mean loss of every batch, one number a step.
-        training_seconds: wall time of the training pass alone.
+        training_s: wall time of the training pass alone.
     """
 
     epoch: int
@@ -42,7 +42,7 @@ class EpochReport:
     images_seen: int
     metrics: dict[str, float]
     step_losses: list[float]
-    training_seconds: float
+    training_s: float
 
 
 def fit(
@@ -63,7 +63,8 @@ def fit(
         optimizer: over the model's parameters.
         scheduler: of the optimizer's learning rate; stepped once an epoch.
         batches: the training batches.
-        evaluation_splits: name (`val`, `test`) to the images the model is measured on after every epoch.
+        evaluation_splits: name (`val`, `test`) to the images, on the model's device, that it is measured on after
+            every epoch.
         num_epochs: passes over the training images, at least 1.
 
     Raises:
@@ -73,10 +74,10 @@ def fit(
         lr = float(optimizer.param_groups[0]["lr"])
         start = time.perf_counter()
         train_metrics, step_losses = _train_epoch(model, loss_fn, optimizer, batches, epoch)
-        training_seconds = time.perf_counter() - start
+        training_s = time.perf_counter() - start
         metrics = {f"train/{name}": value for name, value in train_metrics.items()}
         for split_name, split in evaluation_splits.items():
-            values = evaluate(model, loss_fn, split, batches.device)
+            values = evaluate(model, loss_fn, split)
             metrics |= {f"{split_name}/{name}": value for name, value in values.items()}
         if bad := [f"{tag} is {value}" for tag, value in metrics.items() if not math.isfinite(value)]:
             raise DivergedError(f"training diverged: {', '.join(bad)} after epoch {epoch} (lr {lr:g})")
@@ -87,7 +88,7 @@ def fit(
             images_seen=epoch * len(batches.split),
             metrics={**metrics, "lr": lr},
             step_losses=step_losses,
-            training_seconds=training_seconds,
+            training_s=training_s,
         )
 
 
@@ -126,7 +127,7 @@ def backward(model: nn.Module, loss_fn: Loss, images: Tensor, labels: Tensor) ->
     Returns:
         The losses (*R, B) and the logits (*R, B, K), both without gradient.
     """
-    if isinstance(model, SoftmaxRegression):
+    if type(model) is SoftmaxRegression:  # a subclass may compute something else
         with torch.no_grad():
             logits = model(images)
             losses, logits_gradient = loss_fn.value_and_gradient(logits, labels)
@@ -140,21 +141,20 @@ def backward(model: nn.Module, loss_fn: Loss, images: Tensor, labels: Tensor) ->
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, loss_fn: Loss, split: Split, device: torch.device | str = "cpu") -> dict[str, float]:
+def evaluate(model: nn.Module, loss_fn: Loss, split: Split) -> dict[str, float]:
     """Measure a model on a split.
 
     Args:
         model: images to logits.
         loss_fn: one loss per image.
-        split: N images, at least 1.
-        device: where the model is.
+        split: N images, at least 1, on the model's device.
 
     Returns:
         `loss` (mean), `accuracy` (a fraction) and `cross_entropy` (mean, nats: comparable between losses).
     """
     model.eval()
     tally = _Tally()
-    for images, labels in in_order(split, device):
+    for images, labels in in_order(split):
         logits = model(images)
         tally.add(loss_fn(logits, labels), logits, labels)
     return tally.means()
@@ -187,11 +187,12 @@ class _Tally:
         all_labels = torch.cat(labels)
         # Joined with the images innermost, the order in which the metrics are fastest.
         all_logits = torch.cat([part.mT for part in logits], dim=-1).mT
-        # Sums in double precision: the mean of equal numbers is then that number, whatever the batch size.
+        # Sums in double precision: the mean of equal numbers is then that number, whatever the batch size. On the
+        # CPU, since Apple's mps has no doubles.
         sums = (
-            torch.cat(losses, dim=-1).sum(-1, dtype=torch.float64),
-            count_correct(all_logits, all_labels).double(),
-            cross_entropies(all_logits, all_labels).sum(-1, dtype=torch.float64),
+            torch.cat(losses, dim=-1).cpu().sum(-1, dtype=torch.float64),
+            count_correct(all_logits, all_labels).cpu().double(),
+            cross_entropies(all_logits, all_labels).cpu().sum(-1, dtype=torch.float64),
         )
         self._sums.append(torch.stack(sums))
         self._num_images += len(all_labels)

@@ -26,8 +26,8 @@ POSITIVE: Check = ("a finite number above 0", lambda value: 0 < value < math.inf
 NOT_NEGATIVE: Check = ("a finite number, 0 or more", lambda value: 0 <= value < math.inf)
 FRACTION: Check = ("a number from 0 to 1", lambda value: 0 <= value <= 1)
 BELOW_ONE: Check = ("a number from 0 to below 1", lambda value: 0 <= value < 1)
-COUNT: Check = ("a whole number, 1 or more", lambda value: value >= 1)
-COUNT_OR_ZERO: Check = ("a whole number, 0 or more", lambda value: value >= 0)
+COUNT: Check = ("a whole number from 1 to 2147483647", lambda value: 1 <= value < 2**31)
+COUNT_OR_ZERO: Check = ("a whole number from 0 to 2147483647", lambda value: 0 <= value < 2**31)
 
 # Dotted key -> allowed values; of a list, each element is checked. None, where the type allows it, always passes.
 RANGES: dict[str, Check] = {
@@ -81,12 +81,18 @@ def validate(cfg: DictConfig) -> None:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     known = [field.name for field in dataclasses.fields(Config)]
     problems += [f"{key} is unknown{suggest(str(key), known)}" for key in config if key not in known]
+    if missing := [f"{key} is missing from the configuration" for key in known if key not in config]:
+        raise ConfigError.from_problems(problems + missing)
     for key in COMPONENTS:
         problems += _check_component(key, config.get(key))
     problems += _check_ranges(config)
     device = str(config["device"])
     if device.partition(":")[0] not in DEVICES:
         problems.append(f"device={device} is unknown; allowed: {', '.join(DEVICES)}, cuda:N{_close(device, DEVICES)}")
+    if not problems and config["scheduler"].get("warmup_epochs", 0) >= config["trainer"]["num_epochs"]:
+        problems.append(
+            "scheduler.warmup_epochs must be below trainer.num_epochs: the full rate would never be reached"
+        )
     if problems:
         raise ConfigError.from_problems(problems)
 

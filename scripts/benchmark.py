@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from fashion_softmax.cli import exit_on_error
 from fashion_softmax.config import compose
 from fashion_softmax.data import Batches, Dataset
-from fashion_softmax.experiment import Parts, build_parts
+from fashion_softmax.parts import Parts, build_parts
 from fashion_softmax.training import fit
 
 TRAIN = Path(__file__).parent.parent / "train.py"
@@ -138,7 +138,7 @@ def epoch(parts: Parts) -> float:
     """Time our training pass over all batches, as `fit` runs it, in seconds."""
     batches = Batches(parts.dataset.train, parts.dataset.batch_size, seed=0)
     reports = fit(parts.model, parts.loss_fn, parts.optimizer, parts.scheduler, batches, {}, num_epochs=1)
-    return next(reports).training_seconds
+    return next(reports).training_s
 
 
 def floor_epoch(dataset: Dataset) -> float:

@@ -10,6 +10,7 @@ import logging
 from fashion_softmax.cli import exit_on_error
 from fashion_softmax.config import build, compose
 from fashion_softmax.console import shorten
+from fashion_softmax.validation import validate
 
 
 def main() -> None:
@@ -20,6 +21,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with exit_on_error():
         cfg = compose(overrides)
+        validate(cfg)
         dataset = build(cfg.dataset, "dataset")
     sizes = f"{len(dataset.train)} training and {len(dataset.test)} test images"
     shape = " x ".join(map(str, dataset.image_shape))

@@ -14,18 +14,8 @@ def save(folder: Path, *, epoch: int, is_best: bool) -> SoftmaxRegression:
     torch.manual_seed(epoch)
     model = SoftmaxRegression((1, 2, 2), 3)
     optimizer = torch.optim.Adam(model.parameters())
-    best = {"epoch": epoch, "objective": 0.5}
-    save_checkpoint(
-        folder,
-        model,
-        optimizer,
-        schedules.constant(optimizer),
-        epoch=epoch,
-        step=7 * epoch,
-        best=best,
-        is_best=is_best,
-        fingerprint="abc",
-    )
+    progress = {"epoch": epoch, "step": 7 * epoch, "best": {"epoch": epoch, "objective": 0.5}, "fingerprint": "abc"}
+    save_checkpoint(folder, model, optimizer, schedules.constant(optimizer), progress, is_best=is_best)
     return model
 
 

@@ -7,7 +7,9 @@ import torch
 
 from fashion_softmax.config import COMPONENTS, CONFIG_DIR, build, compose, job_name
 from fashion_softmax.data import make_synthetic
-from fashion_softmax.experiment import build_parts, fingerprint
+from fashion_softmax.data.idx import find_idx_files
+from fashion_softmax.experiment import fingerprint
+from fashion_softmax.parts import build_parts
 from fashion_softmax.validation import RANGES, validate
 from tests.conftest import TINY, write_idx_folder
 
@@ -16,21 +18,28 @@ EXPERIMENTS = [path.stem for path in sorted((CONFIG_DIR / "experiment").glob("*.
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
-def test_option_is_composed_validated_and_built(group: str, option: str, tmp_path: Path) -> None:
+def test_option_is_composed_validated_and_built(
+    group: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     overrides = TINY if group != "dataset" else []
-    if option == "idx":
-        overrides = [f"dataset.root={write_idx_folder(tmp_path / 'd')}"]
+    if group == "dataset" and option != "synthetic":
+        folder = write_idx_folder(tmp_path / "d", num_classes=10)
+        overrides = [f"dataset.root={folder}"]
+        # Fetching and verifying published files is the business of tests/data/test_sources.py.
+        monkeypatch.setattr("fashion_softmax.data.catalog.prepare", lambda *args: find_idx_files(folder))
     cfg = compose([*overrides, f"{group}={option}"])
     validate(cfg)
-    if group == "dataset" and "mirror" in cfg.dataset:
-        return  # a download; tests/data/test_sources.py and test_real_data.py do that
     parts = build_parts(cfg)
     assert parts.model(torch.zeros(2, *parts.dataset.image_shape)).shape == (2, parts.dataset.num_classes)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_experiment_is_composed_and_validated(name: str) -> None:
-    validate(compose([f"experiment={name}"]))
+def test_experiment_is_composed_validated_and_built(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_idx_folder(tmp_path / "d", (28, 28), num_classes=10)
+    monkeypatch.setattr("fashion_softmax.data.catalog.prepare", lambda *args: find_idx_files(folder))
+    cfg = compose([f"experiment={name}"])
+    validate(cfg)
+    assert build_parts(cfg).dataset.num_classes == 10
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG_DIR.rglob("*.yaml")), ids=lambda path: path.stem)

@@ -127,6 +127,16 @@ def test_written_gradient_equals_autograd(loss_fn: Loss) -> None:
     torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-12)
 
 
+def test_subclass_that_changes_the_loss_does_not_inherit_the_gradient() -> None:
+    class Doubled(CrossEntropy):
+        def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+            return 2 * super().__call__(logits, labels)
+
+    logits, labels = draw_batch(6, 4, 3)
+    _, gradient = Doubled().value_and_gradient(logits, labels)
+    torch.testing.assert_close(gradient, 2 * CrossEntropy().value_and_gradient(logits, labels)[1])
+
+
 @each_loss
 def test_value_and_gradient_leaves_its_input_alone(loss_fn: Loss) -> None:
     logits, labels = draw_batch(5, 7, 5)

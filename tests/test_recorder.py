@@ -13,7 +13,7 @@ METRICS = {"train/loss": 0.5, "train/accuracy": 0.8, "test/loss": 0.6, "test/acc
 
 
 def make_recorder(run_dir: Path, log_every: int = 2) -> Recorder:
-    return Recorder(run_dir, config_text="seed: 0\n", overrides=["seed=0"], fingerprint="abc", log_every=log_every)
+    return Recorder(run_dir, "seed: 0\n", ["seed=0"], "abc", log_every=log_every)
 
 
 def make_report(epoch: int, **metrics: float) -> EpochReport:

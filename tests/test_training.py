@@ -11,7 +11,7 @@ from fashion_softmax.losses import CrossEntropy, Loss, SquaredError
 from fashion_softmax.models import MLP, SoftmaxRegression
 from fashion_softmax.training import EpochReport, backward, evaluate, fit
 
-DATASET = make_synthetic(num_train=100, num_test=40, image_shape=[1, 4, 4], num_classes=3, noise_std=0.5)
+DATASET = make_synthetic(num_train=100, num_test=40, image_shape=(1, 4, 4), num_classes=3, noise_std=0.5)
 
 
 class Linear(nn.Module):
@@ -97,6 +97,18 @@ def test_evaluate_equals_torch() -> None:
     assert metrics["accuracy"] == pytest.approx((logits.argmax(1) == split.labels).float().mean().item())
     assert metrics["cross_entropy"] == pytest.approx(nn.functional.cross_entropy(logits, split.labels).item(), rel=1e-6)
     assert metrics["loss"] == pytest.approx(SquaredError()(logits, split.labels).mean().item(), rel=1e-6)
+
+
+def test_subclass_of_softmax_regression_is_left_to_autograd() -> None:
+    class Scaled(SoftmaxRegression):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return 5 * super().forward(images)
+
+    model = Scaled((1, 4, 4), 3)
+    images, labels = DATASET.train.images[:8].float() / 255, DATASET.train.labels[:8]
+    backward(model, CrossEntropy(), images, labels)
+    (expected,) = torch.autograd.grad(nn.functional.cross_entropy(model(images), labels), [model.weight])
+    torch.testing.assert_close(model.weight.grad, expected)
 
 
 def test_same_seed_trains_the_same_bit_for_bit() -> None:

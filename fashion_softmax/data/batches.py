@@ -55,7 +55,7 @@ class Batches:
         self, split: Split, batch_size: int, *, seed: int, num_workers: int = 0, device: torch.device | str = "cpu"
     ) -> None:
         self.device = torch.device(device)
-        self.split = split if num_workers else Split(split.images.to(self.device), split.labels.to(self.device))
+        self.split = split if num_workers else split.to(self.device)
         self.batch_size = batch_size
         self.seed = seed
         self.num_workers = num_workers
@@ -106,6 +106,8 @@ class Batches:
                 sampler=order.split(self.batch_size),  # one index per batch
                 batch_size=None,
                 num_workers=self.num_workers,
+                # Its own: the loader draws from it, and the model's dropout must not notice.
+                generator=torch.Generator(),
             )
         for images, labels in loader:
             yield images.to(self.device), labels.to(self.device)
@@ -121,13 +123,12 @@ class _IndexedSplit(torch.utils.data.Dataset[Batch]):
         return to_float(self.split.images[index]), self.split.labels[index]
 
 
-def in_order(split: Split, device: torch.device | str = "cpu") -> Iterator[Batch]:
+def in_order(split: Split) -> Iterator[Batch]:
     """Yield a split's images in their own order, for evaluation.
 
     Args:
-        split: N images.
-        device: where the batches are wanted.
+        split: N images, on the device where the batches are wanted.
     """
     size = EVALUATION_BATCH_SIZE
     for images, labels in zip(split.images.split(size), split.labels.split(size), strict=True):
-        yield to_float(images.to(device)), labels.to(device)
+        yield to_float(images), labels

@@ -25,6 +25,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: torch.device | str) -> "Split":
+        """Move to a device; the split itself where it is there already."""
+        return Split(self.images.to(device), self.labels.to(device))
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -51,6 +55,11 @@ class Dataset:
         """(C, H, W)."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
+
+    @property
+    def evaluation_splits(self) -> dict[str, Split]:
+        """What a model is measured on, by name; the first split is the one that chooses."""
+        return {"val": self.val, "test": self.test} if self.val else {"test": self.test}
 
     @property
     def num_classes(self) -> int:

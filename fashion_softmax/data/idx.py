@@ -22,6 +22,7 @@ from torch import Tensor
 from fashion_softmax.errors import DataError
 
 UNSIGNED_BYTE = 0x08
+MAX_UNPACKED_BYTES = 2**34  # of a gzipped file, which is unpacked in memory
 
 # Role of each file -> how its name begins. The rest of the name is `-idx3-ubyte`, with or without `.gz`; some copies
 # of MNIST have a dot for the second hyphen.
@@ -99,6 +100,8 @@ def _read(path: Path) -> np.ndarray:
         if path.suffix == ".gz":
             with gzip.open(path) as file:
                 shape = _read_header(file, path)
+                if math.prod(shape) > MAX_UNPACKED_BYTES:
+                    raise DataError(f"{path}: its header announces {math.prod(shape)} bytes; unpack such a file first")
                 content = file.read(math.prod(shape) + 1)  # one more than promised, to notice a longer file
             _check_size(len(content), shape, path)
             return np.frombuffer(bytearray(content), np.uint8).reshape(shape)

@@ -1,6 +1,8 @@
 """Resizing whole splits once, on bytes, and keeping the result on the disk."""
 
 import logging
+import math
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fashion_softmax.errors import MachineError
 from fashion_softmax.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -46,20 +49,33 @@ def resize_images(images: Tensor, size: tuple[int, int], cache_path: Path | None
 
     Returns:
         Resized images, uint8, shape (N, C, height, width).
+
+    Raises:
+        MachineError: the disk has no room for the cache.
     """
     shape = (*images.shape[:2], *size)
     if size == tuple(images.shape[2:]):
         return images
     if cache_path is not None:
         try:
-            if not cache_path.exists() or cache_path.stat().st_size != np.prod(shape):
+            if not cache_path.exists() or cache_path.stat().st_size != math.prod(shape):
                 cache_path.parent.mkdir(parents=True, exist_ok=True)
+                _require_space(cache_path.parent, math.prod(shape))
                 log.info("resizing %d images to %d x %d into %s", len(images), *size, cache_path)
                 write_atomically(cache_path, (part.tobytes() for part in _resized(images, size)))
             return torch.from_numpy(np.memmap(cache_path, np.uint8, mode="c", shape=shape))
         except OSError as error:
             log.warning("cannot keep the resized images in %s (%s); resizing in memory", cache_path, error)
     return torch.cat([torch.from_numpy(part) for part in _resized(images, size)])
+
+
+def _require_space(folder: Path, num_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < num_bytes:
+        raise MachineError(
+            f"{folder}: the resized images need {num_bytes / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
+            "choose a smaller dataset.resize"
+        )
 
 
 def _resized(images: Tensor, size: tuple[int, int]) -> Iterator[np.ndarray]:

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from fashion_softmax.data.fetching import FetchError, fetch, fetch_debian, torchvision_mirrors
 from fashion_softmax.data.idx import find_idx_files
@@ -50,12 +50,26 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]
         if len(found) == len(published.sha256):
             return _unpack(_verify(found, published), published)
     root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / ".lock", timeout=LOCK_TIMEOUT_S):
+    with _locked(root):
         # What is there already is checked first: a corrupt file is the user's to remove, not ours to overwrite.
         missing = published.sha256.keys() - _verify(_find(root, published), published).keys()
         if missing:
             _download(published, root, mirror, sorted(missing))
         return _verify(_find(root, published), published)
+
+
+@contextlib.contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Let one process at a time write into a folder; the lock of a killed process is free again."""
+    lock = FileLock(root / ".lock")
+    try:
+        lock.acquire(timeout=LOCK_TIMEOUT_S)
+    except Timeout as error:
+        raise DataError(f"{root}: another process has been preparing this folder for {LOCK_TIMEOUT_S:.0f} s") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _find(folder: Path, published: Published) -> dict[str, Path]:
@@ -137,11 +151,11 @@ def _download(published: Published, root: Path, mirror: str | None, missing: lis
         except FetchError as error:
             reasons.append(str(error))
             log.info("no luck: %s", error)
-    suffix = ".gz" if published.hashes_gzip else ""
+    suffix, kinds = (".gz", "") if published.hashes_gzip else ("", " (plain or .gz)")
     names = "\n".join(f"    {stem}{suffix}" for stem, _ in FILES.values())
     tried = "\n".join(f"    {reason}" for reason in reasons)
     raise DataError(
-        f"no data set in {root}, and no source delivers it.\n  Put these four files there (plain or .gz):\n{names}\n"
+        f"no data set in {root}, and no source delivers it.\n  Put these four files there{kinds}:\n{names}\n"
         f"  Sources tried:\n{tried}\n  A mirror you can reach can be named with dataset.mirror=URL."
     )
 

@@ -54,6 +54,14 @@ def test_workers_yield_the_same_batches_bit_for_bit(split: Split, num_workers: i
             assert torch.equal(images, expected_images) and torch.equal(labels, expected_labels)
 
 
+def test_workers_do_not_touch_the_models_random_numbers(split: Split) -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    list(Batches(split, 32, seed=3, num_workers=1).epoch(0))
+    assert torch.equal(torch.rand(1), expected)
+
+
 def test_reused_buffer_holds_the_same_batches(split: Split) -> None:
     batches = Batches(split, 32, seed=3)
     copies = [(images.clone(), labels) for images, labels in batches.epoch(0, reuse_buffer=True)]

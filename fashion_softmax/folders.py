@@ -1,0 +1,79 @@
+"""Folders of runs and sweeps that are used a second time: what they hold is kept, and a live run is left alone."""
+
+import itertools
+import json
+import logging
+import os
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from fashion_softmax.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+def set_aside_earlier_run(run_dir: Path) -> None:
+    """Move an earlier run's files into the subfolder `earlier-N`, so that two runs never mix and none is overwritten.
+
+    Args:
+        run_dir: where a run is about to be written; whatever else it holds stays where it is.
+
+    Raises:
+        ConfigError: the earlier run is still going on.
+    """
+    if (run_dir / "status.json").exists():
+        _refuse_if_alive(run_dir)
+        names = (".hydra", "checkpoints", "metrics.jsonl", "result.json", "status.json", "train.log")
+        _set_aside(run_dir, [*(run_dir / name for name in names), *run_dir.glob("events.out.tfevents.*")])
+
+
+def set_aside_earlier_sweep(sweep_dir: Path) -> None:
+    """Move an earlier sweep's jobs into the subfolder `earlier-N`; see `set_aside_earlier_run`.
+
+    Args:
+        sweep_dir: where a sweep is about to be written.
+
+    Raises:
+        ConfigError: one of its jobs is still going on.
+    """
+    if (sweep_dir / "multirun.yaml").exists():
+        jobs = [folder for folder in sweep_dir.iterdir() if (folder / ".hydra").is_dir()]
+        for job in jobs:
+            _refuse_if_alive(job)
+        _set_aside(sweep_dir, [sweep_dir / "multirun.yaml", *jobs])
+
+
+def describe_process() -> dict[str, Any]:
+    """Say which process writes a folder, for its `status.json`."""
+    return {"host": platform.node(), "pid": os.getpid()}
+
+
+def _set_aside(folder: Path, entries: Iterable[Path]) -> None:
+    target = next(path for i in itertools.count(1) if not (path := folder / f"earlier-{i}").exists())
+    target.mkdir()
+    for entry in entries:
+        if entry.exists():
+            entry.rename(target / entry.name)
+    log.warning("%s was used before; what it held is kept in %s", folder, target)
+
+
+def _refuse_if_alive(run_dir: Path) -> None:
+    try:
+        status = json.loads((run_dir / "status.json").read_text(encoding="utf-8"))
+        alive = status["state"] == "running" and status["host"] == platform.node() and _is_running(status["pid"])
+    except (OSError, ValueError, TypeError, KeyError):  # no status, or one of somebody else's making
+        return
+    if alive:
+        raise ConfigError(f"{run_dir}: process {status['pid']} is still writing a run there; choose another folder")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # sends nothing, only asks
+    except PermissionError:  # somebody else's process
+        return True
+    except OSError:
+        return False
+    return True
