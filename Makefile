@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train sweep board test test-all check format benchmark clean
+.PHONY: help setup data train sweep board test test-all check lint format benchmark clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,6 +13,7 @@ setup: $(VENV)/.complete ## create .venv and install everything into it (once)
 
 $(VENV)/.complete: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}; try: make PYTHON=python3.12")'
+	@echo "setting up $(VENV) with $(PYTHON); torch is large, this takes a few minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
@@ -35,11 +36,12 @@ test: setup ## run the fast tests
 test-all: setup ## run all tests
 	$(BIN)/python -m pytest
 
-check: setup ## lint, check formatting and types, then test
+check: lint test ## lint, check formatting and types, then test
+
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@$(MAKE) --no-print-directory test
 
 format: setup ## format the code and repair what the linter can
 	$(BIN)/ruff format .

@@ -44,6 +44,9 @@ def main() -> None:
     register()
     # Hydra prints what it knows of an error and exits with 1; with this setting it lets errors through to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    # How long an idle thread of torch's (GNU OpenMP) spins before it sleeps. Beside other busy programs the default
+    # makes an epoch 20 to 200 times slower, this 10 times; alone it costs 3 %. Has to be set before torch is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     with exit_on_error():
         sys.argv[1:] = _prepare_arguments(sys.argv[1:])
         refuse_alias_bombs(_config_folders())
