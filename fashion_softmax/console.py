@@ -112,7 +112,15 @@ def show_sweep(completed: Sequence[tuple[int, str, float]], sweep_dir: Path) -> 
 
 def make_console() -> Console:
     """Make a console that shows text as it is: brackets in a user's path or value are no markup."""
-    return Console(highlight=False, markup=False, emoji=False)
+    return _PatientConsole(highlight=False, markup=False, emoji=False)
+
+
+class _PatientConsole(Console):
+    """A console that falls silent when nobody reads it any more (`python train.py | head`): the training goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the exit flushes what is left into it
 
 
 class _PollingProgress(Progress):

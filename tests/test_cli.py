@@ -60,6 +60,16 @@ def test_run_leaves_the_files_it_promises(train: Train, tmp_path: Path) -> None:
     assert {tag: rows[-1][tag] for tag in facts["metrics"]} == facts["metrics"]  # type: ignore[attr-defined]
 
 
+def test_closed_output_does_not_stop_the_training(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "train.py"), *TINY, "trainer.num_epochs=5", f"hydra.run.dir={tmp_path}/run"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0 and process.stderr.read() == ""
+    process.stderr.close()
+    assert read_json(tmp_path / "run" / "status.json")["state"] == "completed"
+
+
 def test_validation_split_becomes_the_objective(train: Train, tmp_path: Path) -> None:
     assert train(*TINY, "dataset.val_size=64").returncode == 0
     facts = read_json(tmp_path / "run" / "result.json")
