@@ -31,10 +31,10 @@ board: setup ## open TensorBoard on all runs
 	@$(BIN)/python -m tensorboard.main --logdir outputs
 
 test: setup ## run the fast tests
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -n auto -m 'not slow'
 
 test-all: setup ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: lint test ## lint, check formatting and types, then test
 

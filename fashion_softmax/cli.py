@@ -13,17 +13,17 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fashion_softmax.composition import explain, refuse_alias_bombs
-from fashion_softmax.config import CONFIG_DIR, register, without_hydra
+from fashion_softmax.config import CONFIG_DIR, PACKAGE_DIR, register, without_hydra
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError
 from fashion_softmax.validation import suggest
 
@@ -68,11 +68,14 @@ def train(cfg: DictConfig) -> float | None:
     job = HydraConfig.get()
     in_sweep = job.mode == RunMode.MULTIRUN
     try:
-        return run(cfg, Path(job.runtime.output_dir), overrides=list(job.overrides.task), in_sweep=in_sweep)
+        # Unresolved: an override may read a secret from the environment, and is written into result.json.
+        overrides = OmegaConf.to_container(job.overrides.task, resolve=False)
+        return run(cfg, Path(job.runtime.output_dir), overrides=cast(list[str], overrides), in_sweep=in_sweep)
     except Exception as error:
         known = _translate(error)
         if known:
             log.error("%s", known)
+            log.info("traceback of this error", exc_info=True)  # into the log file only
         else:
             log.exception("a bug; please report it with this traceback")
         if in_sweep:
@@ -104,6 +107,9 @@ def exit_on_error() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # `--help | head`: what is left of the output goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except Exception as error:
         known = _translate(error)
         if known is None:
@@ -123,7 +129,15 @@ def _translate(error: Exception) -> FashionSoftmaxError | None:
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in str(error)):
         return MachineError(f"not enough memory: {str(error).splitlines()[0] if str(error) else 'no details given'}")
     message = explain(error, _config_folders())
+    if message is None and not _passed_through_our_code(error):
+        message = f"Hydra cannot use this command line ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
     return ConfigError(message) if message else None
+
+
+def _passed_through_our_code(error: Exception) -> bool:
+    """Tell a bug of ours from something in the command line that only Hydra stumbled over."""
+    files = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
+    return any(path.is_relative_to(PACKAGE_DIR) and path.name != "cli.py" for path in files)
 
 
 def _prepare_arguments(arguments: list[str]) -> list[str]:
@@ -147,7 +161,8 @@ def _prepare_arguments(arguments: list[str]) -> list[str]:
             argument = f"{name}={_absolute_folder(value)}"
         elif previous in CONFIG_PATH_FLAGS:
             argument = _absolute_folder(argument)
-        prepared.append(argument)
+        if argument != "experiment=null":  # the default; Hydra refuses its own spelling of it
+            prepared.append(argument)
     multirun = [argument for argument in prepared if argument in ("-m", "--multirun")]
     return multirun[:1] + [argument for argument in prepared if argument not in multirun]
 

@@ -4,6 +4,7 @@ Hydra's and OmegaConf's exceptions carry what is needed (the key, the node, the 
 programmers.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.validation import suggest
 
-MAX_YAML_NODES = 100_000  # after expanding aliases; a configuration of ours has about 100
+MAX_YAML_NODES = 10_000  # after expanding aliases; a configuration of ours has about 100
 
 
 def refuse_alias_bombs(folders: Sequence[Path]) -> None:
@@ -33,7 +34,7 @@ def refuse_alias_bombs(folders: Sequence[Path]) -> None:
             continue
         try:
             node = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
-        except (yaml.YAMLError, UnicodeDecodeError):
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
             continue  # reported when Hydra reads it, if it does
         if _count_nodes(node, {}) > MAX_YAML_NODES:
             raise ConfigError(f"{path}: its YAML aliases expand to more than {MAX_YAML_NODES} values; write them out")
@@ -60,7 +61,10 @@ def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         return f"{group}={option} is no option{suggest(option, error.options)}"
     if isinstance(error, OverrideParseException):
-        return f"cannot read the argument {error.override!r}: expected key=value; quote what a shell would split"
+        return (
+            f"cannot read the argument {error.override!r}: expected key=value; a value with special characters needs "
+            "quotes inside the shell's own, such as \"dataset.root='/a b (c)'\""
+        )
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark
         return f"{mark.name}, line {mark.line + 1}: is no valid YAML: {error.problem}" if mark else str(error)
@@ -75,7 +79,9 @@ def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
     if isinstance(error, HydraException | yaml.YAMLError):
         return _one_line(str(error).partition("\n\nConfig search path")[0])
     if isinstance(error, ValueError) and "Config group override" in str(error):
-        return str(error)
+        return "the option of a group must be a name, not null, a number or a truth value; --help lists the options"
+    if isinstance(error, RecursionError):
+        return "the configuration is nested too deeply, or its defaults include themselves"
     return None
 
 
@@ -99,7 +105,8 @@ def _one_line(text: str) -> str:
 
 
 def _yaml_files(folders: Sequence[Path]) -> list[Path]:
-    return [path for folder in folders for path in sorted(folder.rglob("*.yaml")) if path.is_file()]
+    walks = [walk for folder in folders for walk in os.walk(folder, followlinks=True)]
+    return sorted(Path(folder, name) for folder, _, names in walks for name in names if name.endswith(".yaml"))
 
 
 def _is_utf8(path: Path) -> bool:

@@ -125,7 +125,7 @@ def build(node: DictConfig, key: str, *runtime_args: Any) -> Any:
         *runtime_args: facts only known now, passed first and by position; see `COMPONENTS`.
 
     Raises:
-        ConfigError: the constructor refuses a value with a ValueError or TypeError.
+        ConfigError: the constructor refuses a value with a ValueError, TypeError or RuntimeError.
     """
     kwargs = OmegaConf.to_container(node, resolve=True)
     try:
@@ -133,7 +133,7 @@ def build(node: DictConfig, key: str, *runtime_args: Any) -> Any:
     except Exception as error:
         # Hydra wraps what a constructor raises; its own message would only name the target.
         cause = error.__cause__ or error
-        if isinstance(cause, ValueError | TypeError):
+        if isinstance(cause, ValueError | TypeError | RuntimeError) and "alloc" not in str(cause):
             separator = "." if re.match(r"\w+=", str(cause)) else ": "
             raise ConfigError(f"{key}{separator}{cause}") from error
         if isinstance(cause, Exception) and cause is not error:

@@ -28,8 +28,10 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
         # mkstemp makes private files; give the result the mode an ordinary open() would have given it.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # "No space left on device" alone does not say where
         raise
     _sync_folder(path.parent)
 

@@ -121,6 +121,9 @@ def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, device: torch.devi
         raise ConfigError(f"model: cannot take images of shape {dataset.image_shape} (C, H, W): {error}") from error
     if tuple(logits.shape) != shape:
         raise ConfigError(f"model: gives {tuple(logits.shape)} for two images, expected {shape} (images, classes)")
-    losses = loss_fn(logits, labels)
+    try:
+        losses, _ = loss_fn.value_and_gradient(logits, labels)
+    except (RuntimeError, ValueError, OverflowError) as error:
+        raise ConfigError(f"loss: cannot be computed: {error}") from error
     if tuple(losses.shape) != (2,):
         raise ConfigError(f"loss: gives {tuple(losses.shape)} for two images, expected (2,): one loss per image")

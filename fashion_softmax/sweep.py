@@ -85,7 +85,8 @@ def _report(returns: Sequence[JobReturn], jobs: Sequence[list[str]], sweep_dir: 
             failures.append(f"  job {number} ({label}): {_error_of(result)}")
     show_sweep(completed, sweep_dir)
     if failures:
-        message = f"{len(failures)} of {len(jobs)} jobs failed, the others are complete:"
+        rest = ", the others are complete" if completed else ""
+        message = f"{len(failures)} of {len(jobs)} jobs failed{rest}:"
         raise SweepError("\n".join([message, *failures]))
 
 

@@ -4,6 +4,7 @@ Shapes: `B` images, `K` classes, `*R` any leading axes (none for one run, one fo
 a stack share no parameters, so the gradient of the sum of their losses is each run's own.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -73,7 +74,8 @@ def fit(
     for epoch in range(1, num_epochs + 1):
         lr = float(optimizer.param_groups[0]["lr"])
         start = time.perf_counter()
-        train_metrics, step_losses = _train_epoch(model, loss_fn, optimizer, batches, epoch)
+        with _overflow_is_divergence(epoch, lr):
+            train_metrics, step_losses = _train_epoch(model, loss_fn, optimizer, batches, epoch)
         training_s = time.perf_counter() - start
         metrics = {f"train/{name}": value for name, value in train_metrics.items()}
         for split_name, split in evaluation_splits.items():
@@ -81,7 +83,8 @@ def fit(
             metrics |= {f"{split_name}/{name}": value for name, value in values.items()}
         if bad := [f"{tag} is {value}" for tag, value in metrics.items() if not math.isfinite(value)]:
             raise DivergedError(f"training diverged: {', '.join(bad)} after epoch {epoch} (lr {lr:g})")
-        scheduler.step()
+        with _overflow_is_divergence(epoch, lr):
+            scheduler.step()
         yield EpochReport(
             epoch=epoch,
             step=epoch * len(batches),
@@ -90,6 +93,17 @@ def fit(
             step_losses=step_losses,
             training_s=training_s,
         )
+
+
+@contextlib.contextmanager
+def _overflow_is_divergence(epoch: int, lr: float) -> Iterator[None]:
+    """Report a number that no float can hold as what it is: torch and Python raise instead of computing infinity."""
+    try:
+        yield
+    except (OverflowError, RuntimeError) as error:
+        if not isinstance(error, OverflowError) and "overflow" not in str(error):
+            raise
+        raise DivergedError(f"training diverged: {error} in epoch {epoch} (lr {lr:g})") from error
 
 
 def _train_epoch(

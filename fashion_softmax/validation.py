@@ -17,7 +17,7 @@ from typing import Any, Literal
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fashion_softmax.config import COMPONENTS, Config
+from fashion_softmax.config import COMPONENTS, Config, TrainerConfig
 from fashion_softmax.errors import ConfigError
 
 Check = tuple[str, Callable[[Any], bool]]  # what is allowed, in words, and whether a value is
@@ -81,7 +81,11 @@ def validate(cfg: DictConfig) -> None:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     known = [field.name for field in dataclasses.fields(Config)]
     problems += [f"{key} is unknown{suggest(str(key), known)}" for key in config if key not in known]
-    if missing := [f"{key} is missing from the configuration" for key in known if key not in config]:
+    own = {"trainer": config.get("trainer"), **{key: config.get(key, "???") for key in ("seed", "device")}}
+    if isinstance(own["trainer"], dict):
+        trainer_keys = [field.name for field in dataclasses.fields(TrainerConfig)]
+        own |= {f"trainer.{name}": own["trainer"].get(name, "???") for name in trainer_keys}
+    if missing := [f"{key} is missing from the configuration" for key, value in own.items() if value in (None, "???")]:
         raise ConfigError.from_problems(problems + missing)
     for key in COMPONENTS:
         problems += _check_component(key, config.get(key))
@@ -123,7 +127,7 @@ def _check_component(key: str, node: Any) -> list[str]:
     hints = _hints(target)
     problems = []
     for name, value in node.items():
-        if name.startswith("_") and name.endswith("_"):
+        if name == "_target_":
             continue
         dotted = f"{key}.{name}"
         if name not in by_name:

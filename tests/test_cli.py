@@ -109,6 +109,8 @@ def test_earlier_run_in_the_same_folder_is_kept(train: Train, tmp_path: Path) ->
         (["-m", "seed=range(5,5)"], ["the sweep has no jobs"]),
         (["-m", "loss=ce,huber", "loss.delta=0.3,0.4"], ["loss.delta is unknown", "job loss=ce loss.delta=0.3"]),
         (["--config-dir", "missing"], ["missing' not found"]),
+        (["loss=null"], ["the option of a group must be a name"]),
+        (["--run", "-m"], ["Hydra cannot use this command line (ValueError: Only one of"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -175,6 +177,8 @@ def test_a7_broken_yaml_is_refused_in_time(train: Train, tmp_path: Path, content
     start = time.monotonic()
     result = train("--config-dir", str(folder.parent), "loss=broken", f"hydra.run.dir={tmp_path}/run")
     assert_refused(result, 2, tmp_path, *words)
+    result = train(f"hydra.searchpath=['file://{folder.parent}']", "loss=broken")
+    assert_refused(result, 2, tmp_path, *words[:1] if "UTF" not in words[1] else ["UTF-8"])
     assert time.monotonic() - start < 10
 
 
@@ -260,6 +264,12 @@ def test_b6_a_flipped_byte_of_a_published_set_is_named(train: Train, tmp_path: P
     assert_refused(result, 3, tmp_path, "train-images-idx3-ubyte: is corrupt: expected SHA-256 c59f468a", "found ")
 
 
+@pytest.mark.parametrize("arguments", [["optimizer.lr=1e39"], ["optimizer=adam", "optimizer.lr=1e38"]], ids=" ".join)
+def test_c1_a_number_beyond_all_floats_is_divergence(train: Train, arguments: list[str]) -> None:
+    result = train(*TINY, *arguments)
+    assert result.returncode == 5 and "training diverged: value cannot be converted" in result.stderr
+
+
 def test_c1_divergence_is_noticed_and_the_last_good_checkpoint_kept(train: Train, tmp_path: Path) -> None:
     result = train(*TINY, "trainer.num_epochs=400", "loss=mse", "loss.input=logits", "optimizer.lr=10")
     assert result.returncode == 5 and "training diverged" in result.stderr and "Traceback" not in result.stderr
@@ -280,7 +290,8 @@ def test_e1_failed_jobs_are_listed_and_the_others_kept(train: Train, tmp_path: P
     }
     assert sorted(states.values()) == ["completed", "completed", "diverged", "diverged"]
     failed = next(name for name, state in states.items() if state == "diverged")
-    assert "training diverged" in (tmp_path / "sweep" / failed / "train.log").read_text(encoding="utf-8")
+    text = (tmp_path / "sweep" / failed / "train.log").read_text(encoding="utf-8")
+    assert "training diverged" in text and "Traceback" in text
 
 
 def test_e5_simultaneous_runs_get_folders_of_their_own(tmp_path: Path) -> None:
@@ -292,6 +303,16 @@ def test_e5_simultaneous_runs_get_folders_of_their_own(tmp_path: Path) -> None:
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_DIR)):
         folders = {compose("config", return_hydra_config=True).hydra.run.dir for _ in range(20)}
     assert len(folders) == 20 and all(folder.startswith(str(ROOT / "outputs" / "runs")) for folder in folders)
+
+
+def test_f5_a_secret_of_the_environment_is_in_no_file(train: Train, tmp_path: Path, idx_folder: Path) -> None:
+    secret = idx_folder.rename(idx_folder.with_name("s3cr3t"))
+    result = train("dataset=idx", "dataset.root=${oc.env:SECRET}", TINY[-1], SECRET=str(secret))
+    assert result.returncode == 0, result.stderr
+    written = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert len(written) > 8
+    for path in written:
+        assert b"s3cr3t" not in path.read_bytes(), path
 
 
 def test_unknown_device_is_the_machines_refusal(train: Train, tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def test_value_out_of_range_is_refused(override: str) -> None:
         (["+optimizer.lrr=1"], "optimizer.lrr is unknown to torch.optim.SGD; did you mean optimizer.lr?"),
         (["+optimizer.params=1"], "optimizer.params is unknown"),
         (["+extra=1"], "extra is unknown"),
+        (["trainer.num_epochs=???"], "trainer.num_epochs is missing from the configuration"),
+        (["+model._partial_=true"], "model._partial_ is unknown"),
         (["~trainer"], "trainer is missing from the configuration"),
         (["scheduler.warmup_epochs=10"], "scheduler.warmup_epochs must be below trainer.num_epochs"),
         (["dataset.resize=[28]"], "dataset.resize=[28] has the wrong type: expected int or [int, int] or null"),

@@ -109,7 +109,8 @@ class Batches:
                 # Its own: the loader draws from it, and the model's dropout must not notice.
                 generator=torch.Generator(),
             )
-        for images, labels in loader:
+            batches = iter(loader)
+        for images, labels in batches:
             yield images.to(self.device), labels.to(self.device)
 
 

@@ -1,6 +1,7 @@
 """The data sets a configuration can name: published ones, any folder of IDX files, and toy images."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from fashion_softmax.data.published import PUBLISHED
 from fashion_softmax.data.resizing import resize_images, target_size
 from fashion_softmax.data.sources import prepare
 from fashion_softmax.errors import DataError
+
+MAX_SYNTHETIC_PIXELS = 2**29  # about 4 GB while they are drawn
 
 
 def load_published(
@@ -120,7 +123,13 @@ def make_synthetic(
         batch_size: images per training step, at least 1.
         num_workers: processes that prepare batches, 0 or more.
         val_size: images cut from the training images for validation.
+
+    Raises:
+        ValueError: an argument is out of range.
     """
+    for name, size in (("num_train", num_train), ("num_test", num_test), ("num_classes", num_classes)):
+        if size * math.prod(image_shape) > MAX_SYNTHETIC_PIXELS:
+            raise ValueError(f"{name}={size} is too large: toy data may have {MAX_SYNTHETIC_PIXELS} pixels in all")
     rng = np.random.default_rng(data_seed)
     patterns = rng.random((num_classes, *image_shape), np.float32)
 

@@ -5,13 +5,16 @@ afterwards; so its lists are used here and the transfer is ours.
 """
 
 import http.client
+import queue
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any, cast
 
 TIMEOUT_S = 10.0  # for a connection, and for each read
 GRACE_S = 15.0  # after this, a transfer has to have reached the minimum rate on average
@@ -53,6 +56,7 @@ def fetch(url: str) -> bytes:
         try:
             return _fetch_once(url)
         except urllib.error.HTTPError as error:
+            error.close()
             raise FetchError(f"{url}: HTTP {error.code} {error.reason}") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             if attempt == RETRIES or isinstance(error, ValueError):
@@ -64,7 +68,7 @@ def fetch(url: str) -> bytes:
 def _fetch_once(url: str) -> bytes:
     start = time.monotonic()
     body = bytearray()
-    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:
+    with _open(url) as response:
         while chunk := response.read1(2**16):
             body += chunk
             elapsed = time.monotonic() - start
@@ -76,6 +80,33 @@ def _fetch_once(url: str) -> bytes:
     if announced is not None and len(body) != int(announced):
         raise FetchError(f"{url}: cut short ({len(body)} of {announced} bytes)")
     return bytes(body)
+
+
+def _open(url: str) -> http.client.HTTPResponse:
+    """Open a URL within a bounded time, also when the server sends its header a byte at a time."""
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    abandoned = threading.Event()
+
+    def ask() -> None:
+        try:
+            response = urllib.request.urlopen(url, timeout=TIMEOUT_S)
+            if abandoned.is_set():
+                response.close()
+            else:
+                answers.put(response)
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=TIMEOUT_S + GRACE_S)
+    except queue.Empty as error:
+        abandoned.set()
+        raise FetchError(f"{url}: too slow (no answer in {TIMEOUT_S + GRACE_S:.0f} s)") from error
+    if isinstance(answer, Exception):
+        raise answer
+    return cast(http.client.HTTPResponse, answer)
 
 
 def fetch_debian(package: str) -> dict[str, bytes]:

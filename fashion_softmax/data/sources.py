@@ -52,6 +52,8 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root):
         # What is there already is checked first: a corrupt file is the user's to remove, not ours to overwrite.
+        for litter in root.glob(".*.tmp"):  # of a process killed while it wrote
+            litter.unlink(missing_ok=True)
         missing = published.sha256.keys() - _verify(_find(root, published), published).keys()
         if missing:
             _download(published, root, mirror, sorted(missing))

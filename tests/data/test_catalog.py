@@ -79,6 +79,11 @@ def test_synthetic_images_are_separable_and_repeatable() -> None:
     assert (distances.argmin(1) == dataset.test.labels).float().mean() > 0.99
 
 
+def test_synthetic_refuses_more_than_memory_holds() -> None:
+    with pytest.raises(ValueError, match="num_train=2000000000 is too large"):
+        make_synthetic(num_train=2_000_000_000)
+
+
 def test_validation_split_is_disjoint_fixed_and_of_the_size_asked() -> None:
     train = Split(torch.arange(50, dtype=torch.uint8).view(50, 1, 1, 1), torch.arange(50))
     rest, val = split_validation(train, 20)

@@ -186,6 +186,22 @@ def test_trickling_server_is_given_up(tmp_path: Path, server: type[Handler], mon
         sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path: Path, server: type[Handler]) -> None:
+    (tmp_path / ".train-images-idx3-ubyte.abc.tmp").write_bytes(b"half")
+    sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+    assert contents(tmp_path) == {name for name, _ in FILES.values()}
+
+
+def test_server_that_never_ends_its_header_is_given_up(
+    tmp_path: Path, server: type[Handler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "GRACE_S", 0.0)
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.2)
+    server.hang_s = 1.0
+    with pytest.raises(DataError, match=r"too slow \(no answer|timed out"):
+        sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+
+
 def test_simultaneous_starts_download_once(tmp_path: Path, server: type[Handler]) -> None:
     server.hang_s = 0.05
     threads = [
