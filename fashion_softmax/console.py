@@ -105,7 +105,8 @@ def show_sweep(completed: Sequence[tuple[int, str, float]], sweep_dir: Path) -> 
     table.add_column("objective", justify="right")
     for number, label, objective in ranked[:MAX_SWEEP_ROWS]:
         table.add_row(str(number), label, f"{100 * objective:.2f} %")
-    console.print(table)
+    if ranked:
+        console.print(table)
     console.print(f"sweep folder  {shorten(sweep_dir)}", soft_wrap=True)
     console.print(f"TensorBoard   {tensorboard_command(sweep_dir)}", soft_wrap=True)
 
