@@ -4,8 +4,6 @@
 run is really wanted, so that `--help`, `--cfg job` and completion stay fast.
 """
 
-import errno
-import logging
 import os
 import re
 import sys
@@ -22,21 +20,13 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_softmax.composition import explain, refuse_alias_bombs
-from fashion_softmax.config import CONFIG_DIR, PACKAGE_DIR, register, without_hydra
-from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError
+from fashion_softmax.composition import refuse_alias_bombs
+from fashion_softmax.config import CONFIG_DIR, register, without_hydra
+from fashion_softmax.errors import ConfigError, FashionSoftmaxError
+from fashion_softmax.reporting import job_errors, translate
 from fashion_softmax.validation import suggest
 
-log = logging.getLogger(__name__)
-
 CONFIG_PATH_FLAGS = ("--config-path", "-cp")
-
-# What the machine refuses, as opposed to a file our own code should have found.
-MACHINE_ERRNOS = (
-    *(errno.EACCES, errno.EPERM, errno.EROFS),  # not allowed
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),  # no space, broken
-    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),  # not possible with that name
-)
 
 
 def main() -> None:
@@ -67,20 +57,15 @@ def train(cfg: DictConfig) -> float | None:
 
     job = HydraConfig.get()
     in_sweep = job.mode == RunMode.MULTIRUN
+    # Unresolved: an override may read a secret from the environment, and is written into result.json.
+    overrides = cast(list[str], OmegaConf.to_container(job.overrides.task, resolve=False))
     try:
-        # Unresolved: an override may read a secret from the environment, and is written into result.json.
-        overrides = OmegaConf.to_container(job.overrides.task, resolve=False)
-        return run(cfg, Path(job.runtime.output_dir), overrides=cast(list[str], overrides), in_sweep=in_sweep)
+        with job_errors(in_sweep=in_sweep):
+            return run(cfg, Path(job.runtime.output_dir), overrides=overrides, in_sweep=in_sweep)
     except Exception as error:
-        known = _translate(error)
-        if known:
-            log.error("%s", known)
-            log.info("traceback of this error", exc_info=True)  # into the log file only
-        else:
-            log.exception("a bug; please report it with this traceback")
         if in_sweep:
-            raise known or error from error
-        sys.exit(known.exit_code if known else 1)
+            raise
+        sys.exit(error.exit_code if isinstance(error, FashionSoftmaxError) else 1)
 
 
 class CheckBeforeRun(Callback):
@@ -111,33 +96,13 @@ def exit_on_error() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
-        known = _translate(error)
+        known = translate(error, _config_folders())
         if known is None:
             # Printed here: Hydra would turn an exception of its callback into a warning, and go on.
             traceback.print_exc()
             sys.exit(1)
         print(f"ERROR: {known}", file=sys.stderr)
         sys.exit(known.exit_code)
-
-
-def _translate(error: Exception) -> FashionSoftmaxError | None:
-    """Find the user's error in an exception; None for a bug."""
-    if isinstance(error, FashionSoftmaxError):
-        return error
-    if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
-        return MachineError(str(error))
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in str(error)):
-        return MachineError(f"not enough memory: {str(error).splitlines()[0] if str(error) else 'no details given'}")
-    message = explain(error, _config_folders())
-    if message is None and not _passed_through_our_code(error):
-        message = f"Hydra cannot use this command line ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
-    return ConfigError(message) if message else None
-
-
-def _passed_through_our_code(error: Exception) -> bool:
-    """Tell a bug of ours from something in the command line that only Hydra stumbled over."""
-    files = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
-    return any(path.is_relative_to(PACKAGE_DIR) and path.name != "cli.py" for path in files)
 
 
 def _prepare_arguments(arguments: list[str]) -> list[str]:

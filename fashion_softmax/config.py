@@ -44,6 +44,16 @@ class TrainerConfig:
 
 
 @dataclasses.dataclass
+class SweepConfig:
+    """How the jobs of a sweep are trained together; says nothing about a run."""
+
+    dry_run: bool = False
+    """Show what would be trained together, train nothing and create nothing."""
+    max_stack_size: int | None = None
+    """Runs that are trained as one at most, at least 1; null lets the machine's memory decide."""
+
+
+@dataclasses.dataclass
 class Config:
     """A run: five components, named by `_target_`, and what the project itself decides."""
 
@@ -61,7 +71,10 @@ class Config:
     """Initial weights and order of the data, 0 to 2^32 - 1."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps; auto takes the best there is."""
+    dtype: str = "float32"
+    """Of weights and images, float32 or float64; the latter to compare to the last digit, at twice the time or more."""
     trainer: TrainerConfig = dataclasses.field(default_factory=TrainerConfig)
+    sweep: SweepConfig = dataclasses.field(default_factory=SweepConfig)
 
 
 def register() -> None:

@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +15,6 @@ from rich.table import Table
 from fashion_softmax.data import Batches
 from fashion_softmax.training import EpochReport
 
-MAX_SWEEP_ROWS = 20  # every job's result is in its folder
 REFRESH_PER_S = 5  # each redraw takes a few milliseconds from the training
 
 
@@ -33,7 +32,7 @@ class RunDisplay:
         self.console = make_console()
         self.num_epochs = num_epochs
         self.brief = brief
-        self._progress = _PollingProgress(
+        self._progress = PollingProgress(
             lambda: batches.num_drawn,
             BarColumn(bar_width=24),
             TextColumn("{task.description}", markup=False),
@@ -89,28 +88,6 @@ class RunDisplay:
         self.console.print(f"TensorBoard  {tensorboard_command(run_dir)}", soft_wrap=True)
 
 
-def show_sweep(completed: Sequence[tuple[int, str, float]], sweep_dir: Path) -> None:
-    """Show the best runs of a sweep and where it lies.
-
-    Args:
-        completed: number, overrides and objective of every job that completed.
-        sweep_dir: the sweep's folder.
-    """
-    console = make_console()
-    ranked = sorted(completed, key=lambda row: (-row[2], row[0]))
-    shown = f", the best {MAX_SWEEP_ROWS}" if len(ranked) > MAX_SWEEP_ROWS else ""
-    table = Table(title=f"{len(ranked)} runs, best first{shown}", title_justify="left")
-    table.add_column("job", justify="right")
-    table.add_column("overrides")
-    table.add_column("objective", justify="right")
-    for number, label, objective in ranked[:MAX_SWEEP_ROWS]:
-        table.add_row(str(number), label, f"{100 * objective:.2f} %")
-    if ranked:
-        console.print(table)
-    console.print(f"sweep folder  {shorten(sweep_dir)}", soft_wrap=True)
-    console.print(f"TensorBoard   {tensorboard_command(sweep_dir)}", soft_wrap=True)
-
-
 def make_console() -> Console:
     """Make a console that shows text as it is: brackets in a user's path or value are no markup."""
     return _PatientConsole(highlight=False, markup=False, emoji=False)
@@ -124,14 +101,21 @@ class _PatientConsole(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the exit flushes what is left into it
 
 
-class _PollingProgress(Progress):
-    """A progress bar that asks how far its task is, whenever it is drawn."""
+class PollingProgress(Progress):
+    """A progress bar that asks how far its task is, whenever it is drawn.
 
-    def __init__(self, count_steps: Callable[[], int], *columns: Any, **options: Any) -> None:
+    Args:
+        count_steps: tells how much of the task's total is done; called from another thread.
+        *columns: of `rich.progress.Progress`.
+        **options: likewise.
+    """
+
+    def __init__(self, count_steps: Callable[[], float], *columns: Any, **options: Any) -> None:
         self._count_steps = count_steps
         super().__init__(*columns, **options)
 
     def get_renderables(self) -> Iterable[RenderableType]:
+        """Ask, then draw."""
         for task in self.tasks:
             task.completed = self._count_steps()
         yield from super().get_renderables()

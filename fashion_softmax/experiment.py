@@ -1,36 +1,135 @@
-"""One run, from its configuration to its result: check, build, train, record."""
+"""A run, from its configuration to its result: check, build, train (alone or in a stack), record."""
 
 import hashlib
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fashion_softmax.checkpoint import save_checkpoint
 from fashion_softmax.console import RunDisplay
-from fashion_softmax.data import Batches, Dataset
-from fashion_softmax.parts import build_parts
+from fashion_softmax.data import Batches
+from fashion_softmax.parts import Parts, build_parts
 from fashion_softmax.recorder import Recorder
-from fashion_softmax.training import fit
+from fashion_softmax.stacking import Stack
+from fashion_softmax.training import EpochReport, fit
 from fashion_softmax.validation import validate
 
 log = logging.getLogger(__name__)
 
 
-def check(cfg: DictConfig) -> None:
+class Run:
+    """One run and its records; a context manager that closes them whatever happens.
+
+    Args:
+        cfg: of the shape of `config.Config`.
+        run_dir: the run's folder, which exists.
+        overrides: of the command line, recorded.
+        parts: built by `check` from the same configuration and never trained; None to check and build now.
+
+    Attributes:
+        parts: what it trains with.
+        error: why it failed, None if it did not.
+        best: epoch and objective of the best epoch so far.
+
+    Raises:
+        FashionSoftmaxError: the configuration, the data or the machine does not allow it.
+    """
+
+    def __init__(
+        self, cfg: DictConfig, run_dir: Path, *, overrides: Sequence[str] = (), parts: Parts | None = None
+    ) -> None:
+        self.parts = parts or check(cfg)
+        self.run_dir = run_dir
+        self.num_epochs: int = cfg.trainer.num_epochs
+        self.error: BaseException | None = None
+        self.best: dict[str, float] = {"epoch": 0, "objective": -1.0}
+        self.seconds = {"total": 0.0, "training": 0.0}
+        self._last: EpochReport | None = None
+        self._start = time.perf_counter()
+        text = OmegaConf.to_yaml(cfg)
+        self._recorder = Recorder(run_dir, text, overrides, fingerprint(cfg), log_every=cfg.trainer.log_every)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._recorder.close(error if self.error is None else self.error)
+
+    @property
+    def objective(self) -> float:
+        """Validation accuracy after the last epoch if there is a validation split, else test accuracy."""
+        assert self._last is not None
+        return self._last.metrics[self.parts.objective_name]
+
+    def log_epoch(self, report: EpochReport) -> None:
+        """Record an epoch and save a checkpoint."""
+        self._last = report
+        self._recorder.log_epoch(report)
+        if is_best := self.objective > self.best["objective"]:
+            self.best = {"epoch": report.epoch, "objective": self.objective}
+        progress = {
+            "epoch": report.epoch,
+            "step": report.step,
+            "best": self.best,
+            "fingerprint": self._recorder.fingerprint,
+        }
+        member = self.parts.member
+        save_checkpoint(
+            self.run_dir / "checkpoints", member.model, member.optimizer, member.scheduler, progress, is_best=is_best
+        )
+        self.seconds["training"] += report.training_s
+
+    def end(self, error: BaseException | None, stack_size: int) -> None:
+        """Record the result, or why there is none; what is recorded stays, whatever becomes of other runs."""
+        assert self._last is not None or error is not None
+        self.error = error
+        self.seconds["total"] = time.perf_counter() - self._start
+        if error is None:
+            assert self._last is not None
+            self._recorder.write_result(
+                objective=self.objective,
+                objective_name=self.parts.objective_name,
+                num_epochs=self.num_epochs,
+                metrics=self._last.metrics,
+                best=self.best,
+                seconds={name: round(value, 3) for name, value in self.seconds.items()},
+                stack_size=stack_size,
+            )
+        self._recorder.close(error)
+
+    def result(self) -> float:
+        """Return the objective of a run that has ended, or raise its error."""
+        if self.error is not None:
+            raise self.error
+        seconds = self.seconds["total"]
+        name = self.parts.objective_name
+        log.info("%s %.4f after %d epochs in %.1f s", name, self.objective, self.num_epochs, seconds)
+        return self.objective
+
+
+def check(cfg: DictConfig) -> Parts:
     """Find out whether a configuration can be run: check it, get its data, build all its parts.
 
     Args:
         cfg: of the shape of `config.Config`.
 
+    Returns:
+        The parts, untrained.
+
     Raises:
         FashionSoftmaxError: it cannot; nothing was created but a data set that was missing.
     """
     validate(cfg)
-    build_parts(cfg)
+    return build_parts(cfg)
 
 
 def run(cfg: DictConfig, run_dir: Path, *, overrides: Sequence[str] = (), in_sweep: bool = False) -> float:
@@ -43,56 +142,67 @@ def run(cfg: DictConfig, run_dir: Path, *, overrides: Sequence[str] = (), in_swe
         in_sweep: a run among many, which shows less.
 
     Returns:
-        The objective after the last epoch: validation accuracy if there is a validation split, else test accuracy.
+        The objective, see `Run.objective`.
 
     Raises:
         FashionSoftmaxError: the configuration, the data or the machine does not allow it, or training diverged.
     """
-    start = time.perf_counter()
-    validate(cfg)
-    parts = build_parts(cfg)
-    dataset, device, num_epochs = parts.dataset, parts.device, cfg.trainer.num_epochs
-    batches = Batches(dataset.train, dataset.batch_size, seed=cfg.seed, num_workers=dataset.num_workers, device=device)
-    evaluation_splits = {name: split.to(device) for name, split in dataset.evaluation_splits.items()}
-    objective_name = f"{next(iter(evaluation_splits))}/accuracy"
-    recorder = Recorder(run_dir, OmegaConf.to_yaml(cfg), overrides, fingerprint(cfg), log_every=cfg.trainer.log_every)
-    display = RunDisplay(describe(cfg, dataset), num_epochs, batches, brief=in_sweep)
-    best: dict[str, float] = {"epoch": 0, "objective": -1.0}
-    training_s = 0.0
-    with recorder, display:
-        training = (parts.model, parts.loss_fn, parts.optimizer, parts.scheduler, batches, evaluation_splits)
-        for report in fit(*training, num_epochs=num_epochs):
-            recorder.log_epoch(report)
-            objective = report.metrics[objective_name]
-            if is_best := objective > best["objective"]:
-                best = {"epoch": report.epoch, "objective": objective}
-            progress = {"epoch": report.epoch, "step": report.step, "best": best, "fingerprint": recorder.fingerprint}
-            save_checkpoint(
-                run_dir / "checkpoints", parts.model, parts.optimizer, parts.scheduler, progress, is_best=is_best
-            )
-            training_s += report.training_s
-            display.show_epoch(report)
-        seconds = {"total": round(time.perf_counter() - start, 3), "training": round(training_s, 3)}
-        recorder.write_result(
-            objective=objective,
-            objective_name=objective_name,
-            num_epochs=num_epochs,
-            metrics=report.metrics,
-            best=best,
-            seconds=seconds,
-        )
-    log.info("%s %.4f after %d epochs in %.1f s", objective_name, objective, num_epochs, seconds["total"])
-    display.show_result(report.metrics, run_dir, seconds)
-    return objective
+    with Run(cfg, run_dir, overrides=overrides) as single:
+        batches = single.parts.make_batches()
+        display = RunDisplay(describe(cfg, single.parts), single.num_epochs, batches, brief=in_sweep)
+        with display:
+            for reports in train([single], batches):
+                display.show_epoch(reports[0])
+        objective = single.result()
+        display.show_result(reports[0].metrics, run_dir, single.seconds)
+        return objective
 
 
-def describe(cfg: DictConfig, dataset: Dataset) -> str:
+def train(runs: Sequence[Run], batches: Batches) -> Iterator[dict[int, EpochReport]]:
+    """Train runs as one stack, recording each; afterwards every run has ended, with its result or its error.
+
+    Args:
+        runs: whose data sets, devices, seeds and numbers of epochs agree.
+        batches: of that data set and seed.
+
+    Yields:
+        After every epoch, index of each run still training to its report.
+    """
+    # What a model draws while it trains (dropout) depends on its seed, not on what was built before.
+    torch.manual_seed(runs[0].parts.seed)
+    stack = Stack([run.parts.member for run in runs])
+    failures = stack.failures
+    splits = runs[0].parts.evaluation_splits()
+    try:
+        for reports in fit(stack, batches, splits, num_epochs=runs[0].num_epochs):
+            for index, report in reports.items():
+                failures.attempt(index, runs[index].log_epoch, report)
+            _end_failed(runs, failures.errors)
+            yield reports
+    except Exception as error:  # of what they share, such as memory or the data's workers
+        for index in stack.active:
+            failures.errors[index] = error
+    _end_failed(runs, failures.errors)
+    for index in stack.active:
+        failures.attempt(index, runs[index].end, None, len(runs))
+    _end_failed(runs, failures.errors)
+
+
+def _end_failed(runs: Sequence[Run], errors: dict[int, BaseException]) -> None:
+    for index, error in errors.items():
+        if runs[index].error is None:
+            runs[index].end(error, len(runs))
+
+
+def describe(cfg: DictConfig, parts: Parts) -> str:
     """Say what is trained, such as `SoftmaxRegression, CrossEntropy, SGD on 60000 images of 1 x 28 x 28`."""
     names = ", ".join(str(cfg[key]._target_).rpartition(".")[2] for key in ("model", "loss", "optimizer"))
+    dataset = parts.dataset
     return f"{names} on {len(dataset.train)} images of {' x '.join(map(str, dataset.image_shape))}"
 
 
 def fingerprint(cfg: DictConfig) -> str:
-    """Digest a resolved configuration; equal for equal configurations, whatever their spelling."""
-    content = json.dumps(OmegaConf.to_container(cfg, resolve=True), sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+    """Digest a resolved configuration; equal where the same run is meant, whatever its spelling and its company."""
+    content = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    content.pop("sweep", None)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,35 +1,66 @@
 """Building everything a run is made of, and finding out early whether the pieces fit together."""
 
+import functools
 import inspect
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from omegaconf import DictConfig
-from torch import nn
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from fashion_softmax.compiler import keep_compiler_idle
 from fashion_softmax.config import build
-from fashion_softmax.data import Dataset
+from fashion_softmax.data import Batches, Dataset, Split
 from fashion_softmax.errors import ConfigError, MachineError
 from fashion_softmax.losses import Loss
+from fashion_softmax.stacking import Member
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run is made of, on the device it is trained on."""
+    """What a run is made of, on the device it is trained on.
+
+    Attributes:
+        dataset: may be shared with other runs.
+        member: the model and what it trains with, the run's own.
+        seed: of the data's order.
+        device: of the model.
+        dtype: of the model and of the images it sees.
+    """
 
     dataset: Dataset
-    model: nn.Module
-    loss_fn: Loss
-    optimizer: Optimizer
-    scheduler: LRScheduler
+    member: Member
+    seed: int
     device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def objective_name(self) -> str:
+        """What a run is judged by: the accuracy on the validation split if there is one, else on the test split."""
+        return f"{next(iter(self.dataset.evaluation_splits))}/accuracy"
+
+    def make_batches(self) -> Batches:
+        """Make the training batches."""
+        return Batches(
+            self.dataset.train,
+            self.dataset.batch_size,
+            seed=self.seed,
+            num_workers=self.dataset.num_workers,
+            device=self.device,
+            dtype=self.dtype,
+        )
+
+    def evaluation_splits(self) -> dict[str, Split]:
+        """Move the splits that runs are measured on to the device, by name; the first is the one that chooses."""
+        return {name: split.to(self.device) for name, split in self.dataset.evaluation_splits.items()}
 
 
 def build_parts(cfg: DictConfig) -> Parts:
@@ -46,18 +77,28 @@ def build_parts(cfg: DictConfig) -> Parts:
         DataError: the data set is missing or corrupt.
         MachineError: the device is not there, or there is no memory for a part.
     """
-    device = pick_device(cfg.device)
-    dataset = _require(build(cfg.dataset, "dataset"), Dataset, "dataset")
+    device, dtype = pick_device(cfg.device), getattr(torch, cfg.dtype)
+    if device.type == "mps" and dtype == torch.float64:
+        raise ConfigError("dtype=float64 is not to be had on device mps; add device=cpu")
+    # The folder belongs to the words: a relative path means another data set elsewhere.
+    dataset = _load_dataset(json.dumps(OmegaConf.to_container(cfg.dataset, resolve=True)), Path.cwd())
     torch.manual_seed(cfg.seed)
-    model = _require(build(cfg.model, "model", dataset.image_shape, dataset.num_classes), nn.Module, "model").to(device)
+    model = _require(build(cfg.model, "model", dataset.image_shape, dataset.num_classes), nn.Module, "model")
+    model = model.to(device, dtype)
     loss_fn = _require(build(cfg.loss, "loss"), Loss, "loss")  # type: ignore[type-abstract]
-    _probe(model, loss_fn, dataset, device)
+    _probe(model, loss_fn, dataset, torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype))
     keep_compiler_idle()
     optimizer = _require(build(cfg.optimizer, "optimizer", list(model.parameters())), Optimizer, "optimizer")
     _require_no_arguments(optimizer.step, "optimizer")
     scheduler = _require(build(cfg.scheduler, "scheduler", optimizer), LRScheduler, "scheduler")
     _require_no_arguments(scheduler.step, "scheduler")
-    return Parts(dataset, model, loss_fn, optimizer, scheduler, device)
+    return Parts(dataset, Member(model, loss_fn, optimizer, scheduler), cfg.seed, device, dtype)
+
+
+@functools.lru_cache(maxsize=4)
+def _load_dataset(node: str, working_dir: Path) -> Dataset:
+    """Load a data set once for all runs of the process that ask for it in the same words, JSON here."""
+    return _require(build(OmegaConf.create(json.loads(node)), "dataset"), Dataset, "dataset")
 
 
 def pick_device(name: str) -> torch.device:
@@ -107,13 +148,10 @@ def _require_no_arguments(step: Callable[..., Any], key: str) -> None:
         )
 
 
-def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, device: torch.device) -> None:
+def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) -> None:
     """Send two blank images through model and loss: a misfit is then the configuration's error, not a traceback."""
     shape = (2, dataset.num_classes)
-    images, labels = (
-        torch.zeros(2, *dataset.image_shape, device=device),
-        torch.zeros(2, dtype=torch.int64, device=device),
-    )
+    labels = torch.zeros(2, dtype=torch.int64, device=images.device)
     try:
         with torch.no_grad():
             logits = model.eval()(images)

@@ -8,8 +8,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -27,7 +26,7 @@ LAYOUT = {
 
 
 class Recorder:
-    """Writes one run's records; a context manager that closes the event file and notes an error in `status.json`.
+    """Writes one run's records, until it is closed.
 
     Args:
         run_dir: the run's folder, which exists.
@@ -53,14 +52,12 @@ class Recorder:
         self._metrics = (run_dir / "metrics.jsonl").open("w", encoding="utf-8")
         self.write_status("running")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._writer.close()
+    def close(self, error: BaseException | None = None) -> None:
+        """Close the files, and note an error in `status.json`; closing again does nothing."""
+        if self._metrics.closed:
+            return
         self._metrics.close()
+        self._writer.close()
         if error is not None:
             self.write_status(_state_after(error), str(error) or type(error).__name__)
 

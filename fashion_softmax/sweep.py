@@ -7,17 +7,14 @@ from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from fashion_softmax.composition import explain
-from fashion_softmax.config import without_hydra
-from fashion_softmax.console import show_sweep
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, SweepError
-from fashion_softmax.experiment import check
 from fashion_softmax.folders import set_aside_earlier_sweep
+from fashion_softmax.planning import plan
+from fashion_softmax.preparation import Preparation
+from fashion_softmax.sweep_console import show_dry_run, show_sweep
 
 
 def sweep(
@@ -32,7 +29,7 @@ def sweep(
         launcher: runs a batch of jobs.
 
     Returns:
-        The job results, batch by batch.
+        The job results, batch by batch; none for a dry run.
 
     Raises:
         ConfigError: a job cannot be run; no job was started, nothing created.
@@ -42,15 +39,23 @@ def sweep(
     if not jobs:
         raise ConfigError("the sweep has no jobs: one of its keys has no values")
     _name_jobs_by_what_differs(config, jobs)
-    _check_jobs(config, jobs, loader)
+    preparation = Preparation(config, loader)
+    _check_jobs(preparation, jobs)
+    if config.sweep.dry_run:
+        facts = {number: preparation.check(job) for number, job in enumerate(jobs)}
+        show_dry_run(plan(facts, config.sweep.max_stack_size), jobs)
+        return []
     sweep_dir = Path(config.hydra.sweep.dir)
     set_aside_earlier_sweep(sweep_dir)
     sweep_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, sweep_dir / "multirun.yaml")
+    if hasattr(launcher, "preparation"):  # ours, which then need not compose and check the jobs once more
+        launcher.preparation = preparation
     returns: list[Sequence[JobReturn]] = []
     for batch in batches:
         returns.append(launcher.launch(batch, initial_job_idx=sum(map(len, returns))))
-    _report([job for batch_returns in returns for job in batch_returns], jobs, sweep_dir)
+    names = {facts.objective_name for job in jobs if (facts := preparation.check(job))}
+    _report([job for batch_returns in returns for job in batch_returns], jobs, names, sweep_dir)
     return returns
 
 
@@ -61,31 +66,30 @@ def _name_jobs_by_what_differs(config: DictConfig, jobs: Sequence[list[str]]) ->
     config.hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
 
 
-def _check_jobs(config: DictConfig, jobs: Sequence[list[str]], loader: ConfigLoader) -> None:
+def _check_jobs(preparation: Preparation, jobs: Sequence[list[str]]) -> None:
     """Compose and check every job; the first problem of each distinct kind is reported with the job that has it."""
     problems: dict[str, list[str]] = {}
     for job in jobs:
         try:
-            check(without_hydra(loader.load_sweep_config(config, job)))
+            preparation.check(job)
         except ConfigError as error:
             problems.setdefault(str(error), job)
-        except (HydraException, OmegaConfBaseException) as error:
-            problems.setdefault(explain(error, []) or str(error), job)
     if problems:
         raise ConfigError.from_problems([f"{message} (job {' '.join(job)})" for message, job in problems.items()])
 
 
-def _report(returns: Sequence[JobReturn], jobs: Sequence[list[str]], sweep_dir: Path) -> None:
-    completed, failures = [], []
+def _report(
+    returns: Sequence[JobReturn], jobs: Sequence[list[str]], objective_names: set[str], sweep_dir: Path
+) -> None:
+    objectives, failures = {}, []
     for number, (result, job) in enumerate(zip(returns, jobs, strict=True)):
-        label = " ".join(job)
         if result.status == JobStatus.COMPLETED:
-            completed.append((number, label, float(result.return_value)))
+            objectives[number] = float(result.return_value)
         else:
-            failures.append(f"  job {number} ({label}): {_error_of(result)}")
-    show_sweep(completed, sweep_dir)
+            failures.append(f"  job {number} ({' '.join(job)}): {_error_of(result)}")
+    show_sweep(objectives, jobs, objective_names, sweep_dir)
     if failures:
-        rest = ", the others are complete" if completed else ""
+        rest = ", the others are complete" if objectives else ""
         message = f"{len(failures)} of {len(jobs)} jobs failed{rest}:"
         raise SweepError("\n".join([message, *failures]))
 

@@ -34,6 +34,7 @@ RANGES: dict[str, Check] = {
     "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32),
     "trainer.num_epochs": COUNT,
     "trainer.log_every": COUNT,
+    "sweep.max_stack_size": COUNT,
     "dataset.batch_size": COUNT,
     "dataset.num_workers": ("a whole number from 0 to 64", lambda value: 0 <= value <= 64),
     "dataset.val_size": COUNT_OR_ZERO,
@@ -63,6 +64,7 @@ RANGES: dict[str, Check] = {
 }
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("float32", "float64")
 
 
 def validate(cfg: DictConfig) -> None:
@@ -81,7 +83,7 @@ def validate(cfg: DictConfig) -> None:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     known = [field.name for field in dataclasses.fields(Config)]
     problems += [f"{key} is unknown{suggest(str(key), known)}" for key in config if key not in known]
-    own = {"trainer": config.get("trainer"), **{key: config.get(key, "???") for key in ("seed", "device")}}
+    own = {"trainer": config.get("trainer"), **{key: config.get(key, "???") for key in ("seed", "device", "dtype")}}
     if isinstance(own["trainer"], dict):
         trainer_keys = [field.name for field in dataclasses.fields(TrainerConfig)]
         own |= {f"trainer.{name}": own["trainer"].get(name, "???") for name in trainer_keys}
@@ -93,6 +95,8 @@ def validate(cfg: DictConfig) -> None:
     device = str(config["device"])
     if device.partition(":")[0] not in DEVICES:
         problems.append(f"device={device} is unknown; allowed: {', '.join(DEVICES)}, cuda:N{_close(device, DEVICES)}")
+    if config["dtype"] not in DTYPES:
+        problems.append(f"dtype={config['dtype']} is unknown; allowed: {', '.join(DTYPES)}")
     if not problems and config["scheduler"].get("warmup_epochs", 0) >= config["trainer"]["num_epochs"]:
         problems.append(
             "scheduler.warmup_epochs must be below trainer.num_epochs: the full rate would never be reached"

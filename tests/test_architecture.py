@@ -12,17 +12,20 @@ LAYERS = [
     {"errors", "files", "folders", "compiler"},
     {"metrics"},
     {"losses", "models", "schedules", "data"},
+    {"stacked_models"},
+    {"stacking"},
     {"training"},
     {"checkpoint", "recorder", "console"},
     {"config"},
     {"validation"},
-    {"composition", "parts"},
-    {"experiment"},
-    {"sweep"},
+    {"composition", "parts", "deriving"},
+    {"experiment", "reporting", "planning"},
+    {"sweep_console", "preparation"},
+    {"launching", "sweep"},
     {"cli"},
 ]
-KNOWS_HYDRA = {"config", "validation", "composition", "parts", "experiment", "sweep", "cli"}
-ONLY_IN = {"tensorboard": {"recorder"}, "torch.utils.tensorboard": {"recorder"}, "rich": {"console"}}
+KNOWS_HYDRA = set().union(*LAYERS[7:])
+ONLY_IN = {"tensorboard": {"recorder"}, "torch.utils.tensorboard": {"recorder"}, "rich": {"console", "sweep_console"}}
 
 MODULES = sorted((ROOT / "fashion_softmax").rglob("*.py"))
 
@@ -68,7 +71,7 @@ def test_heavy_libraries_have_one_place(path: Path) -> None:
 
 
 def test_what_the_command_line_needs_does_not_import_torch() -> None:
-    for name in ("cli", "composition", "validation", "config", "errors"):
+    for name in ("cli", "reporting", "composition", "validation", "config", "errors"):
         assert "torch" not in {module.split(".")[0] for module in imports(ROOT / f"fashion_softmax/{name}.py")}
 
 

@@ -267,7 +267,7 @@ def test_b6_a_flipped_byte_of_a_published_set_is_named(train: Train, tmp_path: P
 @pytest.mark.parametrize("arguments", [["optimizer.lr=1e39"], ["optimizer=adam", "optimizer.lr=1e38"]], ids=" ".join)
 def test_c1_a_number_beyond_all_floats_is_divergence(train: Train, arguments: list[str]) -> None:
     result = train(*TINY, *arguments)
-    assert result.returncode == 5 and "training diverged: value cannot be converted" in result.stderr
+    assert result.returncode == 5 and "training diverged: " in result.stderr
 
 
 def test_c1_divergence_is_noticed_and_the_last_good_checkpoint_kept(train: Train, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_option_is_composed_validated_and_built(
     cfg = compose([*overrides, f"{group}={option}"])
     validate(cfg)
     parts = build_parts(cfg)
-    assert parts.model(torch.zeros(2, *parts.dataset.image_shape)).shape == (2, parts.dataset.num_classes)
+    assert parts.member.model(torch.zeros(2, *parts.dataset.image_shape)).shape == (2, parts.dataset.num_classes)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -56,7 +56,7 @@ def test_the_lesson_is_the_default() -> None:
 
 def test_every_range_belongs_to_a_key_that_exists() -> None:
     keys = {f"{group}.{key}" for group, option in OPTIONS for key in compose([f"{group}={option}"])[group]}
-    keys |= {"seed", *(f"trainer.{key}" for key in compose().trainer)}
+    keys |= {"seed", *(f"{section}.{key}" for section in ("trainer", "sweep") for key in compose()[section])}
     assert RANGES.keys() <= keys
 
 

@@ -93,4 +93,4 @@ def test_resized_images_are_within_one_step_of_pillow(fashion_mnist_root: Path, 
 
 def test_parts_of_the_default_configuration(fashion_mnist_root: Path) -> None:
     parts = build_parts(compose([f"dataset.root='{fashion_mnist_root}'"]))
-    assert sum(parameter.numel() for parameter in parts.model.parameters()) == 7850
+    assert sum(parameter.numel() for parameter in parts.member.model.parameters()) == 7850

@@ -1,5 +1,6 @@
 """Records as a third party reads them: TensorBoard's own event reader, and plain JSON."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def make_report(epoch: int, **metrics: float) -> EpochReport:
 
 @pytest.fixture
 def events(tmp_path: Path) -> EventAccumulator:
-    with make_recorder(tmp_path) as recorder:
+    with contextlib.closing(make_recorder(tmp_path)) as recorder:
         for epoch in (1, 2):
             recorder.log_epoch(make_report(epoch))
     accumulator = EventAccumulator(str(tmp_path))
@@ -51,7 +52,7 @@ def test_configuration_and_chart_layout_are_stored(events: EventAccumulator) -> 
 
 
 def test_metrics_jsonl_has_an_object_an_epoch(tmp_path: Path) -> None:
-    with make_recorder(tmp_path) as recorder:
+    with contextlib.closing(make_recorder(tmp_path)) as recorder:
         recorder.log_epoch(make_report(1))
         recorder.log_epoch(make_report(2, **{"test/loss": float("inf")}))
         # Readable while the run still goes on.
@@ -61,7 +62,7 @@ def test_metrics_jsonl_has_an_object_an_epoch(tmp_path: Path) -> None:
 
 
 def test_status_follows_the_run(tmp_path: Path) -> None:
-    with make_recorder(tmp_path) as recorder:
+    with contextlib.closing(make_recorder(tmp_path)) as recorder:
         status = json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))
         assert status["state"] == "running" and status["fingerprint"] == "abc" and status["error"] is None
         recorder.write_status("diverged", "the loss is nan")
@@ -73,6 +74,6 @@ def test_status_follows_the_run(tmp_path: Path) -> None:
 
 
 def test_one_event_file_per_run(tmp_path: Path) -> None:
-    with make_recorder(tmp_path) as recorder:
+    with contextlib.closing(make_recorder(tmp_path)) as recorder:
         recorder.log_epoch(make_report(1))
     assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == 1

@@ -1,4 +1,4 @@
-"""The loop: the lesson's update by hand, written gradients against autograd, what a report says, divergence."""
+"""The loop of a single run: the lesson's update by hand, written gradients against autograd, reports, divergence."""
 
 import pytest
 import torch
@@ -9,7 +9,8 @@ from fashion_softmax.data import Batches, Split, make_synthetic
 from fashion_softmax.errors import DivergedError
 from fashion_softmax.losses import CrossEntropy, Loss, SquaredError
 from fashion_softmax.models import MLP, SoftmaxRegression
-from fashion_softmax.training import EpochReport, backward, evaluate, fit
+from fashion_softmax.stacking import Member, Stack
+from fashion_softmax.training import EpochReport, evaluate, fit
 
 DATASET = make_synthetic(num_train=100, num_test=40, image_shape=(1, 4, 4), num_classes=3, noise_std=0.5)
 
@@ -26,13 +27,29 @@ class Linear(nn.Module):
         return self.linear(images.flatten(1))  # type: ignore[no-any-return]
 
 
+def make_stack(model: nn.Module, loss_fn: Loss, lr: float = 0.1) -> Stack:
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    return Stack([Member(model, loss_fn, optimizer, schedules.exponential(optimizer, gamma=0.5))])
+
+
 def train(
     model: nn.Module, loss_fn: Loss, num_epochs: int = 2, lr: float = 0.1, batch_size: int = 32
 ) -> list[EpochReport]:
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-    scheduler = schedules.exponential(optimizer, gamma=0.5)
+    stack = make_stack(model, loss_fn, lr)
     batches = Batches(DATASET.train, batch_size, seed=0)
-    return list(fit(model, loss_fn, optimizer, scheduler, batches, {"test": DATASET.test}, num_epochs=num_epochs))
+    reports = [reports[0] for reports in fit(stack, batches, {"test": DATASET.test}, num_epochs=num_epochs)]
+    if stack.failures.errors:
+        raise stack.failures.errors[0]
+    return reports
+
+
+def run_backward(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
+    stack = make_stack(model, CrossEntropy())
+    for _ in range(2):  # twice: an earlier gradient must not be added
+        logits = stack.model(images)
+        losses, gradient = stack.loss_fn.value_and_gradient(logits, labels)
+        stack.model.backward(gradient)
+    assert losses.shape == (1, 8) and logits.shape == (1, 8, 3) and not logits.requires_grad
 
 
 def test_fit_equals_the_lesson_written_by_hand() -> None:
@@ -66,9 +83,7 @@ def test_backward_leaves_the_gradient_of_the_mean_loss() -> None:
     torch.manual_seed(0)
     model = MLP((1, 4, 4), 3, hidden_sizes=[5])
     images, labels = DATASET.train.images[:8].float() / 255, DATASET.train.labels[:8]
-    for _ in range(2):  # twice: an earlier gradient must not be added
-        losses, logits = backward(model, CrossEntropy(), images, labels)
-    assert losses.shape == (8,) and logits.shape == (8, 3) and not losses.requires_grad
+    run_backward(model, images, labels)
     expected = torch.autograd.grad(nn.functional.cross_entropy(model(images), labels), list(model.parameters()))
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
@@ -93,7 +108,7 @@ def test_evaluate_equals_torch() -> None:
     model = SoftmaxRegression((1, 4, 4), 3)
     split = Split(DATASET.test.images.repeat(10, 1, 1, 1), DATASET.test.labels.repeat(10))  # more than one batch
     logits = model(split.images.float() / 255)
-    metrics = evaluate(model, SquaredError(), split)
+    metrics = {name: value for name, (value,) in evaluate(make_stack(model, SquaredError()), split).items()}
     assert metrics["accuracy"] == pytest.approx((logits.argmax(1) == split.labels).float().mean().item())
     assert metrics["cross_entropy"] == pytest.approx(nn.functional.cross_entropy(logits, split.labels).item(), rel=1e-6)
     assert metrics["loss"] == pytest.approx(SquaredError()(logits, split.labels).mean().item(), rel=1e-6)
@@ -106,7 +121,7 @@ def test_subclass_of_softmax_regression_is_left_to_autograd() -> None:
 
     model = Scaled((1, 4, 4), 3)
     images, labels = DATASET.train.images[:8].float() / 255, DATASET.train.labels[:8]
-    backward(model, CrossEntropy(), images, labels)
+    run_backward(model, images, labels)
     (expected,) = torch.autograd.grad(nn.functional.cross_entropy(model(images), labels), [model.weight])
     torch.testing.assert_close(model.weight.grad, expected)
 

@@ -1,7 +1,7 @@
-"""Mini-batches: byte images become float32 in [0, 1] a batch at a time.
+"""Mini-batches: byte images become floats in [0, 1] a batch at a time.
 
 The order of an epoch is a function of (seed, epoch) and nothing else, so neither workers nor resuming nor training
-several runs together can change it.
+a stack of runs can change it.
 """
 
 import warnings
@@ -13,14 +13,14 @@ from torch import Tensor
 
 from fashion_softmax.data.dataset import Split
 
-Batch = tuple[Tensor, Tensor]  # images (B, C, H, W) float32, labels (B,) int64
+Batch = tuple[Tensor, Tensor]  # images (B, C, H, W) floats, labels (B,) int64
 
 EVALUATION_BATCH_SIZE = 256  # a float batch of 28 x 28 images then fits a core's cache
 
 
-def to_float(images: Tensor) -> Tensor:
-    """Convert bytes to float32 in [0, 1], bit for bit as `torchvision.transforms.ToTensor` does."""
-    return images.to(torch.float32).div_(255)
+def to_float(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Convert bytes to floats in [0, 1], as float32 bit for bit as `torchvision.transforms.ToTensor` does."""
+    return images.to(dtype).div_(255)
 
 
 def epoch_order(num_images: int, seed: int, epoch: int) -> Tensor:
@@ -46,15 +46,24 @@ class Batches:
         seed: of the run.
         num_workers: processes that prepare batches; 0 makes them here, which is faster for images in memory.
         device: where the batches are wanted.
+        dtype: of the images, float32 or float64.
 
     Attributes:
         num_drawn: batches handed out so far in all epochs; a display may read it from another thread.
     """
 
     def __init__(
-        self, split: Split, batch_size: int, *, seed: int, num_workers: int = 0, device: torch.device | str = "cpu"
+        self,
+        split: Split,
+        batch_size: int,
+        *,
+        seed: int,
+        num_workers: int = 0,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.device = torch.device(device)
+        self.dtype = dtype
         self.split = split if num_workers else split.to(self.device)
         self.batch_size = batch_size
         self.seed = seed
@@ -84,14 +93,14 @@ class Batches:
         images, labels = self.split.images, self.split.labels[order]
         size = (min(self.batch_size, len(order)), *images.shape[1:])
         bytes_buffer = torch.empty(size, dtype=torch.uint8, device=self.device)
-        float_buffer = torch.empty(size, device=self.device) if reuse_buffer else None
+        float_buffer = torch.empty(size, dtype=self.dtype, device=self.device) if reuse_buffer else None
         for index, batch_labels in zip(order.split(self.batch_size), labels.split(self.batch_size), strict=True):
             if len(index) < size[0]:  # the last batch
                 bytes_buffer = bytes_buffer[: len(index)]
                 float_buffer = float_buffer[: len(index)] if float_buffer is not None else None
             torch.index_select(images, 0, index, out=bytes_buffer)
             if float_buffer is None:
-                yield to_float(bytes_buffer), batch_labels
+                yield to_float(bytes_buffer, self.dtype), batch_labels
             else:
                 yield float_buffer.copy_(bytes_buffer).div_(255), batch_labels
 
@@ -102,7 +111,7 @@ class Batches:
             # The lesson asks for 4 workers whatever the machine; torch warns when it has fewer cores.
             warnings.filterwarnings("ignore", message="This DataLoader will create")
             loader = DataLoader(
-                _IndexedSplit(self.split),
+                _IndexedSplit(self.split, self.dtype),
                 sampler=order.split(self.batch_size),  # one index per batch
                 batch_size=None,
                 num_workers=self.num_workers,
@@ -117,19 +126,21 @@ class Batches:
 class _IndexedSplit(torch.utils.data.Dataset[Batch]):
     """A split whose "items" are whole batches: the index is a tensor of image numbers."""
 
-    def __init__(self, split: Split) -> None:
+    def __init__(self, split: Split, dtype: torch.dtype) -> None:
         self.split = split
+        self.dtype = dtype
 
     def __getitem__(self, index: Tensor) -> Batch:
-        return to_float(self.split.images[index]), self.split.labels[index]
+        return to_float(self.split.images[index], self.dtype), self.split.labels[index]
 
 
-def in_order(split: Split) -> Iterator[Batch]:
+def in_order(split: Split, dtype: torch.dtype = torch.float32) -> Iterator[Batch]:
     """Yield a split's images in their own order, for evaluation.
 
     Args:
         split: N images, on the device where the batches are wanted.
+        dtype: of the images.
     """
     size = EVALUATION_BATCH_SIZE
     for images, labels in zip(split.images.split(size), split.labels.split(size), strict=True):
-        yield to_float(images), labels
+        yield to_float(images, dtype), labels

@@ -1,0 +1,132 @@
+"""Training a batch of a sweep's jobs in stacks, every job inside Hydra's own `run_job` from its start to its end."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+from fashion_softmax.errors import ConfigError
+from fashion_softmax.experiment import Run, train
+from fashion_softmax.planning import PlannedStack, plan
+from fashion_softmax.preparation import Preparation
+from fashion_softmax.reporting import job_errors
+from fashion_softmax.sweep_console import SweepDisplay, show_plan
+
+Job = Sequence[str]
+
+
+def launch(preparation: Preparation, jobs: Sequence[Job], first_number: int, context: HydraContext) -> list[JobReturn]:
+    """Run a batch of jobs.
+
+    Args:
+        preparation: of the sweep.
+        jobs: the overrides of each.
+        first_number: of the first job of the batch in the sweep.
+        context: Hydra's.
+
+    Returns:
+        The job results, in the order of the jobs.
+
+    Raises:
+        ConfigError: a job cannot be run.
+    """
+    hydra, sweep = preparation.master.hydra, preparation.master.sweep
+    if sweep.dry_run:
+        raise ConfigError("sweep.dry_run=true needs hydra/sweeper=grid: other sweepers wait for results")
+    setup_globals()
+    configure_log(hydra.hydra_logging, hydra.verbose)
+    Path(str(hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+    stacks = plan({position: preparation.check(job) for position, job in enumerate(jobs)}, sweep.max_stack_size)
+    show_plan(stacks)
+    returns: dict[int, JobReturn] = {}
+    labels = [f"job {first_number + position} ({' '.join(job)})" for position, job in enumerate(jobs)]
+    with SweepDisplay(stacks, labels) as display:
+        for stack in stacks:
+            _StackLaunch(preparation, stack, jobs, first_number, context, display, returns).run()
+            configure_log(hydra.hydra_logging, hydra.verbose)
+    return [returns[position] for position in range(len(jobs))]
+
+
+class _StackLaunch:
+    """Nests the jobs of a stack: each is started by Hydra inside the one before, the innermost trains them all.
+
+    In this way every job has its folder, its log and its callbacks before training, and its result after it.
+    """
+
+    def __init__(
+        self,
+        preparation: Preparation,
+        stack: PlannedStack,
+        jobs: Sequence[Job],
+        first_number: int,
+        context: HydraContext,
+        display: SweepDisplay,
+        returns: dict[int, JobReturn],
+    ) -> None:
+        self.preparation = preparation
+        self.stack = stack
+        self.jobs = jobs
+        self.first_number = first_number
+        self.context = context
+        self.display = display
+        self.returns = returns
+        self.runs: dict[int, Run] = {}
+        self.is_trained = False
+
+    def run(self) -> None:
+        """Run all jobs of the stack; their results are in `returns` afterwards."""
+        self._enter(0)
+
+    def _enter(self, depth: int) -> None:
+        if depth == len(self.stack.jobs):
+            self._train()
+            return
+        position = self.stack.jobs[depth]
+        try:
+            self.returns[position] = run_job(
+                task_function=lambda cfg: self._run_task(depth, cfg),
+                config=self.preparation.compose(self.jobs[position], self.first_number + position),
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+                hydra_context=self.context,
+            )
+        except Exception as error:  # Hydra could not make its folder, or a callback failed
+            self.returns[position] = JobReturn(status=JobStatus.FAILED, overrides=list(self.jobs[position]))
+            self.returns[position].return_value = error
+            if not self.is_trained:
+                self._enter(depth + 1)
+
+    def _run_task(self, depth: int, cfg: DictConfig) -> float:
+        position = self.stack.jobs[depth]
+        hydra: Any = HydraConfig.get()
+        failure: BaseException | None = None
+        try:
+            overrides = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
+            parts = self.preparation.take_parts(self.jobs[position])
+            self.runs[position] = Run(cfg, Path(hydra.runtime.output_dir), overrides=overrides, parts=parts)
+        except (Exception, SystemExit) as error:
+            failure = error
+        with self.runs.get(position, nullcontext()):
+            self._enter(depth + 1)
+        configure_log(hydra.job_logging, hydra.verbose)  # the jobs started after this one set it to theirs
+        with job_errors(in_sweep=True):
+            if failure:
+                raise failure
+            return self.runs[position].result()
+
+    def _train(self) -> None:
+        self.is_trained = True
+        positions, runs = list(self.runs), list(self.runs.values())
+        if not runs:
+            return
+        batches = runs[0].parts.make_batches()
+        self.display.start_stack(self.stack, batches)
+        for reports in train(runs, batches):
+            epoch = next(iter(reports.values())).epoch
+            self.display.show_epoch(epoch, {positions[index]: runs[index].objective for index in reports})
+        self.display.end_stack()
