@@ -39,7 +39,8 @@ def save_checkpoint(
     """
     state: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "model": model.state_dict(),
+        # Cloned: in a stack they are views, and torch.save writes the whole storage of a view.
+        "model": {name: value.clone() for name, value in model.state_dict().items()},
         "optimizer": optimizer.state_dict(),
         "scheduler": scheduler.state_dict(),
         "random_state": torch.get_rng_state(),

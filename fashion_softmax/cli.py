@@ -81,6 +81,9 @@ class CheckBeforeRun(Callback):
 
         with exit_on_error():
             check(without_hydra(config))
+            if config.sweep.dry_run:
+                print("a dry run: this can be trained; nothing was trained, nothing created")
+                sys.exit(0)
             set_aside_earlier_run(Path(config.hydra.run.dir))
 
 

@@ -108,10 +108,7 @@ class JobComposer:
 
     def _parse_override(self, line: str) -> tuple[Override, bool] | None:
         """Parse an override and tell whether it chooses from a group; None leaves its job to Hydra."""
-        try:
-            (override,) = self._parser.parse_overrides([line])
-        except HydraException:
-            return None
+        (override,) = self._parser.parse_overrides([line])
         # A shuffled list is another one each time Hydra reads it.
         if override.is_sweep_override() or "hydra" in override.key_or_group or _reads_hydra(line) or "shuffle(" in line:
             return None

@@ -15,7 +15,8 @@ from fashion_softmax.experiment import Run, train
 from fashion_softmax.planning import PlannedStack, plan
 from fashion_softmax.preparation import Preparation
 from fashion_softmax.reporting import job_errors
-from fashion_softmax.sweep_console import SweepDisplay, show_plan
+from fashion_softmax.sweep_display import SweepDisplay
+from fashion_softmax.sweep_tables import label, show_plan
 
 Job = Sequence[str]
 
@@ -44,7 +45,8 @@ def launch(preparation: Preparation, jobs: Sequence[Job], first_number: int, con
     stacks = plan({position: preparation.check(job) for position, job in enumerate(jobs)}, sweep.max_stack_size)
     show_plan(stacks)
     returns: dict[int, JobReturn] = {}
-    labels = [f"job {first_number + position} ({' '.join(job)})" for position, job in enumerate(jobs)]
+    shared = set(jobs[0]).intersection(*jobs[1:]) if len(jobs) > 1 else set()
+    labels = [label(first_number + position, job, shared) for position, job in enumerate(jobs)]
     with SweepDisplay(stacks, labels) as display:
         for stack in stacks:
             _StackLaunch(preparation, stack, jobs, first_number, context, display, returns).run()

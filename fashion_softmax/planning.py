@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from fashion_softmax.parts import Parts
-from fashion_softmax.stacked_models import architecture, why_alone
+from fashion_softmax.stacking import architecture, why_alone
 
 # On a CPU more runs than this gain nothing: the product is as fast as it gets, and its operands leave the cache.
 MAX_STACK_SIZE = 64

@@ -63,12 +63,21 @@ def job_errors(*, in_sweep: bool) -> Iterator[None]:
             known: FashionSoftmaxError | None = FashionSoftmaxError(f"the job called sys.exit({error.code!r})")
         else:
             known = translate(error)
-        if known:
+        if in_sweep:  # into the log file only: the sweep lists all failures at its end
+            log.info("failed: %s", known or describe(error), exc_info=error)
+        elif known:
             log.error("%s", known)
-            log.info("traceback of this error", exc_info=error)  # into the log file only
+            log.info("traceback of this error", exc_info=error)
+        else:
+            log.exception("%s", describe(error))
+        if known:
             raise known from error
-        log.exception("the run failed: %s", error)
         raise
+
+
+def describe(error: BaseException) -> str:
+    """Word an error in a line, with its class where it is none of ours."""
+    return str(error) if isinstance(error, FashionSoftmaxError) else f"{type(error).__name__}: {error}"
 
 
 def _passed_through_our_code(error: BaseException) -> bool:

@@ -10,11 +10,12 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_softmax.errors import ConfigError, FashionSoftmaxError, SweepError
+from fashion_softmax.errors import ConfigError, SweepError
 from fashion_softmax.folders import set_aside_earlier_sweep
 from fashion_softmax.planning import plan
 from fashion_softmax.preparation import Preparation
-from fashion_softmax.sweep_console import show_dry_run, show_sweep
+from fashion_softmax.reporting import describe
+from fashion_softmax.sweep_tables import label, show_dry_run, show_sweep
 
 
 def sweep(
@@ -38,12 +39,12 @@ def sweep(
     jobs = [list(job) for batch in batches for job in batch]
     if not jobs:
         raise ConfigError("the sweep has no jobs: one of its keys has no values")
-    _name_jobs_by_what_differs(config, jobs)
+    shared = _name_jobs_by_what_differs(config, jobs)
     preparation = Preparation(config, loader)
     _check_jobs(preparation, jobs)
     if config.sweep.dry_run:
-        facts = {number: preparation.check(job) for number, job in enumerate(jobs)}
-        show_dry_run(plan(facts, config.sweep.max_stack_size), jobs)
+        by_number = {number: preparation.check(job) for number, job in enumerate(jobs)}
+        show_dry_run(plan(by_number, config.sweep.max_stack_size), jobs, shared)
         return []
     sweep_dir = Path(config.hydra.sweep.dir)
     set_aside_earlier_sweep(sweep_dir)
@@ -55,15 +56,17 @@ def sweep(
     for batch in batches:
         returns.append(launcher.launch(batch, initial_job_idx=sum(map(len, returns))))
     names = {facts.objective_name for job in jobs if (facts := preparation.check(job))}
-    _report([job for batch_returns in returns for job in batch_returns], jobs, names, sweep_dir)
+    _report([job for batch_returns in returns for job in batch_returns], jobs, shared, names, sweep_dir)
     return returns
 
 
-def _name_jobs_by_what_differs(config: DictConfig, jobs: Sequence[list[str]]) -> None:
-    """Keep overrides that all jobs share out of the names of their folders."""
-    shared = [override for override in jobs[0] if all(override in job for job in jobs)]
+def _name_jobs_by_what_differs(config: DictConfig, jobs: Sequence[list[str]]) -> list[str]:
+    """Keep the overrides that all jobs share out of the names of their folders, and return them."""
+    common = set(jobs[0]).intersection(*jobs[1:])
+    shared = [override for override in jobs[0] if override in common]
     keys = ",".join(f"'{override.partition('=')[0].lstrip('+~')}'" for override in shared)
     config.hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
+    return shared
 
 
 def _check_jobs(preparation: Preparation, jobs: Sequence[list[str]]) -> None:
@@ -79,15 +82,19 @@ def _check_jobs(preparation: Preparation, jobs: Sequence[list[str]]) -> None:
 
 
 def _report(
-    returns: Sequence[JobReturn], jobs: Sequence[list[str]], objective_names: set[str], sweep_dir: Path
+    returns: Sequence[JobReturn],
+    jobs: Sequence[list[str]],
+    shared: Sequence[str],
+    objective_names: set[str],
+    sweep_dir: Path,
 ) -> None:
     objectives, failures = {}, []
     for number, (result, job) in enumerate(zip(returns, jobs, strict=True)):
         if result.status == JobStatus.COMPLETED:
             objectives[number] = float(result.return_value)
         else:
-            failures.append(f"  job {number} ({' '.join(job)}): {_error_of(result)}")
-    show_sweep(objectives, jobs, objective_names, sweep_dir)
+            failures.append(f"  {label(number, job, shared)}: {_error_of(result)}")
+    show_sweep(objectives, jobs, shared, objective_names, sweep_dir)
     if failures:
         rest = ", the others are complete" if objectives else ""
         message = f"{len(failures)} of {len(jobs)} jobs failed{rest}:"
@@ -99,8 +106,6 @@ def _error_of(result: JobReturn) -> str:
     with contextlib.redirect_stderr(io.StringIO()):
         try:
             _ = result.return_value
-        except FashionSoftmaxError as error:
-            return str(error)
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
+            return describe(error)
     raise AssertionError("a failed job has an error")

@@ -12,7 +12,6 @@ LAYERS = [
     {"errors", "files", "folders", "compiler"},
     {"metrics"},
     {"losses", "models", "schedules", "data"},
-    {"stacked_models"},
     {"stacking"},
     {"training"},
     {"checkpoint", "recorder", "console"},
@@ -20,12 +19,17 @@ LAYERS = [
     {"validation"},
     {"composition", "parts", "deriving"},
     {"experiment", "reporting", "planning"},
-    {"sweep_console", "preparation"},
+    {"sweep_tables", "preparation"},
+    {"sweep_display"},
     {"launching", "sweep"},
     {"cli"},
 ]
-KNOWS_HYDRA = set().union(*LAYERS[7:])
-ONLY_IN = {"tensorboard": {"recorder"}, "torch.utils.tensorboard": {"recorder"}, "rich": {"console", "sweep_console"}}
+KNOWS_HYDRA = set().union(*LAYERS[6:])
+ONLY_IN = {
+    "tensorboard": {"recorder"},
+    "torch.utils.tensorboard": {"recorder"},
+    "rich": {"console", "sweep_display", "sweep_tables"},
+}
 
 MODULES = sorted((ROOT / "fashion_softmax").rglob("*.py"))
 

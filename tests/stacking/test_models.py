@@ -8,14 +8,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fashion_softmax.models import MLP, LeNet, SoftmaxRegression
-from fashion_softmax.stacked_models import (
-    SingleModel,
-    StackedModule,
-    StackedSoftmaxRegression,
-    architecture,
-    stack_models,
-    why_alone,
-)
+from fashion_softmax.stacking import architecture, why_alone
+from fashion_softmax.stacking.models import SingleModel, StackedModule, StackedSoftmaxRegression, stack_models
 
 SHAPE = (1, 4, 4)
 

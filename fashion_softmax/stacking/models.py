@@ -16,10 +16,6 @@ from torch.func import functional_call, stack_module_state
 
 from fashion_softmax.models import SoftmaxRegression
 
-# Products with one filter bank a run gain nothing from a second run on a CPU: measured 1.0 to 1.1 times the time alone.
-CONVOLUTIONS = (nn.modules.conv._ConvNd,)
-PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.device, type)
-
 
 class StackedModel(ABC):
     """R models that compute together.
@@ -59,7 +55,7 @@ def stack_models(models: Sequence[nn.Module]) -> StackedModel:
     """Make one of several models.
 
     Args:
-        models: of equal `architecture`; more than one only where `why_alone` has no objection.
+        models: of equal `stacking.architecture`; more than one only where `stacking.why_alone` has no objection.
 
     Returns:
         Softmax regressions as one matrix product; a single other model as it is, several by `torch.func.vmap`.
@@ -163,53 +159,6 @@ class StackedModule(StackedModel):
         return logits
 
 
-def architecture(model: nn.Module) -> tuple[object, ...]:
-    """Describe all of a model but its numbers; models of equal architecture compute the same function of theirs.
-
-    Args:
-        model: any module.
-
-    Returns:
-        Names, types, settings and the shapes of parameters and buffers of all its modules; compares with `==`.
-    """
-    modules = tuple(
-        (name, type(module), tuple((key, _settle(value)) for key, value in vars(module).items() if key[0] != "_"))
-        for name, module in model.named_modules()
-    )
-    tensors = [*model.named_parameters(), *model.named_buffers()]
-    shapes = tuple((name, tuple(tensor.shape), tensor.dtype, tensor.requires_grad) for name, tensor in tensors)
-    return modules, shapes
-
-
-def why_alone(model: nn.Module, images: Tensor) -> str | None:
-    """Find out why a model cannot be stacked with others of its architecture, or should not.
-
-    Args:
-        model: any module, left as it was.
-        images: a batch to try, shape (B, C, H, W), on the model's device.
-
-    Returns:
-        The reason in a few words; None when it stacks.
-    """
-    if type(model) is SoftmaxRegression:
-        return None
-    if images.device.type == "cpu" and any(isinstance(module, CONVOLUTIONS) for module in model.modules()):
-        return "convolutions gain nothing from stacking on a CPU"
-    copies = [copy.deepcopy(model).train() for _ in range(2)]
-    try:
-        with torch.no_grad():
-            for parameter in copies[1].parameters():
-                parameter.add_(torch.randn_like(parameter))
-            expected = torch.stack([copy.deepcopy(each)(images) for each in copies])
-        logits = StackedModule(copies)(images)
-    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        if "randomness" in str(error):
-            return "it draws random numbers while it trains, and they would depend on its company"
-        return f"torch.func cannot stack it ({' '.join(str(error).split())[:100]})"
-    same = torch.allclose(logits, expected, rtol=1e-3, atol=1e-5, equal_nan=True)
-    return None if same else "stacked, it computes something else than alone"
-
-
 def _share(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
     """Move parameters into one tensor with a leading axis, and leave views of it in their place."""
     storage = nn.Parameter(torch.stack([parameter.detach() for parameter in parameters]))
@@ -223,12 +172,3 @@ def _hand_out_gradients(models: Iterable[nn.Module], stacked: Sequence[tuple[str
         if gradients is not None:
             for model, gradient in zip(models, gradients, strict=True):
                 model.get_parameter(name).grad = gradient
-
-
-def _settle(value: object) -> object:
-    """Make a setting comparable: anything but plain values is taken as different unless it is the same object."""
-    if isinstance(value, PLAIN):
-        return value
-    if isinstance(value, list | tuple):
-        return tuple(map(_settle, value))
-    return (id(value),)

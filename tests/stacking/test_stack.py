@@ -18,7 +18,8 @@ from fashion_softmax.data import Batches, make_synthetic
 from fashion_softmax.errors import DivergedError
 from fashion_softmax.losses import AbsoluteError, CrossEntropy, Huber, Loss, Margin, SquaredError
 from fashion_softmax.models import MLP, SoftmaxRegression
-from fashion_softmax.stacking import Member, Stack, StackedLoss
+from fashion_softmax.stacking import Member, Stack
+from fashion_softmax.stacking.losses import StackedLoss
 from fashion_softmax.training import EpochReport, fit
 
 DATASET = make_synthetic(num_train=100, num_test=40, image_shape=(1, 4, 4), num_classes=3, noise_std=0.5)

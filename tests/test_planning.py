@@ -1,0 +1,88 @@
+"""Planning: what trains together, what is split, and what keeps jobs apart."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from fashion_softmax.config import compose
+from fashion_softmax.experiment import check
+from fashion_softmax.planning import FactFinder, Facts, PlannedStack, available_memory, plan, what_differs
+from tests.conftest import TINY
+
+
+def find_facts(*jobs: str) -> dict[int, Facts | None]:
+    finder = FactFinder()
+    facts: dict[int, Facts | None] = {}
+    for position, job in enumerate(jobs):
+        cfg = compose([*TINY, *job.split()])
+        facts[position] = finder.find(cfg, check(cfg))
+    return facts
+
+
+def positions(stacks: Sequence[PlannedStack]) -> list[tuple[int, ...]]:
+    return [stack.jobs for stack in stacks]
+
+
+def test_losses_optimizers_schedules_rates_and_initial_weights_share_a_stack() -> None:
+    facts = find_facts("loss=mse", "optimizer=adam", "scheduler=cosine", "optimizer.lr=0.5", "model.init_std=0.1")
+    (stack,) = plan(facts)
+    assert set(stack.jobs) == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("override", "name"),
+    [
+        ("seed=1", "seed"),
+        ("trainer.num_epochs=2", "trainer.num_epochs"),
+        ("dtype=float64", "dtype"),
+        ("dataset.batch_size=64", "dataset.batch_size"),
+        ("dataset.num_train=128", "dataset.num_train"),
+        ("dataset.num_workers=1", "dataset.num_workers"),
+        ("model=mlp", "model"),
+    ],
+)
+def test_what_a_stack_must_share_keeps_jobs_apart(override: str, name: str) -> None:
+    stacks = plan(find_facts("loss=ce", override, "loss=mse", f"{override} loss=mse"))
+    assert positions(stacks) == [(0, 2), (1, 3)]
+    assert list(what_differs(stacks)) == [name]
+
+
+def test_equal_losses_become_neighbours() -> None:
+    jobs = [f"loss={loss} optimizer.lr={lr}" for lr in (0.1, 0.2) for loss in ("mse", "ce", "huber")]
+    (stack,) = plan(find_facts(*jobs))
+    losses = [jobs[position].split()[0] for position in stack.jobs]
+    assert sorted(losses) == sorted(losses, key=losses.index)
+
+
+def test_model_that_cannot_be_stacked_is_alone() -> None:
+    facts = find_facts("model=mlp model.dropout=0.5", "model=mlp model.dropout=0.5", "model=mlp", "model=mlp")
+    stacks = plan(facts)
+    assert positions(stacks) == [(0,), (1,), (2, 3)]
+    assert stacks[0].facts is not None and "random numbers" in str(stacks[0].facts.alone)
+
+
+def test_large_groups_are_split_evenly() -> None:
+    (facts,) = find_facts("loss=ce").values()
+    assert [len(stack.jobs) for stack in plan(dict.fromkeys(range(10), facts), max_stack_size=4)] == [3, 3, 4]
+    assert [len(stack.jobs) for stack in plan(dict.fromkeys(range(10), facts), max_stack_size=1)] == [1] * 10
+    assert [len(stack.jobs) for stack in plan(dict.fromkeys(range(65), facts))] == [32, 33]
+
+
+def test_memory_limits_the_default_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    (facts,) = find_facts("loss=ce").values()
+    assert facts is not None
+    monkeypatch.setattr("fashion_softmax.planning.available_memory", lambda: 2 * 3 * facts.num_bytes)
+    assert [len(stack.jobs) for stack in plan(dict.fromkeys(range(6), facts))] == [3, 3]
+    monkeypatch.setattr("fashion_softmax.planning.available_memory", lambda: 0)
+    assert [len(stack.jobs) for stack in plan(dict.fromkeys(range(2), facts))] == [1, 1]
+
+
+def test_job_without_facts_is_alone() -> None:
+    assert positions(plan({0: None, **{position + 1: facts for position, facts in find_facts("", "").items()}})) == [
+        (0,),
+        (1, 2),
+    ]
+
+
+def test_available_memory_is_a_plausible_number() -> None:
+    assert 10**7 < available_memory() < 10**14
