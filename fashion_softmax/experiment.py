@@ -9,13 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fashion_softmax.checkpoint import save_checkpoint
 from fashion_softmax.console import RunDisplay
 from fashion_softmax.data import Batches
-from fashion_softmax.parts import Parts, build_parts
+from fashion_softmax.parts import Parts, build_parts, seed_torch
 from fashion_softmax.recorder import Recorder
 from fashion_softmax.stacking import Stack
 from fashion_softmax.training import EpochReport, fit
@@ -169,7 +168,7 @@ def train(runs: Sequence[Run], batches: Batches) -> Iterator[dict[int, EpochRepo
         After every epoch, index of each run still training to its report.
     """
     # What a model draws while it trains (dropout) depends on its seed, not on what was built before.
-    torch.manual_seed(runs[0].parts.seed)
+    seed_torch(runs[0].parts.seed, runs[0].parts.device)
     stack = Stack([run.parts.member for run in runs])
     failures = stack.failures
     splits = runs[0].parts.evaluation_splits()

@@ -14,6 +14,7 @@ from fashion_softmax.errors import ConfigError
 from fashion_softmax.experiment import Run, train
 from fashion_softmax.planning import PlannedStack, plan
 from fashion_softmax.preparation import Preparation
+from fashion_softmax.quick_copies import quick_copies
 from fashion_softmax.reporting import job_errors
 from fashion_softmax.sweep_display import SweepDisplay
 from fashion_softmax.sweep_tables import label, show_plan
@@ -49,7 +50,8 @@ def launch(preparation: Preparation, jobs: Sequence[Job], first_number: int, con
     labels = [label(first_number + position, job, shared) for position, job in enumerate(jobs)]
     with SweepDisplay(stacks, labels) as display:
         for stack in stacks:
-            _StackLaunch(preparation, stack, jobs, first_number, context, display, returns).run()
+            with quick_copies():
+                _StackLaunch(preparation, stack, jobs, first_number, context, display, returns).run()
             configure_log(hydra.hydra_logging, hydra.verbose)
     return [returns[position] for position in range(len(jobs))]
 

@@ -14,6 +14,7 @@ from fashion_softmax.errors import ConfigError, SweepError
 from fashion_softmax.folders import set_aside_earlier_sweep
 from fashion_softmax.planning import plan
 from fashion_softmax.preparation import Preparation
+from fashion_softmax.quick_copies import quick_copies
 from fashion_softmax.reporting import describe
 from fashion_softmax.sweep_tables import label, show_dry_run, show_sweep
 
@@ -72,11 +73,12 @@ def _name_jobs_by_what_differs(config: DictConfig, jobs: Sequence[list[str]]) ->
 def _check_jobs(preparation: Preparation, jobs: Sequence[list[str]]) -> None:
     """Compose and check every job; the first problem of each distinct kind is reported with the job that has it."""
     problems: dict[str, list[str]] = {}
-    for job in jobs:
-        try:
-            preparation.check(job)
-        except ConfigError as error:
-            problems.setdefault(str(error), job)
+    with quick_copies():
+        for job in jobs:
+            try:
+                preparation.check(job)
+            except ConfigError as error:
+                problems.setdefault(str(error), job)
     if problems:
         raise ConfigError.from_problems([f"{message} (job {' '.join(job)})" for message, job in problems.items()])
 

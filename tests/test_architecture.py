@@ -17,7 +17,7 @@ LAYERS = [
     {"checkpoint", "recorder", "console"},
     {"config"},
     {"validation"},
-    {"composition", "parts", "deriving"},
+    {"composition", "parts", "deriving", "quick_copies"},
     {"experiment", "reporting", "planning"},
     {"sweep_tables", "preparation"},
     {"sweep_display"},
