@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from fashion_softmax.files import write_atomically
+from fashion_softmax.files import link_atomically, write_atomically
 
 FORMAT_VERSION = 1
 
@@ -49,5 +49,6 @@ def save_checkpoint(
     buffer = io.BytesIO()
     torch.save(state, buffer)
     folder.mkdir(exist_ok=True)
-    for name in ("last.pt", "best.pt") if is_best else ("last.pt",):
-        write_atomically(folder / name, buffer.getvalue())
+    write_atomically(folder / "last.pt", buffer.getvalue())
+    if is_best:
+        link_atomically(folder / "last.pt", folder / "best.pt")

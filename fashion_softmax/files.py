@@ -36,6 +36,27 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
     _sync_folder(path.parent)
 
 
+def link_atomically(source: Path, path: Path) -> None:
+    """Give a file a second name, in place of writing its content once more; copies it where there are no hard links.
+
+    Args:
+        source: a file that is only ever replaced as a whole, never written into; its content is then safe under `path`.
+        path: the second name, in the same folder; an existing file is replaced.
+
+    Raises:
+        OSError: the disk is full or the folder may not be written; `path` is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.hardlink_to(source)
+    except OSError:
+        write_atomically(path, source.read_bytes())
+        return
+    temporary.replace(path)
+    _sync_folder(path.parent)
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write one JSON object atomically, indented, in UTF-8. NaN and infinities become null: JSON has neither.
 

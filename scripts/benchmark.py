@@ -8,6 +8,7 @@ ratios mean something. Needs Fashion-MNIST (`make data`).
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -27,10 +28,14 @@ from fashion_softmax.cli import exit_on_error
 from fashion_softmax.config import compose
 from fashion_softmax.data import Batches, Dataset
 from fashion_softmax.parts import Parts, build_parts
+from fashion_softmax.stacking import Stack
 from fashion_softmax.training import fit
 
 TRAIN = Path(__file__).parent.parent / "train.py"
 LESSON_WORKERS = (0, 2, 4)
+STACK_SIZE = 64
+STACK_LOSSES = ("ce", "mse", "huber", "margin")
+TINY = ["dataset=synthetic", "dataset.num_train=256", "dataset.num_test=64", "trainer.num_epochs=1"]
 WATCH = """
 import resource, subprocess, sys, time
 start = time.perf_counter()
@@ -66,7 +71,7 @@ class Figure:
 def main() -> None:
     """Measure, print the table, write the JSON file; exit 1 when a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, within a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and jobs, within two minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     arguments = parser.parse_args()
     with exit_on_error():
@@ -90,7 +95,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     """Measure every figure.
 
     Args:
-        quick: finish within a minute.
+        quick: finish within two minutes.
     """
     warnings.filterwarnings("ignore", message="This DataLoader will create")  # four workers, whatever the machine
     parts = build_parts(compose())
@@ -115,8 +120,67 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     yield Figure("startup_ratio", "python train.py / import torch", run / bare, 2.5, 1.8, lower=True)
     extra_memory = max(train_memory) - min(torch_memory)
     yield Figure("peak_memory_mb", "peak memory above import torch, MB", extra_memory, 400, 200, lower=True)
+    yield from stack_cost(parts, lesson, quick=quick)
+    yield from sweep_cost(lesson, quick=quick)
     if not quick:
         yield pixel_cost(parts)
+
+
+def stack_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
+    """Compare 64 runs trained as one, four losses with sixteen learning rates, with the lesson's epoch and the floor."""
+    runs = []
+    for loss in STACK_LOSSES:
+        cfg = compose([f"loss={loss}"])
+        for index in range(STACK_SIZE // len(STACK_LOSSES)):
+            cfg.optimizer.lr = 0.01 * (1 + index)
+            runs.append(build_parts(cfg))
+    stack = Stack([run.member for run in runs])
+    ours, floor = best_of(
+        3 if quick else 6,
+        lambda: stack_epoch(stack, parts) / STACK_SIZE,
+        lambda: stack_floor(parts.dataset) / STACK_SIZE,
+    )
+    console.print(
+        f"one of {STACK_SIZE} stacked runs, one epoch: ours {1000 * ours:.1f} ms, floor {1000 * floor:.1f} ms"
+    )
+    yield Figure("speedup_stacked", "lesson's epoch / ours, 64 stacked runs", lesson / ours, 150, 300, lower=False)
+    yield Figure("floor_ratio_stacked", "our epoch / two products, 64 runs", ours / floor, 2.5, 1.5, lower=True)
+
+
+def sweep_cost(lesson: float, *, quick: bool) -> Iterator[Figure]:
+    """Time whole commands: a grid of 64 runs and ten epochs, and one of many jobs that hardly train."""
+    rates = ",".join(f"{0.01 * (1 + index):.2f}" for index in range(STACK_SIZE // len(STACK_LOSSES)))
+    grid = [str(TRAIN), "-m", f"loss={','.join(STACK_LOSSES)}", f"optimizer.lr={rates}"]
+    num_jobs = 64 if quick else 256
+    many = [
+        str(TRAIN),
+        "-m",
+        *TINY,
+        "optimizer.lr=" + ",".join(f"{0.001 * (1 + index):.3f}" for index in range(num_jobs)),
+    ]
+    few = [str(TRAIN), "-m", *TINY, "optimizer.lr=0.1"]
+    hydras_own = ["hydra/launcher=basic", "hydra/sweeper=basic"]
+    with tempfile.TemporaryDirectory() as folder:
+        # Every time a new folder: file systems are slow where many files were just deleted.
+        places = (f"hydra.sweep.dir={folder}/{number}" for number in itertools.count())
+        whole = min(run_python([*grid, next(places)], []) for _ in range(1 if quick else 2))
+        ours, start = best_of(
+            1 if quick else 2,
+            lambda: run_python([*many, next(places)], []),
+            lambda: run_python([*few, next(places)], []),
+        )
+        own = run_python([*few[:-1], "optimizer.lr=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9", *hydras_own, next(places)], [])
+        own_start = run_python([*few, *hydras_own, next(places)], [])
+    overhead, own_overhead = 1000 * (ours - start) / (num_jobs - 1), 1000 * (own - own_start) / 8
+    console.print(
+        f"grid of {STACK_SIZE} runs x 10 epochs, whole command {whole:.1f} s; a job's overhead {overhead:.0f} ms, "
+        f"with Hydra's own sweeper and launcher {own_overhead:.0f} ms"
+    )
+    yield Figure(
+        "grid_speedup", "lesson's 640 epochs / whole grid command", 640 * lesson / whole, 120, 250, lower=False
+    )
+    yield Figure("launch_overhead_ms", f"launching a job, {num_jobs} jobs, ms", overhead, 40, 5, lower=True)
+    yield Figure("launch_ratio", "the same with Hydra's own / ours", own_overhead / overhead, 3.75, 30, lower=False)
 
 
 def pixel_cost(parts: Parts) -> Figure:
@@ -135,9 +199,7 @@ def best_of(rounds: int, *candidates: Callable[[], float]) -> tuple[float, ...]:
 
 def epoch(parts: Parts) -> float:
     """Time our training pass over all batches, as `fit` runs it, in seconds."""
-    batches = Batches(parts.dataset.train, parts.dataset.batch_size, seed=0)
-    reports = fit(parts.model, parts.loss_fn, parts.optimizer, parts.scheduler, batches, {}, num_epochs=1)
-    return next(reports).training_s
+    return stack_epoch(Stack([parts.member]), parts)
 
 
 def floor_epoch(dataset: Dataset) -> float:
@@ -149,6 +211,23 @@ def floor_epoch(dataset: Dataset) -> float:
         features = images.flatten(1)
         _ = features @ weight.T
         _ = gradient[: len(labels)].T @ features
+    return time.perf_counter() - start
+
+
+def stack_epoch(stack: Stack, parts: Parts) -> float:
+    """Time a training pass of all runs of a stack, in seconds."""
+    return next(fit(stack, parts.make_batches(), {}, num_epochs=1))[0].training_s
+
+
+def stack_floor(dataset: Dataset) -> float:
+    """Time the two matrix products of a stack's epoch alone, on one batch again and again."""
+    features = torch.rand(dataset.batch_size, dataset.train.images[0].numel())
+    weight = torch.rand(STACK_SIZE * dataset.num_classes, features.shape[1])
+    gradient = torch.rand(len(weight), dataset.batch_size)
+    start = time.perf_counter()
+    for _ in range(len(Batches(dataset.train, dataset.batch_size, seed=0))):
+        _ = weight @ features.T
+        _ = gradient @ features
     return time.perf_counter() - start
 
 

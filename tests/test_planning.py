@@ -38,7 +38,7 @@ def test_losses_optimizers_schedules_rates_and_initial_weights_share_a_stack() -
         ("dataset.batch_size=64", "dataset.batch_size"),
         ("dataset.num_train=128", "dataset.num_train"),
         ("dataset.num_workers=1", "dataset.num_workers"),
-        ("model=mlp", "model"),
+        ("model=mlp model.hidden_sizes=[8]", "model"),
     ],
 )
 def test_what_a_stack_must_share_keeps_jobs_apart(override: str, name: str) -> None:
@@ -55,7 +55,8 @@ def test_equal_losses_become_neighbours() -> None:
 
 
 def test_model_that_cannot_be_stacked_is_alone() -> None:
-    facts = find_facts("model=mlp model.dropout=0.5", "model=mlp model.dropout=0.5", "model=mlp", "model=mlp")
+    small = "model=mlp model.hidden_sizes=[8]"
+    facts = find_facts(f"{small} model.dropout=0.5", f"{small} model.dropout=0.5", small, small)
     stacks = plan(facts)
     assert positions(stacks) == [(0,), (1,), (2, 3)]
     assert stacks[0].facts is not None and "random numbers" in str(stacks[0].facts.alone)
