@@ -1,5 +1,6 @@
 """Training a batch of a sweep's jobs in stacks, every job inside Hydra's own `run_job` from its start to its end."""
 
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,6 +20,7 @@ from fashion_softmax.reporting import job_errors
 from fashion_softmax.sweep_display import SweepDisplay
 from fashion_softmax.sweep_tables import label, show_plan
 
+FRAMES_PER_JOB = 10  # of nesting; Python allows a thousand in all
 Job = Sequence[str]
 
 
@@ -84,7 +86,12 @@ class _StackLaunch:
 
     def run(self) -> None:
         """Run all jobs of the stack; their results are in `returns` afterwards."""
-        self._enter(0)
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(limit + FRAMES_PER_JOB * len(self.stack.jobs))
+        try:
+            self._enter(0)
+        finally:
+            sys.setrecursionlimit(limit)
 
     def _enter(self, depth: int) -> None:
         if depth == len(self.stack.jobs):

@@ -127,7 +127,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
 
 
 def stack_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
-    """Compare 64 runs trained as one, four losses with sixteen learning rates, with the lesson's epoch and the floor."""
+    """Compare 64 runs trained as one, four losses with sixteen rates, with the lesson's epoch and the floor."""
     runs = []
     for loss in STACK_LOSSES:
         cfg = compose([f"loss={loss}"])

@@ -177,6 +177,15 @@ def test_stacks_are_split_at_the_size_asked_for(train: Train, tmp_path: Path) ->
     assert sorted(sizes) == [1, 2, 2, 2, 2]  # type: ignore[type-var]
 
 
+@pytest.mark.slow
+def test_stack_may_be_larger_than_pythons_recursion_limit(train: Train, tmp_path: Path) -> None:
+    rates = ",".join(f"{0.001 * (1 + index):.3f}" for index in range(300))
+    result = train("-m", *TINY, "dataset.num_train=64", f"optimizer.lr={rates}", "sweep.max_stack_size=1000")
+    assert result.returncode == 0, result.stderr
+    assert "300 jobs: 1 stack of 300, each trained as one" in result.stdout
+    assert find_states(tmp_path / "sweep") == ["completed"] * 300
+
+
 @pytest.mark.parametrize("batches", [[], ["hydra.sweeper.max_batch_size=2"]], ids=["e1", "e2"])
 @pytest.mark.parametrize("launcher", ["stacked", "basic"])
 def test_e1_e2_failed_jobs_are_listed_with_reasons_and_the_others_kept(

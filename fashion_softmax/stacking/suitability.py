@@ -12,7 +12,7 @@ from fashion_softmax.stacking.models import StackedModule
 # convolutions become grouped ones; an MLP of 203 530 parameters 0.8 to 1.0, depending on the optimizer, and 1.1 in a
 # stack of two; with 13 000 to 102 000 parameters 0.5 to 0.9.
 CONVOLUTIONS = (nn.modules.conv._ConvNd,)
-MAX_PARAMETERS_ON_CPU = 100_000
+MAX_PARAMETERS_ON_CPU = 150_000
 PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.device, type)
 
 

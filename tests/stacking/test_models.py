@@ -182,7 +182,7 @@ def test_architecture_tells_models_apart_that_compute_different_functions(
         (MLP(SHAPE, 3, dropout=0.5), "random numbers"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3)), "convolutions gain nothing"),
         (Branching(1.0), "torch.func cannot stack it"),
-        (MLP(SHAPE, 3, hidden_sizes=[300, 400]), "large enough to fill a CPU"),
+        (MLP(SHAPE, 3, hidden_sizes=[300, 500]), "large enough to fill a CPU"),
     ],
 )
 def test_why_alone_names_what_forbids_stacking(model: nn.Module, reason: str | None) -> None:
