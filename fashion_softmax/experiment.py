@@ -1,5 +1,6 @@
 """A run, from its configuration to its result: check, build, train (alone or in a stack), record."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -35,6 +36,7 @@ class Run:
     Attributes:
         parts: what it trains with.
         error: why it failed, None if it did not.
+        has_ended: its result or its error is recorded.
         best: epoch and objective of the best epoch so far.
 
     Raises:
@@ -48,6 +50,7 @@ class Run:
         self.run_dir = run_dir
         self.num_epochs: int = cfg.trainer.num_epochs
         self.error: BaseException | None = None
+        self.has_ended = False
         self.best: dict[str, float] = {"epoch": 0, "objective": -1.0}
         self.seconds = {"total": 0.0, "training": 0.0}
         self._last: EpochReport | None = None
@@ -61,7 +64,9 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._recorder.close(error if self.error is None else self.error)
+        if not self.has_ended:
+            with contextlib.suppress(Exception):  # must not hide the error that is on its way
+                self._recorder.close(error)
 
     @property
     def objective(self) -> float:
@@ -88,27 +93,44 @@ class Run:
         self.seconds["training"] += report.training_s
 
     def end(self, error: BaseException | None, stack_size: int) -> None:
-        """Record the result, or why there is none; what is recorded stays, whatever becomes of other runs."""
-        assert self._last is not None or error is not None
+        """Record the result, or why there is none; what is recorded stays, whatever becomes of other runs.
+
+        Args:
+            error: why the run failed, None if it did not.
+            stack_size: runs that were trained as one.
+        """
+        if self.has_ended:
+            return
+        self.has_ended = True
         self.error = error
         self.seconds["total"] = time.perf_counter() - self._start
-        if error is None:
-            assert self._last is not None
-            self._recorder.write_result(
-                objective=self.objective,
-                objective_name=self.parts.objective_name,
-                num_epochs=self.num_epochs,
-                metrics=self._last.metrics,
-                best=self.best,
-                seconds={name: round(value, 3) for name, value in self.seconds.items()},
-                stack_size=stack_size,
-            )
-        self._recorder.close(error)
+        try:
+            if error is None:
+                self._write_result(stack_size)
+            self._recorder.close(error)
+        except Exception as failure:  # its folder is gone or full: its own failure, and nobody else's
+            self.error = error or failure
+            with contextlib.suppress(Exception):
+                self._recorder.close(self.error)
+
+    def _write_result(self, stack_size: int) -> None:
+        assert self._last is not None
+        self._recorder.write_result(
+            objective=self.objective,
+            objective_name=self.parts.objective_name,
+            num_epochs=self.num_epochs,
+            metrics=self._last.metrics,
+            best=self.best,
+            seconds={name: round(value, 3) for name, value in self.seconds.items()},
+            stack_size=stack_size,
+        )
 
     def result(self) -> float:
         """Return the objective of a run that has ended, or raise its error."""
         if self.error is not None:
             raise self.error
+        if not self.has_ended:
+            raise RuntimeError("the run was not trained to its end")
         seconds = self.seconds["total"]
         name = self.parts.objective_name
         log.info("%s %.4f after %d epochs in %.1f s", name, self.objective, self.num_epochs, seconds)
@@ -178,19 +200,17 @@ def train(runs: Sequence[Run], batches: Batches) -> Iterator[dict[int, EpochRepo
                 failures.attempt(index, runs[index].log_epoch, report)
             _end_failed(runs, failures.errors)
             yield reports
-    except Exception as error:  # of what they share, such as memory or the data's workers
+    except (Exception, SystemExit) as error:  # of what they share, such as the model, memory or the data's workers
         for index in stack.active:
             failures.errors[index] = error
     _end_failed(runs, failures.errors)
     for index in stack.active:
-        failures.attempt(index, runs[index].end, None, len(runs))
-    _end_failed(runs, failures.errors)
+        runs[index].end(None, len(runs))
 
 
 def _end_failed(runs: Sequence[Run], errors: dict[int, BaseException]) -> None:
     for index, error in errors.items():
-        if runs[index].error is None:
-            runs[index].end(error, len(runs))
+        runs[index].end(error, len(runs))
 
 
 def describe(cfg: DictConfig, parts: Parts) -> str:

@@ -11,9 +11,9 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_softmax.errors import ConfigError
+from fashion_softmax.errors import ConfigError, FashionSoftmaxError
 from fashion_softmax.experiment import Run, train
-from fashion_softmax.planning import PlannedStack, plan
+from fashion_softmax.planning import Facts, PlannedStack, plan
 from fashion_softmax.preparation import Preparation
 from fashion_softmax.quick_copies import quick_copies
 from fashion_softmax.reporting import job_errors
@@ -37,7 +37,7 @@ def launch(preparation: Preparation, jobs: Sequence[Job], first_number: int, con
         The job results, in the order of the jobs.
 
     Raises:
-        ConfigError: a job cannot be run.
+        ConfigError: a dry run was asked for, which only the grid sweeper can do.
     """
     hydra, sweep = preparation.master.hydra, preparation.master.sweep
     if sweep.dry_run:
@@ -45,7 +45,7 @@ def launch(preparation: Preparation, jobs: Sequence[Job], first_number: int, con
     setup_globals()
     configure_log(hydra.hydra_logging, hydra.verbose)
     Path(str(hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    stacks = plan({position: preparation.check(job) for position, job in enumerate(jobs)}, sweep.max_stack_size)
+    stacks = plan({position: _facts(preparation, job) for position, job in enumerate(jobs)}, sweep.max_stack_size)
     show_plan(stacks)
     returns: dict[int, JobReturn] = {}
     shared = set(jobs[0]).intersection(*jobs[1:]) if len(jobs) > 1 else set()
@@ -56,6 +56,13 @@ def launch(preparation: Preparation, jobs: Sequence[Job], first_number: int, con
                 _StackLaunch(preparation, stack, jobs, first_number, context, display, returns).run()
             configure_log(hydra.hydra_logging, hydra.verbose)
     return [returns[position] for position in range(len(jobs))]
+
+
+def _facts(preparation: Preparation, job: Job) -> Facts | None:
+    try:
+        return preparation.check(job)
+    except FashionSoftmaxError:  # a search may ask for what cannot be run: that job fails, in its own folder
+        return None
 
 
 class _StackLaunch:
@@ -106,7 +113,7 @@ class _StackLaunch:
                 job_subdir_key="hydra.sweep.subdir",
                 hydra_context=self.context,
             )
-        except Exception as error:  # Hydra could not make its folder, or a callback failed
+        except (Exception, SystemExit) as error:  # Hydra could not make its folder, or a callback failed
             self.returns[position] = JobReturn(status=JobStatus.FAILED, overrides=list(self.jobs[position]))
             self.returns[position].return_value = error
             if not self.is_trained:
@@ -135,9 +142,16 @@ class _StackLaunch:
         positions, runs = list(self.runs), list(self.runs.values())
         if not runs:
             return
-        batches = runs[0].parts.make_batches()
-        self.display.start_stack(self.stack, batches)
-        for reports in train(runs, batches):
-            epoch = next(iter(reports.values())).epoch
-            self.display.show_epoch(epoch, {positions[index]: runs[index].objective for index in reports})
-        self.display.end_stack()
+        try:
+            batches = runs[0].parts.make_batches()
+            self.display.start_stack(self.stack, batches)
+            for reports in train(runs, batches):
+                epoch = next(iter(reports.values())).epoch
+                self.display.show_epoch(epoch, {positions[index]: runs[index].objective for index in reports})
+            self.display.end_stack()
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # every run of the stack has to know; those that ended keep their result
+            for run in runs:
+                run.end(error, len(runs))

@@ -1,5 +1,6 @@
 """What trains together: jobs are sorted into stacks by the facts that the runs of a stack must share."""
 
+import copy
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from fashion_softmax.losses import Loss
 from fashion_softmax.parts import Parts
 from fashion_softmax.stacking import architecture, why_alone
 
@@ -64,6 +66,7 @@ class FactFinder:
 
     def __init__(self) -> None:
         self._alone: dict[tuple[object, ...], str | None] = {}
+        self._drawing: dict[str, bool] = {}
 
     def find(self, cfg: DictConfig, parts: Parts) -> Facts:
         """Find out what a job must have in common with its company.
@@ -77,6 +80,10 @@ class FactFinder:
         if (key := (kind, parts.device.type, dataset.image_shape)) not in self._alone:
             images = torch.zeros(4, *dataset.image_shape, device=parts.device, dtype=parts.dtype).uniform_()
             self._alone[key] = why_alone(model, images)
+        loss = json.dumps(OmegaConf.to_container(cfg.loss, resolve=True), sort_keys=True)
+        if loss not in self._drawing:
+            self._drawing[loss] = _draws(parts.member.loss_fn, dataset.num_classes)
+        alone = self._alone[key] or ("its loss draws random numbers" if self._drawing[loss] else None)
         shared = {
             "seed": parts.seed,
             "device": parts.device,
@@ -86,9 +93,8 @@ class FactFinder:
             **{f"dataset.{name}": value for name, value in cfg.dataset.items()},
         }
         num_bytes = TENSORS_PER_PARAMETER * sum(p.numel() * p.element_size() for p in model.parameters())
-        loss = json.dumps(OmegaConf.to_container(cfg.loss, resolve=True), sort_keys=True)
         words = {name: str(value) for name, value in shared.items()}
-        return Facts(words, kind, loss, self._alone[key], num_bytes, parts.objective_name)
+        return Facts(words, kind, loss, alone, num_bytes, parts.objective_name)
 
 
 def plan(jobs: Mapping[int, Facts | None], max_stack_size: int | None = None) -> list[PlannedStack]:
@@ -138,6 +144,15 @@ def available_memory() -> int:
         return int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):  # not Linux: assume that half of it is taken
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _draws(loss_fn: Loss, num_classes: int) -> bool:
+    """Tell whether a loss draws random numbers: others, then, in other company."""
+    before = torch.get_rng_state()
+    copy.deepcopy(loss_fn).value_and_gradient(torch.zeros(2, num_classes), torch.zeros(2, dtype=torch.int64))
+    draws = not torch.equal(before, torch.get_rng_state())
+    torch.set_rng_state(before)
+    return draws
 
 
 def _num_parameters(model: nn.Module) -> int:

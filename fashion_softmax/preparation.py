@@ -1,5 +1,6 @@
 """The jobs of a sweep before they start: composed, checked, their parts built, each once."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from hydra.core.config_loader import ConfigLoader
@@ -51,11 +52,16 @@ class Preparation:
         key = tuple(job)
         if key not in self._facts:
             try:
-                cfg = without_hydra(self._composer.compose(job))
+                config = self._composer.compose(job)
+                cfg = without_hydra(config)
                 parts = check(cfg)
                 facts = self._finder.find(cfg, parts)
+                own_process_state = bool(config.hydra.job.chdir or config.hydra.job.env_set)
+                if own_process_state:
+                    reason = facts.alone or "hydra.job.chdir and hydra.job.env_set hold for one job at a time"
+                    facts = dataclasses.replace(facts, alone=reason)
                 self._facts[key] = facts
-                if self._num_bytes + facts.num_bytes <= KEPT_BYTES:
+                if not own_process_state and self._num_bytes + facts.num_bytes <= KEPT_BYTES:
                     self._num_bytes += facts.num_bytes
                     self._parts[key] = parts
             except FashionSoftmaxError:

@@ -58,9 +58,11 @@ class Recorder:
         if self._metrics.closed:
             return
         self._metrics.close()
-        self._writer.close()
-        if error is not None:
-            self.write_status(_state_after(error), str(error) or type(error).__name__)
+        try:
+            self._writer.close()
+        finally:
+            if error is not None:
+                self.write_status(_state_after(error), str(error) or type(error).__name__)
 
     def log_epoch(self, report: EpochReport) -> None:
         """Write an epoch's metrics and its training losses along the steps, and flush."""

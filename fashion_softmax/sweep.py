@@ -40,6 +40,11 @@ def sweep(
     jobs = [list(job) for batch in batches for job in batch]
     if not jobs:
         raise ConfigError("the sweep has no jobs: one of its keys has no values")
+    subdir = OmegaConf.to_container(config.hydra.sweep)["subdir"]  # type: ignore[call-overload, index]
+    if len(jobs) > 1 and "${" not in str(subdir):
+        raise ConfigError(
+            f"hydra.sweep.subdir={subdir} sends all {len(jobs)} jobs into one folder; add '${{hydra.job.num}}' to it"
+        )
     shared = _name_jobs_by_what_differs(config, jobs)
     preparation = Preparation(config, loader)
     _check_jobs(preparation, jobs)

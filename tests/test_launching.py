@@ -5,6 +5,7 @@ A letter and a number in a test's name group the cases: C training, E sweeps.
 
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -314,6 +315,68 @@ def test_optuna_runs_its_trials_in_stacks(tmp_path: Path) -> None:
     best = max(float(read_json(job / "result.json")["objective"]) for job in jobs)  # type: ignore[arg-type]
     assert math.isclose(found["best_value"], best)
     assert "alembic" not in errors and "alembic" not in output
+
+
+def test_trial_that_cannot_be_run_fails_alone(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs the extra `search`")
+    search = [
+        *("hydra/sweeper=optuna", "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=3", "hydra.sweeper.sampler.seed=1"),
+        *("hydra.sweeper.max_failure_rate=1.0", "optimizer.lr=interval(-1,1)", "trainer.num_epochs=1"),
+    ]
+    process = start(tmp_path, *search)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert len(find_jobs(tmp_path / "sweep")) == 6 > len(list((tmp_path / "sweep").glob("*/result.json"))) > 0
+
+
+def test_one_folder_for_all_jobs_is_refused(train: Train, tmp_path: Path) -> None:
+    result = train("-m", *TINY, "seed=0,1", "hydra.sweep.subdir=x")
+    assert result.returncode == 2 and "hydra.sweep.subdir=x sends all 2 jobs into one folder" in result.stderr
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_working_folder_and_environment_belong_to_one_job(train: Train, tmp_path: Path) -> None:
+    for number, setting in enumerate(("hydra.job.chdir=true", "+hydra.job.env_set.FOO=3")):
+        # Relative: a folder must not end up inside the one of the job before.
+        result = train("-m", *TINY, "seed=0,0", setting, f"hydra.sweep.dir=sweep{number}")
+        assert result.returncode == 0, result.stderr
+        assert "hold for one job at a time" in result.stdout
+        assert find_states(tmp_path / f"sweep{number}") == ["completed"] * 2
+
+
+FRAIL_MODELS = '''
+import shutil, sys
+from fashion_softmax.models import SoftmaxRegression
+
+class Exits(SoftmaxRegression):
+    """Ends the process as soon as it is trained, if it may."""
+    def forward(self, images):
+        if self.training and len(images) > 4:
+            sys.exit(3)
+        return super().forward(images)
+'''
+
+
+def test_e3_model_that_calls_exit_fails_its_own_job(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "frail.py").write_text(FRAIL_MODELS, encoding="utf-8")
+    models = "model._target_=frail.Exits,fashion_softmax.models.SoftmaxRegression"
+    result = train("-m", *TINY, models, "seed=0,1", PYTHONPATH=str(tmp_path))
+    assert result.returncode == 6 and "2 of 4 jobs failed" in result.stderr, result.stderr
+    assert result.stderr.count("the job called sys.exit(3)") == 2
+    assert find_states(tmp_path / "sweep") == ["failed", "failed", "completed", "completed"]
+
+
+def test_job_whose_records_cannot_be_written_fails_alone(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    process = start(tmp_path, "optimizer.lr=0.1,0.2,0.3", "trainer.num_epochs=60")
+    with process:
+        wait_until(lambda: has_rows(sweep, 3), process)
+        shutil.rmtree(find_jobs(sweep)[1], ignore_errors=True)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 6 and "1 of 3 jobs failed" in errors, errors
+    assert [read_json(job / "status.json")["state"] for job in find_jobs(sweep) if (job / "result.json").exists()] == [
+        "completed"
+    ] * 2
 
 
 def test_other_sweepers_cannot_be_run_dry(tmp_path: Path) -> None:

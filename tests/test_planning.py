@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import pytest
+import torch
 
 from fashion_softmax.config import compose
 from fashion_softmax.experiment import check
+from fashion_softmax.losses import CrossEntropy
 from fashion_softmax.planning import FactFinder, Facts, PlannedStack, available_memory, plan, what_differs
 from tests.conftest import TINY
 
@@ -60,6 +62,20 @@ def test_model_that_cannot_be_stacked_is_alone() -> None:
     stacks = plan(facts)
     assert positions(stacks) == [(0,), (1,), (2, 3)]
     assert stacks[0].facts is not None and "random numbers" in str(stacks[0].facts.alone)
+
+
+class Noisy(CrossEntropy):
+    """Draws random numbers."""
+
+    def value_and_gradient(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        losses, gradient = super().value_and_gradient(logits, labels)
+        return losses, gradient + torch.rand_like(gradient)
+
+
+def test_loss_that_draws_random_numbers_is_alone() -> None:
+    facts = find_facts(*["loss._target_=tests.test_planning.Noisy"] * 2)
+    assert positions(plan(facts)) == [(0,), (1,)]
+    assert facts[0] is not None and facts[0].alone == "its loss draws random numbers"
 
 
 def test_large_groups_are_split_evenly() -> None:

@@ -90,8 +90,8 @@ def _takes_runs(loss: Loss, logits: Tensor, labels: Tensor) -> bool:
     """Try whether a loss treats leading axes as further runs, as it promises, and remembers nothing of a call."""
     trial = copy.deepcopy(loss)
     try:
-        together = trial.value_and_gradient(logits[:2], labels)
-        alone = [trial.value_and_gradient(scores, labels) for scores in logits[:2]]
+        together = trial.value_and_gradient(logits[:2].clone(), labels)
+        alone = [trial.value_and_gradient(scores.clone(), labels) for scores in logits[:2]]
     except (Exception, SystemExit):
         return False
     expected = [torch.stack(parts) for parts in zip(*alone, strict=True)]

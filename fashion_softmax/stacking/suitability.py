@@ -25,10 +25,7 @@ def architecture(model: nn.Module) -> tuple[object, ...]:
     Returns:
         Names, types, settings and the shapes of parameters and buffers of all its modules; compares with `==`.
     """
-    modules = tuple(
-        (name, type(module), tuple((key, _settle(value)) for key, value in vars(module).items() if key[0] != "_"))
-        for name, module in model.named_modules()
-    )
+    modules = tuple((name, type(module), _settings(module)) for name, module in model.named_modules())
     tensors = [*model.named_parameters(), *model.named_buffers()]
     shapes = tuple((name, tuple(tensor.shape), tensor.dtype, tensor.requires_grad) for name, tensor in tensors)
     return modules, shapes
@@ -66,10 +63,32 @@ def why_alone(model: nn.Module, images: Tensor) -> str | None:
     return None if same else "stacked, it computes something else than alone"
 
 
+INTERNAL = frozenset(vars(nn.Module()))  # what torch keeps in every module
+
+
+class _Identity:
+    """Stands for an object that equals nothing but itself."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def _settings(module: nn.Module) -> tuple[object, ...]:
+    own = [(key, _settle(value)) for key, value in vars(module).items() if key not in INTERNAL]
+    hooks = [(key, _Identity(value)) for key, value in vars(module).items() if key.endswith("_hooks") and value]
+    return (*own, *hooks)
+
+
 def _settle(value: object) -> object:
     """Make a setting comparable: anything but plain values is taken as different unless it is the same object."""
     if isinstance(value, PLAIN):
         return value
     if isinstance(value, list | tuple):
         return tuple(map(_settle, value))
-    return (id(value),)
+    return _Identity(value)

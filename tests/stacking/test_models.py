@@ -50,6 +50,22 @@ class Hidden(Scaled):
         return self.hidden[0](super().forward(images)).detach()  # type: ignore[no-any-return]
 
 
+class Secret(Scaled):
+    """Keeps what it computes with where nobody should look."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__(1.0)
+        self._factor = factor
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self._factor * super().forward(images)
+
+
+def hook(model: nn.Module) -> nn.Module:
+    model.register_forward_hook(lambda module, inputs, output: 2 * output)
+    return model
+
+
 class CountProducts(TorchDispatchMode):
     """Counts the matrix products torch really makes."""
 
@@ -162,6 +178,9 @@ def test_stack_models_picks_the_cheapest_way() -> None:
         (Scaled(1.0), Scaled(2.0), False),
         (Scaled(1.0), Branching(1.0), False),
         (Hidden(1.0), Hidden(1.0), False),
+        (Secret(1.0), Secret(1.0), True),
+        (Secret(1.0), Secret(2.0), False),
+        (Scaled(1.0), hook(Scaled(1.0)), False),
         (Scaled(1.0), Scaled(1.0).requires_grad_(False), False),
     ],
 )

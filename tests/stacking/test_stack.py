@@ -251,6 +251,37 @@ def test_loss_that_does_not_know_runs_is_asked_run_by_run(loss_class: type[Loss]
     torch.testing.assert_close(losses, torch.stack([loss_class()(scores, labels) for scores in logits]))
 
 
+class InPlace(Loss):
+    """Ruins the logits it is given."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return logits.mul_(0).sum(-1)
+
+    def value_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return self(logits, labels), torch.zeros_like(logits)
+
+
+def test_trying_a_loss_leaves_the_logits_of_others_alone() -> None:
+    stack = Stack([make_member("softmax", setting) for setting in SOUND])
+    logits, labels = torch.randn(3, 6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
+    expected = CrossEntropy()(logits[0], labels)
+    losses = StackedLoss([CrossEntropy(), InPlace(), InPlace()], stack.failures)(logits.clone(), labels)
+    assert torch.equal(losses[0], expected) and not losses[1:].any()
+
+
+def test_frozen_parameters_stay_as_they_are_alone_and_in_a_stack() -> None:
+    def make(seed: int) -> Member:
+        member = make_member("mlp", ("ce", "sgd_decay", "constant", seed))
+        member.model.get_parameter("1.weight").requires_grad_(False)
+        return member
+
+    stack = Stack([make(0), make(1)])
+    reports = train(stack)
+    for index in (0, 1):
+        alone = Stack([make(index)])
+        assert_same(stack.members[index], reports[index], alone.members[0], train(alone)[0], 1e-9)
+
+
 class Counted(CrossEntropy):
     calls = 0
 
