@@ -12,11 +12,12 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError
-from fashion_softmax.experiment import Run, train
+from fashion_softmax.experiment import train
 from fashion_softmax.planning import Facts, PlannedStack, plan
 from fashion_softmax.preparation import Preparation
 from fashion_softmax.quick_copies import quick_copies
 from fashion_softmax.reporting import job_errors
+from fashion_softmax.single_run import Run
 from fashion_softmax.sweep_display import SweepDisplay
 from fashion_softmax.sweep_tables import label, show_plan
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fashion_softmax.config import compose
-from fashion_softmax.experiment import check
 from fashion_softmax.losses import CrossEntropy
 from fashion_softmax.planning import FactFinder, Facts, PlannedStack, available_memory, plan, what_differs
+from fashion_softmax.single_run import check
 from tests.conftest import TINY
 
 
