@@ -268,7 +268,8 @@ def test_job_folders_fill_while_the_stack_trains_and_survive_a_kill(tmp_path: Pa
     sweep = tmp_path / "sweep"
     process = start(tmp_path, "optimizer.lr=0.1,0.2,0.3", "seed=0,1", "trainer.num_epochs=40")
     with process:
-        wait_until(lambda: has_rows(sweep, 6), process)  # the first stack has ended, the second has begun
+        # The first stack has ended, the second has saved something.
+        wait_until(lambda: len(list(sweep.glob("*/checkpoints/last.pt"))) == 6, process)
         process.kill()
     states = find_states(sweep)
     assert states.count("completed") == 3 and states.count("running") == 3
