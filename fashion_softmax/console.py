@@ -18,7 +18,22 @@ from fashion_softmax.training import EpochReport
 REFRESH_PER_S = 5  # each redraw takes a few milliseconds from the training
 
 
-class RunDisplay:
+class LiveDisplay:
+    """Shows progress while something trains; a context manager. A subclass makes the progress bar."""
+
+    _progress: Progress
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+class RunDisplay(LiveDisplay):
     """Shows a run while it trains; a context manager.
 
     Args:
@@ -46,15 +61,6 @@ class RunDisplay:
         self._task = self._progress.add_task(f"epoch 0/{num_epochs}", total=num_epochs * len(batches), summary="")
         if not brief:
             self.console.print(title)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def show_epoch(self, report: EpochReport) -> None:
         """Show an epoch's loss and accuracies."""

@@ -19,7 +19,7 @@ from fashion_softmax.quick_copies import quick_copies
 from fashion_softmax.reporting import job_errors
 from fashion_softmax.single_run import Run
 from fashion_softmax.sweep_display import SweepDisplay
-from fashion_softmax.sweep_tables import label, show_plan
+from fashion_softmax.sweep_tables import find_shared, label, show_plan
 
 FRAMES_PER_JOB = 10  # of nesting; Python allows a thousand in all
 Job = Sequence[str]
@@ -49,7 +49,7 @@ def launch(preparation: Preparation, jobs: Sequence[Job], first_number: int, con
     stacks = plan({position: _facts(preparation, job) for position, job in enumerate(jobs)}, sweep.max_stack_size)
     show_plan(stacks)
     returns: dict[int, JobReturn] = {}
-    shared = set(jobs[0]).intersection(*jobs[1:]) if len(jobs) > 1 else set()
+    shared = find_shared(jobs) if len(jobs) > 1 else []
     labels = [label(first_number + position, job, shared) for position, job in enumerate(jobs)]
     with SweepDisplay(stacks, labels) as display:
         for stack in stacks:
@@ -150,9 +150,7 @@ class _StackLaunch:
                 epoch = next(iter(reports.values())).epoch
                 self.display.show_epoch(epoch, {positions[index]: runs[index].objective for index in reports})
             self.display.end_stack()
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # every run of the stack has to know; those that ended keep their result
+        except (Exception, SystemExit) as error:
+            # Every run of the stack has to know; those that ended keep their result.
             for run in runs:
                 run.end(error, len(runs))

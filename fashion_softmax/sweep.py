@@ -16,7 +16,7 @@ from fashion_softmax.planning import plan
 from fashion_softmax.preparation import Preparation
 from fashion_softmax.quick_copies import quick_copies
 from fashion_softmax.reporting import describe
-from fashion_softmax.sweep_tables import label, show_dry_run, show_sweep
+from fashion_softmax.sweep_tables import find_shared, label, show_dry_run, show_sweep
 
 
 def sweep(
@@ -68,8 +68,7 @@ def sweep(
 
 def _name_jobs_by_what_differs(config: DictConfig, jobs: Sequence[list[str]]) -> list[str]:
     """Keep the overrides that all jobs share out of the names of their folders, and return them."""
-    common = set(jobs[0]).intersection(*jobs[1:])
-    shared = [override for override in jobs[0] if override in common]
+    shared = find_shared(jobs)
     keys = ",".join(f"'{override.partition('=')[0].lstrip('+~')}'" for override in shared)
     config.hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
     return shared

@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from fashion_softmax.console import REFRESH_PER_S, PollingProgress, make_console
+from fashion_softmax.console import REFRESH_PER_S, LiveDisplay, PollingProgress, make_console
 from fashion_softmax.data import Batches
 from fashion_softmax.planning import PlannedStack
 from fashion_softmax.sweep_tables import count
@@ -16,7 +14,7 @@ from fashion_softmax.sweep_tables import count
 ESTIMATE_AFTER_S = 3
 
 
-class SweepDisplay:
+class SweepDisplay(LiveDisplay):
     """Shows a batch of jobs while it trains; a context manager.
 
     Args:
@@ -49,15 +47,6 @@ class SweepDisplay:
         )
         self._total = sum(map(_num_epochs, stacks))
         self._task = self._progress.add_task("starting", total=self._total, best="")
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def start_stack(self, stack: PlannedStack, batches: Batches) -> None:
         """Show that a stack begins.

@@ -114,6 +114,12 @@ def show_sweep(
         console.print(f"              (shows no curves of more than {MAX_TENSORBOARD_RUNS} runs until you filter them)")
 
 
+def find_shared(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """Find the overrides that all jobs have, in the order of the first."""
+    common = set(jobs[0]).intersection(*jobs[1:])
+    return [override for override in jobs[0] if override in common]
+
+
 def label(number: int, job: Sequence[str], shared: Collection[str]) -> str:
     """Name a job in messages, such as `job 7 (loss=mse seed=1)`.
 
