@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_softmax.quick_copies import copy_config
+from fashion_softmax.quick_configs import copy_config
 
 MAX_BASES = 256  # about 0.3 MB each
 MAX_OVERRIDES = 10_000  # about 1 KB each

@@ -15,7 +15,7 @@ from fashion_softmax.errors import ConfigError, FashionSoftmaxError
 from fashion_softmax.experiment import train
 from fashion_softmax.planning import Facts, PlannedStack, plan
 from fashion_softmax.preparation import Preparation
-from fashion_softmax.quick_copies import quick_copies
+from fashion_softmax.quick_configs import quick_configs
 from fashion_softmax.reporting import job_errors
 from fashion_softmax.single_run import Run
 from fashion_softmax.sweep_display import SweepDisplay
@@ -53,7 +53,7 @@ def launch(preparation: Preparation, jobs: Sequence[Job], first_number: int, con
     labels = [label(first_number + position, job, shared) for position, job in enumerate(jobs)]
     with SweepDisplay(stacks, labels) as display:
         for stack in stacks:
-            with quick_copies():
+            with quick_configs():
                 _StackLaunch(preparation, stack, jobs, first_number, context, display, returns).run()
             configure_log(hydra.hydra_logging, hydra.verbose)
     return [returns[position] for position in range(len(jobs))]

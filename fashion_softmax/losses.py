@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fashion_softmax.metrics import cross_entropies, expand_labels, log_softmax, one_hot, softmax, take_true_class
+from fashion_softmax.metrics import cross_entropies, log_softmax, one_hot, softmax, take_true_class
 
 
 class Loss(ABC):
@@ -75,9 +75,8 @@ class CrossEntropy(Loss):
     def value_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         log_probabilities = log_softmax(logits)
         if self.label_smoothing == 0:
-            index = expand_labels(labels, logits)
-            losses = log_probabilities.gather(-1, index).squeeze(-1).neg_()
-            return losses, log_probabilities.exp_().scatter_(-1, index, -1.0, reduce="add")
+            losses = take_true_class(log_probabilities, labels).squeeze(-1).neg_()
+            return losses, log_probabilities.exp_().sub_(one_hot(labels, logits))
         targets = self._smooth(logits, labels)
         return -(log_probabilities * targets).sum(dim=-1), log_probabilities.exp() - targets
 
@@ -112,13 +111,13 @@ class RegressionLoss(Loss):
 
     def value_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         if self.input == "logits":
-            error = _subtract_one_hot(logits.clone(), labels)
+            error = logits - one_hot(labels, logits)
             return self.penalty(error).sum(dim=-1), self.penalty_gradient(error)
         probabilities = softmax(logits)
-        error = _subtract_one_hot(probabilities.clone(), labels)
+        error = probabilities - one_hot(labels, logits)
         # Through softmax: dL/do_i = p_i (g_i - sum_j p_j g_j), with g = df/d error.
         weighted = probabilities * self.penalty_gradient(error)
-        gradient = weighted - probabilities * weighted.sum(dim=-1, keepdim=True)
+        gradient = weighted.sub_(probabilities.mul_(weighted.sum(dim=-1, keepdim=True)))
         return self.penalty(error).sum(dim=-1), gradient
 
 
@@ -126,7 +125,7 @@ class SquaredError(RegressionLoss):
     """Squared error (L2) `f(e) = e^2 / 2`, gradient `e`. `torch.nn.MSELoss` does not have the half."""
 
     def penalty(self, error: Tensor) -> Tensor:
-        return error.square() / 2
+        return error.square().div_(2)
 
     def penalty_gradient(self, error: Tensor) -> Tensor:
         return error
@@ -163,8 +162,8 @@ class Huber(RegressionLoss):
         self.delta = delta
 
     def penalty(self, error: Tensor) -> Tensor:
-        distance = error.abs()
-        return torch.where(distance <= self.delta, error.square() / 2, self.delta * distance - self.delta**2 / 2)
+        clipped = self.penalty_gradient(error)
+        return (error - clipped / 2).mul_(clipped)  # e^2 / 2 inside, delta |e| - delta^2 / 2 beyond
 
     def penalty_gradient(self, error: Tensor) -> Tensor:
         return error.clamp(-self.delta, self.delta)
@@ -191,19 +190,13 @@ class Margin(Loss):
 
     def value_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         shortfalls = self._shortfalls(logits, labels)
-        violations = (shortfalls > 0).to(logits.dtype) / logits.shape[-1]
-        index = expand_labels(labels, logits)
-        gradient = violations.scatter_add(-1, index, -violations.sum(dim=-1, keepdim=True))
+        violations = (shortfalls > 0).to(logits.dtype).div_(logits.shape[-1])
+        gradient = violations.sub_(one_hot(labels, logits) * violations.sum(dim=-1, keepdim=True))
         return self._average(shortfalls), gradient
 
     def _shortfalls(self, logits: Tensor, labels: Tensor) -> Tensor:
         """What each class lacks to its margin, (*R, B, K); the true class always lacks delta against itself."""
-        return (self.delta - take_true_class(logits, labels) + logits).clamp(min=0)
+        return (logits + (self.delta - take_true_class(logits, labels))).clamp_(min=0)
 
     def _average(self, shortfalls: Tensor) -> Tensor:
         return (shortfalls.sum(dim=-1) - self.delta) / shortfalls.shape[-1]
-
-
-def _subtract_one_hot(values: Tensor, labels: Tensor) -> Tensor:
-    """Subtract 1 at the true class in place: `values - one_hot(labels)` without building the one-hot matrix."""
-    return values.scatter_(-1, expand_labels(labels, values), -1.0, reduce="add")

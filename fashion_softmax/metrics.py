@@ -3,6 +3,7 @@
 Shapes: `B` images, `K` classes, `*R` any leading axes (none for one run, one for runs trained together).
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -59,13 +60,8 @@ def take_true_class(scores: Tensor, labels: Tensor) -> Tensor:
     Returns:
         The picked entries, shape (*R, B, 1).
     """
-    return scores.gather(-1, expand_labels(labels, scores))
-
-
-def expand_labels(labels: Tensor, like: Tensor) -> Tensor:
-    """View labels (B,) as an index (*R, B, 1) that fits scores of shape (*R, B, K)."""
-    index = labels.unsqueeze(-1)
-    return index if like.ndim == 2 else index.expand(*like.shape[:-1], 1)
+    index = labels.expand(*scores.shape[:-2], 1, -1)
+    return scores.mT.gather(-2, index).mT
 
 
 def one_hot(labels: Tensor, like: Tensor) -> Tensor:
@@ -78,4 +74,5 @@ def one_hot(labels: Tensor, like: Tensor) -> Tensor:
     Returns:
         One-hot vectors, shape (B, K); they broadcast over the leading axes.
     """
-    return F.one_hot(labels, like.shape[-1]).to(like.dtype)
+    classes = torch.arange(like.shape[-1], device=like.device).unsqueeze(-1)
+    return (classes == labels).to(like.dtype).mT

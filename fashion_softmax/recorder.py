@@ -5,15 +5,15 @@ that runs with different batch sizes line up.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tensorboard.compat.proto.summary_pb2 import Summary
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import custom_scalars, text
 
 from fashion_softmax.errors import DivergedError
+from fashion_softmax.events import EventFile
 from fashion_softmax.files import finite_or_none, write_json
 from fashion_softmax.folders import describe_process
 from fashion_softmax.training import EpochReport
@@ -46,10 +46,10 @@ class Recorder:
         self.fingerprint = fingerprint
         self.log_every = log_every
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
-        self._writer = SummaryWriter(str(run_dir))
-        self._writer.add_custom_scalars(LAYOUT)
+        self._events = EventFile(run_dir)
+        self._events.write(custom_scalars(LAYOUT))
         # Four spaces make it a code block in TensorBoard's Markdown.
-        self._writer.add_text("config", "".join(f"    {line}\n" for line in config_text.splitlines()))
+        self._events.write(text("config", "".join(f"    {line}\n" for line in config_text.splitlines())))
         self._metrics = (run_dir / "metrics.jsonl").open("w", encoding="utf-8")
         self.write_status("running")
 
@@ -59,7 +59,7 @@ class Recorder:
             return
         self._metrics.close()
         try:
-            self._writer.close()
+            self._events.close()
         finally:
             if error is not None:
                 self.write_status(_state_after(error), str(error) or type(error).__name__)
@@ -74,17 +74,12 @@ class Recorder:
         for index in range(num_steps):
             if (first_step + index + 1) % self.log_every == 0:
                 position = images_seen - round((num_steps - 1 - index) * images_per_step)
-                self._write_scalars({"train/step_loss": report.step_losses[index]}, position)
-        self._write_scalars(report.metrics, images_seen)
-        self._writer.flush()
+                self._events.write_scalars({"train/step_loss": report.step_losses[index]}, position)
+        self._events.write_scalars(report.metrics, images_seen)
+        self._events.flush()
         row = {"epoch": report.epoch, "step": report.step, "images_seen": images_seen, **report.metrics}
         self._metrics.write(json.dumps(finite_or_none(row)) + "\n")
         self._metrics.flush()
-
-    def _write_scalars(self, values: Mapping[str, float], images_seen: int) -> None:
-        # One event for all tags; `SummaryWriter.add_scalar` makes one for each, which takes five times as long.
-        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
-        self._writer._get_file_writer().add_summary(summary, images_seen)
 
     def write_status(self, state: str, error: str | None = None) -> None:
         """Write `status.json`.

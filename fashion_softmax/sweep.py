@@ -14,7 +14,7 @@ from fashion_softmax.errors import ConfigError, SweepError
 from fashion_softmax.folders import set_aside_earlier_sweep
 from fashion_softmax.planning import plan
 from fashion_softmax.preparation import Preparation
-from fashion_softmax.quick_copies import quick_copies
+from fashion_softmax.quick_configs import quick_configs
 from fashion_softmax.reporting import describe
 from fashion_softmax.sweep_tables import find_shared, label, show_dry_run, show_sweep
 
@@ -77,7 +77,7 @@ def _name_jobs_by_what_differs(config: DictConfig, jobs: Sequence[list[str]]) ->
 def _check_jobs(preparation: Preparation, jobs: Sequence[list[str]]) -> None:
     """Compose and check every job; the first problem of each distinct kind is reported with the job that has it."""
     problems: dict[str, list[str]] = {}
-    with quick_copies():
+    with quick_configs():
         for job in jobs:
             try:
                 preparation.check(job)

@@ -105,9 +105,9 @@ def _train_epoch(
         )
         for index in stack.failures.errors:
             gradient[index] = 0
+        tally.add(losses, logits, labels)  # before the gradient's product pushes the logits out of the cache
         stack.model.backward(gradient)
         stack.optimizer.step()
-        tally.add(losses, logits, labels)
         if not stack.active:
             break
     return {f"train/{name}": values for name, values in tally.means().items()}, step_losses

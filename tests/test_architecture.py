@@ -14,10 +14,10 @@ LAYERS = [
     {"losses", "models", "schedules", "data"},
     {"stacking"},
     {"training"},
-    {"checkpoint", "recorder", "console"},
+    {"checkpoint", "events", "recorder", "console"},
     {"config"},
     {"validation"},
-    {"composition", "parts", "deriving", "quick_copies"},
+    {"composition", "parts", "deriving", "quick_configs"},
     {"single_run", "reporting", "planning"},
     {"experiment"},
     {"sweep_tables", "preparation"},
@@ -27,7 +27,7 @@ LAYERS = [
 ]
 KNOWS_HYDRA = set().union(*LAYERS[6:])
 ONLY_IN = {
-    "tensorboard": {"recorder"},
+    "tensorboard": {"events"},
     "torch.utils.tensorboard": {"recorder"},
     "rich": {"console", "sweep_display", "sweep_tables"},
 }

@@ -1,13 +1,14 @@
-"""Quick copies of configurations equal the usual ones, node by node, and share nothing that can change."""
+"""Quick copies equal the usual ones, node by node, and share nothing that can change; quick YAML is the same text."""
 
 import copy
 from typing import Any
 
+import omegaconf.omegaconf
 import pytest
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from fashion_softmax.config import compose
-from fashion_softmax.quick_copies import quick_copies
+from fashion_softmax.quick_configs import quick_configs
 
 CONFIGS = {
     "composed": lambda: compose(["scheduler=cosine", "optimizer=adam"]),
@@ -61,7 +62,7 @@ def parts(node: Any) -> list[int]:
 def test_quick_copy_equals_the_usual_one(make: Any) -> None:
     config = make()
     expected = copy.deepcopy(config)
-    with quick_copies():
+    with quick_configs():
         quick = copy.deepcopy(config)
     assert describe(quick) == describe(expected) == describe(config)
     assert quick._parent is None and not set(parts(quick)) & set(parts(config))
@@ -69,7 +70,7 @@ def test_quick_copy_equals_the_usual_one(make: Any) -> None:
 
 def test_quick_copy_of_a_part_keeps_its_parent() -> None:
     config = OmegaConf.create({"a": {"b": "${c}"}, "c": 3})
-    with quick_copies():
+    with quick_configs():
         part = copy.deepcopy(config.a)
     assert part._get_parent() is config and part.b == 3
     part.b = 4
@@ -78,7 +79,32 @@ def test_quick_copy_of_a_part_keeps_its_parent() -> None:
 
 def test_usual_copies_come_back() -> None:
     before = DictConfig.__deepcopy__, ListConfig.__deepcopy__
-    with pytest.raises(KeyError), quick_copies():
+    with pytest.raises(KeyError), quick_configs():
         assert DictConfig.__deepcopy__ is not before[0]
         raise KeyError
     assert (DictConfig.__deepcopy__, ListConfig.__deepcopy__) == before
+
+
+TEXTS = ["", "yes", "1e-3", "0x1F", "null", "~", "a: b", "# no", "'", '"', "- x", "tab\t", "two\nlines\n", "é 中文"]
+
+
+@pytest.mark.parametrize("name", ["composed", "every kind of value", "closed", "a list"])
+def test_quick_yaml_is_the_usual_text(name: str) -> None:
+    config = CONFIGS[name]()
+    expected = OmegaConf.to_yaml(config)
+    with quick_configs():
+        assert OmegaConf.to_yaml(config) == expected
+
+
+def test_quick_yaml_reads_back() -> None:
+    texts = [*TEXTS, "word " * 60, "x" * 300, "\U0001f600", "\x85", " padded "]
+    config = OmegaConf.create({"texts": texts, "numbers": [1, 0.1, 1e-30, float("inf"), True, None]})
+    with quick_configs():
+        assert OmegaConf.create(OmegaConf.to_yaml(config)) == config
+
+
+def test_usual_yaml_comes_back() -> None:
+    before = omegaconf.omegaconf.get_omega_conf_dumper
+    with quick_configs():
+        assert omegaconf.omegaconf.get_omega_conf_dumper is not before
+    assert omegaconf.omegaconf.get_omega_conf_dumper is before
