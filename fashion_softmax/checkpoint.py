@@ -1,37 +1,42 @@
-"""Checkpoints: everything a run would need to go on, written so that a reader finds a whole one or the one before."""
+"""Checkpoints: all a run needs to go on, written so that a reader finds a whole one or the one before, or an error.
 
+A checkpoint is an ordinary file of `torch.save` with the SHA-256 of its content in its zip comment, so that no flipped
+bit goes unnoticed and `torch.load` reads it all the same.
+"""
+
+import hashlib
 import io
+import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
-from fashion_softmax.files import link_atomically, write_atomically
+from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import write_atomically
+from fashion_softmax.stacking import Member
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+DIGEST_LENGTH = 64  # hexadecimal digits
+NO_COMMENT = b"\0\0"  # how a zip file without a comment ends: the comment's length
+KINDS: dict[type | tuple[type, ...], tuple[str, ...]] = {
+    dict: ("model", "optimizer", "scheduler", "random_state", "best", "metrics", "seconds"),
+    int: ("epoch", "step"),
+    str: ("fingerprint",),
+    (dict, type(None)): ("pause",),
+}
 
 
-def save_checkpoint(
-    folder: Path,
-    model: nn.Module,
-    optimizer: Optimizer,
-    scheduler: LRScheduler,
-    progress: dict[str, Any],
-    *,
-    is_best: bool,
-) -> None:
-    """Write `last.pt`, and `best.pt` too when this epoch is the best so far.
+def save_checkpoint(folder: Path, member: Member, progress: dict[str, Any], *, is_best: bool) -> None:
+    """Write `last.pt`, and `best.pt` too when this is the best epoch so far.
 
     Args:
         folder: created if needed.
-        model: its weights are saved.
-        optimizer: its state is saved.
-        scheduler: its state is saved.
-        progress: plain values that say how far the run is: `epoch` (counted from 1, the last one finished), `step`
-            (optimizer updates so far), `best` (epoch and objective so far) and the configuration's `fingerprint`.
+        member: its model, optimizer and scheduler are saved.
+        progress: plain values and tensors that say how far the run is: `epoch` (finished ones), `step` (optimizer
+            updates so far), `best` (epoch and objective so far), `metrics` of the last finished epoch, `seconds` used,
+            the configuration's `fingerprint`, and inside an epoch its `pause`.
         is_best: this epoch is the best so far.
 
     Raises:
@@ -40,15 +45,105 @@ def save_checkpoint(
     state: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         # Cloned: in a stack they are views, and torch.save writes the whole storage of a view.
-        "model": {name: value.clone() for name, value in model.state_dict().items()},
-        "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict(),
-        "random_state": torch.get_rng_state(),
+        "model": {name: value.clone() for name, value in member.model.state_dict().items()},
+        "optimizer": member.optimizer.state_dict(),
+        "scheduler": member.scheduler.state_dict(),
+        "random_state": _random_state(),
         **progress,
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
+    content = _seal(buffer.getvalue())
     folder.mkdir(exist_ok=True)
-    write_atomically(folder / "last.pt", buffer.getvalue())
-    if is_best:
-        link_atomically(folder / "last.pt", folder / "best.pt")
+    for name in ("last.pt", "best.pt") if is_best else ("last.pt",):  # not links: one may be damaged, not both
+        write_atomically(folder / name, content)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint that may be damaged or somebody else's; nothing in it is executed.
+
+    Args:
+        path: of `last.pt` or `best.pt`.
+
+    Returns:
+        What `save_checkpoint` wrote, tensors on the CPU.
+
+    Raises:
+        CheckpointError: it is missing, damaged, of another version, or no checkpoint of ours.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+    if not content:
+        raise CheckpointError(f"{path}: is empty")
+    if not _is_sealed(content):
+        raise CheckpointError(f"{path}: is truncated, damaged, or no checkpoint: its SHA-256 does not fit its content")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > len(content):
+                raise CheckpointError(f"{path}: is compressed; refused, since it could fill the memory")
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise CheckpointError(f"{path}: holds more than tensors and plain values; refused ({reason})") from error
+    _check_content(path, state)
+    return state  # type: ignore[no-any-return]
+
+
+def restore(member: Member, state: dict[str, Any], path: Path) -> None:
+    """Put a run's model, optimizer, scheduler and random numbers where they were.
+
+    Args:
+        member: built from the same configuration.
+        state: from `load_checkpoint`.
+        path: of the checkpoint, for messages.
+
+    Raises:
+        CheckpointError: the state does not fit the member.
+    """
+    try:
+        member.model.load_state_dict(state["model"])
+        member.optimizer.load_state_dict(state["optimizer"])
+        member.scheduler.load_state_dict(state["scheduler"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path}: does not fit the run's configuration: {reason}") from error
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Let torch draw what it would have drawn next, on the CPU and on the CUDA devices that are still there."""
+    random_state = state["random_state"]
+    torch.set_rng_state(random_state["cpu"])
+    if random_state["cuda"] and len(random_state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(random_state["cuda"])
+
+
+def _random_state() -> dict[str, Any]:
+    in_use = torch.cuda.is_available() and torch.cuda.is_initialized()
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if in_use else []}
+
+
+def _seal(content: bytes) -> bytes:
+    assert content.endswith(NO_COMMENT)
+    comment = hashlib.sha256(content).hexdigest().encode()
+    return content[: -len(NO_COMMENT)] + struct.pack("<H", len(comment)) + comment
+
+
+def _is_sealed(content: bytes) -> bool:
+    bare = content[: -DIGEST_LENGTH - len(NO_COMMENT)] + NO_COMMENT
+    return _seal(bare) == content
+
+
+def _check_content(path: Path, state: Any) -> None:
+    version = state.get("format_version") if isinstance(state, dict) else None
+    if not isinstance(version, int):
+        raise CheckpointError(f"{path}: is no checkpoint of fashion-softmax")
+    if version != FORMAT_VERSION:
+        age = "a newer" if version > FORMAT_VERSION else "an older"
+        raise CheckpointError(f"{path}: has format version {version} of {age} program, expected {FORMAT_VERSION}")
+    for key, kind in ((key, kind) for kind, keys in KINDS.items() for key in keys):
+        if not isinstance(state.get(key), kind):
+            raise CheckpointError(f"{path}: its {key} is missing or of a wrong type")

@@ -24,7 +24,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from fashion_softmax.composition import refuse_alias_bombs
 from fashion_softmax.config import CONFIG_DIR, register, without_hydra
-from fashion_softmax.errors import ConfigError, FashionSoftmaxError
+from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted
+from fashion_softmax.interruption import raise_on_sigterm
 from fashion_softmax.reporting import job_errors, translate
 from fashion_softmax.validation import suggest
 
@@ -42,9 +43,25 @@ def main() -> None:
     # What is alive at the end may stay so: looking through all of torch's objects once more would take half a second.
     atexit.register(gc.freeze)
     with exit_on_error():
+        raise_on_sigterm()
         sys.argv[1:] = _prepare_arguments(sys.argv[1:])
         refuse_alias_bombs(_config_folders())
+        if any(argument.startswith("resume=") for argument in sys.argv[1:]):
+            _resume()
+        else:
+            train()
+
+
+def _resume() -> None:
+    from fashion_softmax.resuming import read_request, resume_run, sweep_arguments
+
+    request = read_request(sys.argv[1:])
+    assert request is not None
+    if request.is_sweep:
+        sys.argv[1:] = sweep_arguments(request)
         train()
+    else:
+        resume_run(request)
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")
@@ -65,7 +82,8 @@ def train(cfg: DictConfig) -> float | None:
     overrides = cast(list[str], OmegaConf.to_container(job.overrides.task, resolve=False))
     try:
         with job_errors(in_sweep=in_sweep):
-            return run(cfg, Path(job.runtime.output_dir), overrides=overrides, in_sweep=in_sweep)
+            folder = Path(job.runtime.output_dir)
+            return run(cfg, folder, overrides=overrides, in_sweep=in_sweep, resume=cfg.sweep.resume)
     except Exception as error:
         if in_sweep:
             raise
@@ -96,9 +114,9 @@ def exit_on_error() -> Iterator[None]:
     """Turn an error into one line on standard error and its exit code; a bug keeps its traceback and exits with 1."""
     try:
         yield
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as interruption:
+        print(interruption if isinstance(interruption, Interrupted) else "interrupted", file=sys.stderr)
+        sys.exit(interruption.exit_code if isinstance(interruption, Interrupted) else 130)
     except BrokenPipeError:  # `--help | head`: what is left of the output goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -23,21 +23,27 @@ def refuse_alias_bombs(folders: Sequence[Path]) -> None:
     """Refuse YAML whose aliases expand beyond all measure, on which OmegaConf would hang.
 
     Args:
-        folders: searched for `*.yaml`, with their subfolders. Files without aliases cost one look for an ampersand.
+        folders: searched for `*.yaml`, with their subfolders, and with the folders that `hydra.searchpath` in one of
+            the files adds. Files without aliases cost one look for an ampersand.
 
     Raises:
         ConfigError: names the file.
     """
-    for path in _yaml_files(folders):
-        content = path.read_bytes()
-        if b"&" not in content or b"*" not in content:
-            continue
-        try:
-            node = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-            continue  # reported when Hydra reads it, if it does
-        if _count_nodes(node, {}) > MAX_YAML_NODES:
-            raise ConfigError(f"{path}: its YAML aliases expand to more than {MAX_YAML_NODES} values; write them out")
+    known = list(folders)
+    for folder in known:  # which grows
+        for path in _yaml_files([folder]):
+            content = path.read_bytes()
+            if (b"&" not in content or b"*" not in content) and b"searchpath" not in content:
+                continue
+            try:
+                node = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
+            except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+                continue  # reported when Hydra reads it, if it does
+            if _count_nodes(node, {}) > MAX_YAML_NODES:
+                raise ConfigError(
+                    f"{path}: its YAML aliases expand to more than {MAX_YAML_NODES} values; write them out"
+                )
+            known += [added for added in _search_path(node) if added not in known]
 
 
 def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
@@ -83,6 +89,14 @@ def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
     if isinstance(error, RecursionError):
         return "the configuration is nested too deeply, or its defaults include themselves"
     return None
+
+
+def _search_path(node: yaml.Node | None) -> list[Path]:
+    for key in ("hydra", "searchpath"):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((value for name, value in pairs if name.value == key), None)
+    entries = node.value if isinstance(node, yaml.SequenceNode) else []
+    return [Path(str(entry.value).removeprefix("file://")) for entry in entries]
 
 
 def _keys(node: Any) -> list[Any]:

@@ -46,6 +46,8 @@ class TrainerConfig:
     """Passes over the training images, at least 1; the lesson's ten."""
     log_every: int = 20
     """Steps between two points of the curve `train/step_loss`, at least 1."""
+    save_every: int | None = None
+    """Steps between two checkpoints inside an epoch, at least 1; null saves at the end of each epoch only."""
 
 
 @dataclasses.dataclass
@@ -56,6 +58,8 @@ class SweepConfig:
     """Show what would be trained together, train nothing and create nothing."""
     max_stack_size: int | None = None
     """Runs that are trained as one at most, at least 1; null lets the machine's memory decide."""
+    resume: bool = False
+    """Go on with the sweep that is in the folder: finished jobs are kept; set by `resume=` of the command line."""
 
 
 @dataclasses.dataclass

@@ -133,6 +133,12 @@ def tensorboard_command(folder: Path) -> str:
     return shlex.join(command)
 
 
+def resume_command(folder: Path) -> str:
+    """Word the command that goes on with an interrupted run or sweep."""
+    program = ["python", sys.argv[0]] if sys.argv[0].endswith(".py") else [Path(sys.argv[0]).name]
+    return shlex.join([*program, f"resume={shorten(folder)}"])
+
+
 def shorten(path: str | Path) -> str:
     """Name a path relative to the working folder where that is shorter."""
     absolute, relative = str(Path(path).absolute()), os.path.relpath(path)

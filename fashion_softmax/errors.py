@@ -35,6 +35,12 @@ class DataError(FashionSoftmaxError):
     exit_code = 3
 
 
+class CheckpointError(FashionSoftmaxError):
+    """A checkpoint or run folder is missing, corrupt, of another version, or in conflict with what was asked."""
+
+    exit_code = 4
+
+
 class DivergedError(FashionSoftmaxError):
     """A loss became NaN or infinite."""
 
@@ -51,3 +57,21 @@ class MachineError(FashionSoftmaxError):
     """The machine refuses: no space, no permission, a device that is not there."""
 
     exit_code = 7
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM; passes through everything that handles exceptions, like the `KeyboardInterrupt` it is.
+
+    Args:
+        signal_number: `signal.SIGINT` or `signal.SIGTERM`.
+        message: what was saved and how to go on.
+    """
+
+    def __init__(self, signal_number: int, message: str = "interrupted") -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+    @property
+    def exit_code(self) -> int:
+        """130 or 143, as a shell reports a process that the signal ended."""
+        return 128 + self.signal_number

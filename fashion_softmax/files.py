@@ -1,5 +1,6 @@
 """Writing files so that a reader finds the old content or the new one, never a part of it."""
 
+import errno
 import json
 import os
 import tempfile
@@ -7,16 +8,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+MAX_JSON_BYTES = 2**20
+
 
 def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
     """Write a file under a temporary name beside `path`, flush it to the disk, then rename it.
 
     Args:
         path: the final name; an existing file is replaced, its folder must exist.
-        content: the file's bytes, whole or in parts.
+        content: the file's bytes; those given whole are read back and compared before the rename.
 
     Raises:
-        OSError: the disk is full or the folder may not be written; `path` is untouched and nothing is left behind.
+        OSError: the disk is full or broken, or the folder may not be written; `path` is untouched and nothing is left
+            behind.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
@@ -25,6 +29,8 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
             file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
+        if isinstance(content, bytes) and temporary.read_bytes() != content:
+            raise OSError(errno.EIO, "what was written reads back as something else")
         # mkstemp makes private files; give the result the mode an ordinary open() would have given it.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
@@ -36,25 +42,27 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
     _sync_folder(path.parent)
 
 
-def link_atomically(source: Path, path: Path) -> None:
-    """Give a file a second name, in place of writing its content once more; copies it where there are no hard links.
+def remove_temporary_files(folder: Path) -> None:
+    """Delete what a killed process left of a file it was writing in a folder."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file of one JSON object, which may be somebody else's.
 
     Args:
-        source: a file that is only ever replaced as a whole, never written into; its content is then safe under `path`.
-        path: the second name, in the same folder; an existing file is replaced.
+        path: of the file, at most `MAX_JSON_BYTES` long.
 
-    Raises:
-        OSError: the disk is full or the folder may not be written; `path` is untouched.
+    Returns:
+        Its content; empty when there is no such file or it holds something else.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.unlink(missing_ok=True)
-        temporary.hardlink_to(source)
-    except OSError:
-        write_atomically(path, source.read_bytes())
-        return
-    temporary.replace(path)
-    _sync_folder(path.parent)
+        with path.open("rb") as file:
+            content = json.loads(file.read(MAX_JSON_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

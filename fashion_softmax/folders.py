@@ -1,7 +1,6 @@
 """Folders of runs and sweeps that are used a second time: what they hold is kept, and a live run is left alone."""
 
 import itertools
-import json
 import logging
 import os
 import platform
@@ -9,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fashion_softmax.errors import ConfigError
+from fashion_softmax.errors import CheckpointError, ConfigError, FashionSoftmaxError
+from fashion_softmax.files import read_json
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def set_aside_earlier_run(run_dir: Path) -> None:
         ConfigError: the earlier run is still going on.
     """
     if (run_dir / "status.json").exists():
-        _refuse_if_alive(run_dir)
+        refuse_if_alive(run_dir)
         names = (".hydra", "checkpoints", "metrics.jsonl", "result.json", "status.json", "train.log")
         _set_aside(run_dir, [*(run_dir / name for name in names), *run_dir.glob("events.out.tfevents.*")])
 
@@ -39,15 +39,48 @@ def set_aside_earlier_sweep(sweep_dir: Path) -> None:
         ConfigError: one of its jobs is still going on.
     """
     if (sweep_dir / "multirun.yaml").exists():
-        jobs = [folder for folder in sweep_dir.iterdir() if (folder / ".hydra").is_dir()]
+        jobs = _find_jobs(sweep_dir)
         for job in jobs:
-            _refuse_if_alive(job)
+            refuse_if_alive(job)
         _set_aside(sweep_dir, [sweep_dir / "multirun.yaml", *jobs])
+
+
+def refuse_if_alive(run_dir: Path, kind: type[FashionSoftmaxError] = ConfigError) -> None:
+    """Refuse a folder that a living process writes a run into.
+
+    Args:
+        run_dir: of the run.
+        kind: of the error to raise.
+
+    Raises:
+        FashionSoftmaxError: of that kind, naming the process.
+    """
+    status = read_json(run_dir / "status.json")
+    pid = status.get("pid")
+    running = status.get("state") == "running" and status.get("host") == platform.node()
+    if running and isinstance(pid, int) and pid != os.getpid() and _is_running(pid):
+        raise kind(f"{run_dir}: process {pid} is still writing a run there; choose another folder, or wait for it")
+
+
+def check_sweep_can_go_on(sweep_dir: Path) -> None:
+    """Check a folder before the sweep in it is gone on with.
+
+    Raises:
+        CheckpointError: it is no sweep's, or one of its jobs is still going on.
+    """
+    if not (sweep_dir / "multirun.yaml").exists():
+        raise CheckpointError(f"{sweep_dir}: is no sweep's folder, since it has no multirun.yaml; start the sweep anew")
+    for job in _find_jobs(sweep_dir):
+        refuse_if_alive(job, CheckpointError)
 
 
 def describe_process() -> dict[str, Any]:
     """Say which process writes a folder, for its `status.json`."""
     return {"host": platform.node(), "pid": os.getpid()}
+
+
+def _find_jobs(sweep_dir: Path) -> list[Path]:
+    return [folder for folder in sweep_dir.iterdir() if (folder / ".hydra").is_dir()]
 
 
 def _set_aside(folder: Path, entries: Iterable[Path]) -> None:
@@ -57,16 +90,6 @@ def _set_aside(folder: Path, entries: Iterable[Path]) -> None:
         if entry.exists():
             entry.rename(target / entry.name)
     log.warning("%s was used before; what it held is kept in %s", folder, target)
-
-
-def _refuse_if_alive(run_dir: Path) -> None:
-    try:
-        status = json.loads((run_dir / "status.json").read_text(encoding="utf-8"))
-        alive = status["state"] == "running" and status["host"] == platform.node() and _is_running(status["pid"])
-    except (OSError, ValueError, TypeError, KeyError):  # no status, or one of somebody else's making
-        return
-    if alive:
-        raise ConfigError(f"{run_dir}: process {status['pid']} is still writing a run there; choose another folder")
 
 
 def _is_running(pid: int) -> bool:

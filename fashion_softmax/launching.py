@@ -1,5 +1,6 @@
 """Training a batch of a sweep's jobs in stacks, every job inside Hydra's own `run_job` from its start to its end."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -11,13 +12,14 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_softmax.errors import ConfigError, FashionSoftmaxError
+from fashion_softmax.config import without_hydra
+from fashion_softmax.errors import CheckpointError, ConfigError, FashionSoftmaxError
 from fashion_softmax.experiment import train
 from fashion_softmax.planning import Facts, PlannedStack, plan
 from fashion_softmax.preparation import Preparation
 from fashion_softmax.quick_configs import quick_configs
 from fashion_softmax.reporting import job_errors
-from fashion_softmax.single_run import Run
+from fashion_softmax.single_run import Run, find_objective, find_progress, fingerprint
 from fashion_softmax.sweep_display import SweepDisplay
 from fashion_softmax.sweep_tables import find_shared, label, show_plan
 
@@ -46,9 +48,15 @@ def launch(preparation: Preparation, jobs: Sequence[Job], first_number: int, con
     setup_globals()
     configure_log(hydra.hydra_logging, hydra.verbose)
     Path(str(hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    stacks = plan({position: _facts(preparation, job) for position, job in enumerate(jobs)}, sweep.max_stack_size)
-    show_plan(stacks)
+    facts = {position: _facts(preparation, job) for position, job in enumerate(jobs)}
     returns: dict[int, JobReturn] = {}
+    if sweep.resume:
+        returns, facts = find_earlier(preparation, jobs, first_number, facts)
+        print(f"{len(returns)} of {len(jobs)} jobs were finished already")
+    stacks = plan(facts, sweep.max_stack_size)
+    if not stacks:
+        return [returns[position] for position in range(len(jobs))]
+    show_plan(stacks)
     shared = find_shared(jobs) if len(jobs) > 1 else []
     labels = [label(first_number + position, job, shared) for position, job in enumerate(jobs)]
     with SweepDisplay(stacks, labels) as display:
@@ -57,6 +65,38 @@ def launch(preparation: Preparation, jobs: Sequence[Job], first_number: int, con
                 _StackLaunch(preparation, stack, jobs, first_number, context, display, returns).run()
             configure_log(hydra.hydra_logging, hydra.verbose)
     return [returns[position] for position in range(len(jobs))]
+
+
+def find_earlier(
+    preparation: Preparation, jobs: Sequence[Job], first_number: int, facts: dict[int, Facts | None]
+) -> tuple[dict[int, JobReturn], dict[int, Facts | None]]:
+    """Find out how far the jobs of a sweep are that was interrupted.
+
+    Returns:
+        The results of those that have finished, and the facts of the others; only jobs that are equally far can be
+        trained together.
+    """
+    finished: dict[int, JobReturn] = {}
+    remaining: dict[int, Facts | None] = {}
+    for position, job in enumerate(jobs):
+        cfg = without_hydra(preparation.compose(job, first_number + position))
+        folder = preparation.find_folder(job, first_number + position)
+        known = facts[position]
+        try:
+            objective = find_objective(folder, cfg)
+            saved = find_progress(folder, fingerprint(cfg)) if objective is None else None
+        except CheckpointError:  # raised again when the job is started, and fails it
+            remaining[position] = None
+            continue
+        if objective is not None:
+            finished[position] = JobReturn(status=JobStatus.COMPLETED, overrides=list(job))
+            finished[position].return_value = objective
+        elif known is not None:
+            steps = str(saved["step"]) if saved else "0"
+            remaining[position] = dataclasses.replace(known, shared={**known.shared, "steps so far": steps})
+        else:
+            remaining[position] = None
+    return finished, remaining
 
 
 def _facts(preparation: Preparation, job: Job) -> Facts | None:
@@ -127,7 +167,8 @@ class _StackLaunch:
         try:
             overrides = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
             parts = self.preparation.take_parts(self.jobs[position])
-            self.runs[position] = Run(cfg, Path(hydra.runtime.output_dir), overrides=overrides, parts=parts)
+            folder = Path(hydra.runtime.output_dir)
+            self.runs[position] = Run(cfg, folder, overrides=overrides, parts=parts, resume=cfg.sweep.resume)
         except (Exception, SystemExit) as error:
             failure = error
         with self.runs.get(position, nullcontext()):

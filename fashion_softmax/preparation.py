@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.errors import HydraException
@@ -84,6 +85,11 @@ class Preparation:
             config.hydra.job.id = number
             config.hydra.job.num = number
         return config
+
+    def find_folder(self, job: Sequence[str], number: int) -> Path:
+        """Find the folder that Hydra makes for a job, or made in an earlier sweep of the same command."""
+        config = self.compose(job, number)
+        return Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
 
     def take_parts(self, job: Sequence[str]) -> Parts | None:
         """Hand over the parts built by `check`, which can be trained only once; None if they must be built again."""

@@ -14,7 +14,7 @@ from torch.utils.tensorboard.summary import custom_scalars, text
 
 from fashion_softmax.errors import DivergedError
 from fashion_softmax.events import EventFile
-from fashion_softmax.files import finite_or_none, write_json
+from fashion_softmax.files import finite_or_none, write_atomically, write_json
 from fashion_softmax.folders import describe_process
 from fashion_softmax.training import EpochReport
 
@@ -36,10 +36,18 @@ class Recorder:
         overrides: of the command line, for `result.json`.
         fingerprint: of the configuration, for `status.json`.
         log_every: steps between two points of `train/step_loss`, at least 1.
+        last_epoch: whose records are kept where a run goes on, those after it are recorded again; 0 for a new run.
     """
 
     def __init__(
-        self, run_dir: Path, config_text: str, overrides: Sequence[str], fingerprint: str, *, log_every: int
+        self,
+        run_dir: Path,
+        config_text: str,
+        overrides: Sequence[str],
+        fingerprint: str,
+        *,
+        log_every: int,
+        last_epoch: int = 0,
     ) -> None:
         self.run_dir = run_dir
         self.overrides = list(overrides)
@@ -50,7 +58,12 @@ class Recorder:
         self._events.write(custom_scalars(LAYOUT))
         # Four spaces make it a code block in TensorBoard's Markdown.
         self._events.write(text("config", "".join(f"    {line}\n" for line in config_text.splitlines())))
-        self._metrics = (run_dir / "metrics.jsonl").open("w", encoding="utf-8")
+        rows = [row for row in read_rows(run_dir) if row["epoch"] <= last_epoch]
+        images_seen = rows[-1]["images_seen"] if rows else 0
+        if last_epoch:
+            self._events.restart(images_seen + 1)
+        write_atomically(run_dir / "metrics.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+        self._metrics = (run_dir / "metrics.jsonl").open("a", encoding="utf-8")
         self.write_status("running")
 
     def close(self, error: BaseException | None = None) -> None:
@@ -101,6 +114,25 @@ class Recorder:
         result = {"state": "completed", **facts, "overrides": self.overrides}
         write_json(self.run_dir / "result.json", result)
         self.write_status("completed")
+
+
+def read_rows(run_dir: Path) -> list[dict[str, Any]]:
+    """Read `metrics.jsonl` as far as it is whole: an object for each epoch, in their order."""
+    rows: list[dict[str, Any]] = []
+    try:
+        lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return rows
+    for line in lines:
+        try:
+            row = json.loads(line)
+            whole = row["epoch"] == len(rows) + 1 and isinstance(row["images_seen"], int)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            break
+        if not whole:
+            break
+        rows.append(row)
+    return rows
 
 
 def _state_after(error: BaseException) -> str:

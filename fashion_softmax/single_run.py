@@ -1,6 +1,7 @@
 """One run and its records, from a checked configuration to its result; whoever trains it reports to it."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import logging
@@ -12,13 +13,27 @@ from typing import Any, Self, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_softmax.checkpoint import save_checkpoint
+from fashion_softmax.checkpoint import load_checkpoint, restore, restore_random_state, save_checkpoint
+from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import read_json, remove_temporary_files, write_atomically
 from fashion_softmax.parts import Parts, build_parts
+from fashion_softmax.quick_configs import copy_config
 from fashion_softmax.recorder import Recorder
-from fashion_softmax.training import EpochReport
+from fashion_softmax.training import EpochReport, Pause
 from fashion_softmax.validation import validate
 
 log = logging.getLogger(__name__)
+
+# What a run may change when it goes on, with a value that stands for all.
+CHANGEABLE: dict[str, Any] = {
+    "trainer.num_epochs": 1,
+    "trainer.log_every": 1,
+    "trainer.save_every": None,
+    "device": "auto",
+    "dataset.root": "",
+    "dataset.mirror": None,
+    "dataset.num_workers": 0,
+}
 
 
 class Run:
@@ -29,31 +44,58 @@ class Run:
         run_dir: the run's folder, which exists.
         overrides: of the command line, recorded.
         parts: built by `check` from the same configuration and never trained; None to check and build now.
+        resume: go on from the folder's last checkpoint, if there is one.
 
     Attributes:
         parts: what it trains with.
         error: why it failed, None if it did not.
         has_ended: its result or its error is recorded.
+        epoch: finished epochs.
         best: epoch and objective of the best epoch so far.
+        pause: where it stands inside the next epoch, None at its beginning.
 
     Raises:
-        FashionSoftmaxError: the configuration, the data or the machine does not allow it.
+        FashionSoftmaxError: the configuration, the data or the machine does not allow it; a checkpoint is damaged or
+            belongs to another configuration.
     """
 
     def __init__(
-        self, cfg: DictConfig, run_dir: Path, *, overrides: Sequence[str] = (), parts: Parts | None = None
+        self,
+        cfg: DictConfig,
+        run_dir: Path,
+        *,
+        overrides: Sequence[str] = (),
+        parts: Parts | None = None,
+        resume: bool = False,
     ) -> None:
         self.parts = parts or check(cfg)
         self.run_dir = run_dir
         self.num_epochs: int = cfg.trainer.num_epochs
+        self.save_every: int | None = cfg.trainer.save_every
         self.error: BaseException | None = None
         self.has_ended = False
+        self.epoch = 0
         self.best: dict[str, float] = {"epoch": 0, "objective": -1.0}
+        self.metrics: dict[str, float] = {}
+        self.pause: Pause | None = None
         self.seconds = {"total": 0.0, "training": 0.0}
-        self._last: EpochReport | None = None
-        self._start = time.perf_counter()
-        text = OmegaConf.to_yaml(cfg)
-        self._recorder = Recorder(run_dir, text, overrides, fingerprint(cfg), log_every=cfg.trainer.log_every)
+        self._fingerprint = fingerprint(cfg)
+        self._saved: dict[str, Any] | None = None
+        if resume:
+            for folder in (run_dir, run_dir / "checkpoints"):
+                remove_temporary_files(folder)
+            self._saved = find_progress(run_dir, self._fingerprint)
+        if self._saved:
+            self._restore(self._saved)
+        self._start = time.perf_counter() - self.seconds["total"]
+        self._recorder = Recorder(
+            run_dir,
+            OmegaConf.to_yaml(cfg),
+            [override for override in overrides if not override.startswith("sweep.")],  # of its company, not of the run
+            self._fingerprint,
+            log_every=cfg.trainer.log_every,
+            last_epoch=self.epoch,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -68,26 +110,50 @@ class Run:
     @property
     def objective(self) -> float:
         """Validation accuracy after the last epoch if there is a validation split, else test accuracy."""
-        assert self._last is not None
-        return self._last.metrics[self.parts.objective_name]
+        return self.metrics[self.parts.objective_name]
 
-    def log_epoch(self, report: EpochReport) -> None:
-        """Record an epoch and save a checkpoint."""
-        self._last = report
+    def restore_random_state(self) -> None:
+        """Let torch draw what it would have drawn next, had the run not been interrupted."""
+        if self._saved:
+            restore_random_state(self._saved)
+
+    def log(self, report: EpochReport | Pause) -> None:
+        """Record an epoch and save a checkpoint, or save one inside an epoch."""
+        if isinstance(report, Pause):
+            self._save(report.step, pause=dataclasses.asdict(report), is_best=False)
+            return
+        self.epoch, self.metrics = report.epoch, report.metrics
         self._recorder.log_epoch(report)
         if is_best := self.objective > self.best["objective"]:
             self.best = {"epoch": report.epoch, "objective": self.objective}
-        progress = {
-            "epoch": report.epoch,
-            "step": report.step,
-            "best": self.best,
-            "fingerprint": self._recorder.fingerprint,
-        }
-        member = self.parts.member
-        save_checkpoint(
-            self.run_dir / "checkpoints", member.model, member.optimizer, member.scheduler, progress, is_best=is_best
-        )
         self.seconds["training"] += report.training_s
+        self._save(report.step, pause=None, is_best=is_best)
+
+    def _save(self, step: int, *, pause: dict[str, Any] | None, is_best: bool) -> None:
+        progress = {
+            "epoch": self.epoch,
+            "step": step,
+            "best": self.best,
+            "metrics": self.metrics,
+            "seconds": self.seconds | {"total": time.perf_counter() - self._start},
+            "fingerprint": self._fingerprint,
+            "pause": pause,
+        }
+        save_checkpoint(self.run_dir / "checkpoints", self.parts.member, progress, is_best=is_best)
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        path = self.run_dir / "checkpoints" / "last.pt"
+        restore(self.parts.member, saved, path)
+        self.epoch, self.best, self.metrics, self.seconds = (
+            saved[key] for key in ("epoch", "best", "metrics", "seconds")
+        )
+        try:
+            self.pause = Pause(**saved["pause"]) if saved["pause"] else None
+            assert self.best.keys() == {"epoch", "objective"} and self.seconds.keys() == {"total", "training"}
+        except (TypeError, AssertionError) as error:
+            raise CheckpointError(f"{path}: does not say where the run stood ({error})") from error
+        if self.pause is None and self.best["epoch"] == self.epoch:  # it may have been killed between the two files
+            write_atomically(path.with_name("best.pt"), path.read_bytes())
 
     def end(self, error: BaseException | None, stack_size: int) -> None:
         """Record the result, or why there is none; what is recorded stays, whatever becomes of other runs.
@@ -111,12 +177,11 @@ class Run:
                 self._recorder.close(self.error)
 
     def _write_result(self, stack_size: int) -> None:
-        assert self._last is not None
         self._recorder.write_result(
             objective=self.objective,
             objective_name=self.parts.objective_name,
             num_epochs=self.num_epochs,
-            metrics=self._last.metrics,
+            metrics=self.metrics,
             best=self.best,
             seconds={name: round(value, 3) for name, value in self.seconds.items()},
             stack_size=stack_size,
@@ -150,8 +215,59 @@ def check(cfg: DictConfig) -> Parts:
     return build_parts(cfg)
 
 
+def find_progress(run_dir: Path, expected_fingerprint: str) -> dict[str, Any] | None:
+    """Read how far a run is that was interrupted.
+
+    Args:
+        run_dir: its folder.
+        expected_fingerprint: of its configuration.
+
+    Returns:
+        Its last checkpoint, None if it had not come to one.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged or belongs to another configuration.
+    """
+    path = run_dir / "checkpoints" / "last.pt"
+    if not path.exists():
+        return None
+    saved = load_checkpoint(path)
+    if saved["fingerprint"] != expected_fingerprint:
+        raise CheckpointError(f"{path}: belongs to a run with another configuration than that of {run_dir}")
+    return saved
+
+
+def find_objective(run_dir: Path, cfg: DictConfig) -> float | None:
+    """Read the objective of a run that has finished all the epochs that a configuration asks for.
+
+    Args:
+        run_dir: its folder.
+        cfg: its configuration.
+
+    Returns:
+        The objective, None if there is still something to do.
+
+    Raises:
+        CheckpointError: the run in the folder has another configuration.
+    """
+    status, result = read_json(run_dir / "status.json"), read_json(run_dir / "result.json")
+    objective, num_epochs = result.get("objective"), result.get("num_epochs")
+    if status.get("state") != "completed" or not isinstance(objective, float) or not isinstance(num_epochs, int):
+        return None
+    if status.get("fingerprint") != fingerprint(cfg):
+        raise CheckpointError(f"{run_dir}: holds the result of another configuration")
+    return objective if num_epochs >= cfg.trainer.num_epochs else None
+
+
 def fingerprint(cfg: DictConfig) -> str:
-    """Digest a resolved configuration; equal where the same run is meant, whatever its spelling and its company."""
-    content = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    """Digest a resolved configuration; equal where the same run is meant, whatever its spelling and its company.
+
+    What may change when a run goes on, such as its number of epochs, leaves it as it is.
+    """
+    neutral = copy_config(cfg)
+    for key, value in CHANGEABLE.items():
+        if OmegaConf.select(neutral, key) is not None:
+            OmegaConf.update(neutral, key, value)
+    content = cast(dict[str, Any], OmegaConf.to_container(neutral, resolve=True))
     content.pop("sweep", None)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_softmax.errors import ConfigError, SweepError
-from fashion_softmax.folders import set_aside_earlier_sweep
+from fashion_softmax.console import resume_command
+from fashion_softmax.errors import ConfigError, Interrupted, SweepError
+from fashion_softmax.files import write_atomically
+from fashion_softmax.folders import check_sweep_can_go_on, set_aside_earlier_sweep
 from fashion_softmax.planning import plan
 from fashion_softmax.preparation import Preparation
 from fashion_softmax.quick_configs import quick_configs
@@ -53,14 +56,22 @@ def sweep(
         show_dry_run(plan(by_number, config.sweep.max_stack_size), jobs, shared)
         return []
     sweep_dir = Path(config.hydra.sweep.dir)
-    set_aside_earlier_sweep(sweep_dir)
-    sweep_dir.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, sweep_dir / "multirun.yaml")
+    if config.sweep.resume:
+        check_sweep_can_go_on(sweep_dir)
+    else:
+        set_aside_earlier_sweep(sweep_dir)
+        sweep_dir.mkdir(parents=True, exist_ok=True)
+        write_atomically(sweep_dir / "multirun.yaml", OmegaConf.to_yaml(config).encode())
     if hasattr(launcher, "preparation"):  # ours, which then need not compose and check the jobs once more
         launcher.preparation = preparation
     returns: list[Sequence[JobReturn]] = []
-    for batch in batches:
-        returns.append(launcher.launch(batch, initial_job_idx=sum(map(len, returns))))
+    try:
+        for batch in batches:
+            returns.append(launcher.launch(batch, initial_job_idx=sum(map(len, returns))))
+    except KeyboardInterrupt as error:
+        number = error.signal_number if isinstance(error, Interrupted) else signal.SIGINT
+        command = resume_command(sweep_dir)
+        raise Interrupted(number, f"interrupted, what was trained is saved; go on with: {command}") from error
     names = {facts.objective_name for job in jobs if (facts := preparation.check(job))}
     _report([job for batch_returns in returns for job in batch_returns], jobs, shared, names, sweep_dir)
     return returns

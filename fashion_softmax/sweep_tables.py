@@ -103,7 +103,8 @@ def show_sweep(
     if ranking:
         console.print(table)
     if shared and len(jobs) > 1:
-        console.print(f"all with {' '.join(shared)}", soft_wrap=True)
+        settings = [override for override in shared if not override.startswith("sweep.")]
+        console.print(f"all with {' '.join(settings)}", soft_wrap=True) if settings else None
     if len(ranking) > 1 and objective_names == {"test/accuracy"}:
         console.print(
             "ranked on the test images; to choose between runs, hold some out: dataset.val_size=10000", soft_wrap=True

@@ -6,17 +6,14 @@ own, as if it were trained alone.
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from fashion_softmax.data import Batches, Split, in_order
-from fashion_softmax.metrics import count_correct, cross_entropies
 from fashion_softmax.stacking import Stack
-
-COUNT_TOGETHER = 2**17  # logits; counting several small batches at once costs little more than counting one
+from fashion_softmax.tally import State, Tally
 
 
 @dataclass(frozen=True)
@@ -41,9 +38,33 @@ class EpochReport:
     training_s: float
 
 
+@dataclass(frozen=True)
+class Pause:
+    """Where one run stands inside an epoch: with its model, optimizer and scheduler, all it needs to go on.
+
+    Attributes:
+        epoch: counted from 1, the one under way.
+        step: optimizer updates since the start of the run.
+        step_losses: mean loss of every batch of this epoch so far.
+        tally: sums over these batches, see `Tally.state`.
+    """
+
+    epoch: int
+    step: int
+    step_losses: list[float]
+    tally: State
+
+
 def fit(
-    stack: Stack, batches: Batches, evaluation_splits: Mapping[str, Split], *, num_epochs: int
-) -> Iterator[dict[int, EpochReport]]:
+    stack: Stack,
+    batches: Batches,
+    evaluation_splits: Mapping[str, Split],
+    *,
+    num_epochs: int,
+    first_epoch: int = 1,
+    pauses: Mapping[int, Pause] | None = None,
+    wants_pause: Callable[[int], bool] = lambda step: False,
+) -> Iterator[dict[int, EpochReport] | dict[int, Pause]]:
     """Train, and yield the reports of all runs after every epoch.
 
     A run that fails leaves the stack with its error in `stack.failures`: a `DivergedError` when a loss is NaN or
@@ -56,14 +77,19 @@ def fit(
         evaluation_splits: name (`val`, `test`) to the images, on the batches' device, that the runs are measured on
             after every epoch.
         num_epochs: passes over the training images, at least 1.
+        first_epoch: to train, counted from 1; larger to go on with members that were trained before.
+        pauses: of all runs, to go on inside the first epoch.
+        wants_pause: asked after every step inside an epoch, with the steps since the start of the run, whether to
+            yield where the runs stand.
 
     Yields:
-        Index of each run still training to its report.
+        Index of each run still training to its report, or to its pause when one was wanted.
     """
-    for epoch in range(1, num_epochs + 1):
+    for epoch in range(first_epoch, num_epochs + 1):
         lrs = [member.lr for member in stack.members]
         start = time.perf_counter()
-        metrics, step_losses = _train_epoch(stack, batches, epoch, lrs)
+        metrics, step_losses = yield from _train_epoch(stack, batches, epoch, lrs, pauses or {}, wants_pause)
+        pauses = None
         training_s = time.perf_counter() - start
         for split_name, split in evaluation_splits.items():
             measures = evaluate(stack, split, batches.dtype)
@@ -87,12 +113,18 @@ def fit(
 
 
 def _train_epoch(
-    stack: Stack, batches: Batches, epoch: int, lrs: list[float]
-) -> tuple[dict[str, list[float]], list[list[float]]]:
+    stack: Stack,
+    batches: Batches,
+    epoch: int,
+    lrs: list[float],
+    pauses: Mapping[int, Pause],
+    wants_pause: Callable[[int], bool],
+) -> Generator[dict[int, Pause], None, tuple[dict[str, list[float]], list[list[float]]]]:
     stack.model.train()
-    tally = _Tally()
-    step_losses: list[list[float]] = []
-    for images, labels in batches.epoch(epoch - 1, reuse_buffer=True):
+    known = [pauses[index] for index in sorted(pauses)]
+    tally = Tally([pause.tally for pause in known])
+    step_losses = [list(losses) for losses in zip(*(pause.step_losses for pause in known), strict=True)]
+    for images, labels in batches.epoch(epoch - 1, first_batch=len(step_losses), reuse_buffer=True):
         logits = stack.model(images)
         losses, gradient = stack.loss_fn.value_and_gradient(logits, labels)
         step_losses.append(losses.mean(-1).tolist())
@@ -110,6 +142,12 @@ def _train_epoch(
         stack.optimizer.step()
         if not stack.active:
             break
+        step = (epoch - 1) * len(batches) + len(step_losses)
+        if len(step_losses) < len(batches) and wants_pause(step):
+            yield {
+                index: Pause(epoch, step, [losses[index] for losses in step_losses], tally.state(index))
+                for index in stack.active
+            }
     return {f"train/{name}": values for name, values in tally.means().items()}, step_losses
 
 
@@ -127,7 +165,7 @@ def evaluate(stack: Stack, split: Split, dtype: torch.dtype = torch.float32) -> 
         for each run.
     """
     stack.model.train(False)
-    tally = _Tally()
+    tally = Tally()
     for images, labels in in_order(split, dtype):
         logits = stack.model(images)
         tally.add(stack.loss_fn(logits, labels), logits, labels)
@@ -141,44 +179,3 @@ def _require_finite(stack: Stack, metrics: Mapping[str, list[float]], epoch: int
 
     for values in metrics.values():
         stack.failures.require_finite(values, describe)
-
-
-class _Tally:
-    """Sums over many batches, taken on a few of them at a time."""
-
-    def __init__(self) -> None:
-        self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
-        self._sums: list[Tensor] = []
-        self._num_images = 0
-
-    def add(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Count a batch: losses (R, B), logits (R, B, K), labels (B,)."""
-        self._pending.append((losses, logits, labels))
-        if len(self._pending) * logits.numel() >= COUNT_TOGETHER:
-            self._count()
-
-    def means(self) -> dict[str, list[float]]:
-        """Average over all images added, a value for each run."""
-        self._count()
-        loss, accuracy, cross_entropy = (torch.stack(self._sums).sum(0) / self._num_images).tolist()
-        return {"loss": loss, "accuracy": accuracy, "cross_entropy": cross_entropy}
-
-    def _count(self) -> None:
-        if not self._pending:
-            return
-        all_losses, all_logits, all_labels = self._pending[0]
-        if len(self._pending) > 1:
-            losses, logits, labels = zip(*self._pending, strict=True)
-            all_losses, all_labels = torch.cat(losses, dim=-1), torch.cat(labels)
-            # Joined with the images innermost, the order in which the metrics are fastest.
-            all_logits = torch.cat([part.mT for part in logits], dim=-1).mT
-        # Sums in double precision: the mean of equal numbers is then that number, whatever the batch size. On the
-        # CPU, since Apple's mps has no doubles.
-        sums = (
-            all_losses.cpu().sum(-1, dtype=torch.float64),
-            count_correct(all_logits, all_labels).cpu().double(),
-            cross_entropies(all_logits, all_labels).cpu().sum(-1, dtype=torch.float64),
-        )
-        self._sums.append(torch.stack(sums))
-        self._num_images += len(all_labels)
-        self._pending.clear()

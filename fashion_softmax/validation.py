@@ -34,6 +34,7 @@ RANGES: dict[str, Check] = {
     "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32),
     "trainer.num_epochs": COUNT,
     "trainer.log_every": COUNT,
+    "trainer.save_every": COUNT,
     "sweep.max_stack_size": COUNT,
     "dataset.batch_size": COUNT,
     "dataset.num_workers": ("a whole number from 0 to 64", lambda value: 0 <= value <= 64),
@@ -85,7 +86,7 @@ def validate(cfg: DictConfig) -> None:
     problems += [f"{key} is unknown{suggest(str(key), known)}" for key in config if key not in known]
     own = {"trainer": config.get("trainer"), **{key: config.get(key, "???") for key in ("seed", "device", "dtype")}}
     if isinstance(own["trainer"], dict):
-        trainer_keys = [field.name for field in dataclasses.fields(TrainerConfig)]
+        trainer_keys = [field.name for field in dataclasses.fields(TrainerConfig) if field.default is not None]
         own |= {f"trainer.{name}": own["trainer"].get(name, "???") for name in trainer_keys}
     if missing := [f"{key} is missing from the configuration" for key, value in own.items() if value in (None, "???")]:
         raise ConfigError.from_problems(problems + missing)

@@ -9,8 +9,9 @@ from tests.conftest import ROOT
 
 # A module may import from the layers above its own in this list, and from its own layer.
 LAYERS = [
-    {"errors", "files", "folders", "compiler"},
+    {"errors", "files", "folders", "compiler", "interruption"},
     {"metrics"},
+    {"tally"},
     {"losses", "models", "schedules", "data"},
     {"stacking"},
     {"training"},
@@ -20,12 +21,12 @@ LAYERS = [
     {"composition", "parts", "deriving", "quick_configs"},
     {"single_run", "reporting", "planning"},
     {"experiment"},
-    {"sweep_tables", "preparation"},
+    {"sweep_tables", "preparation", "trust"},
     {"sweep_display"},
-    {"launching", "sweep"},
+    {"launching", "sweep", "resuming"},
     {"cli"},
 ]
-KNOWS_HYDRA = set().union(*LAYERS[6:])
+KNOWS_HYDRA = set().union(*LAYERS[7:])
 ONLY_IN = {
     "tensorboard": {"events"},
     "torch.utils.tensorboard": {"recorder"},

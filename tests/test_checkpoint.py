@@ -6,21 +6,28 @@ import pytest
 import torch
 
 from fashion_softmax import schedules
-from fashion_softmax.checkpoint import save_checkpoint
+from fashion_softmax.checkpoint import load_checkpoint, restore, save_checkpoint
+from fashion_softmax.errors import CheckpointError
+from fashion_softmax.losses import CrossEntropy
 from fashion_softmax.models import SoftmaxRegression
+from fashion_softmax.stacking import Member
 
 
-def save(folder: Path, *, epoch: int, is_best: bool) -> SoftmaxRegression:
+def save(folder: Path, *, epoch: int, is_best: bool) -> Member:
     torch.manual_seed(epoch)
     model = SoftmaxRegression((1, 2, 2), 3)
     optimizer = torch.optim.Adam(model.parameters())
-    progress = {"epoch": epoch, "step": 7 * epoch, "best": {"epoch": epoch, "objective": 0.5}, "fingerprint": "abc"}
-    save_checkpoint(folder, model, optimizer, schedules.constant(optimizer), progress, is_best=is_best)
-    return model
+    member = Member(model, CrossEntropy(), optimizer, schedules.constant(optimizer))
+    progress = {
+        **{"epoch": epoch, "step": 7 * epoch, "best": {"epoch": epoch, "objective": 0.5}, "fingerprint": "abc"},
+        **{"metrics": {}, "seconds": {"total": 1.0, "training": 0.5}, "pause": None},
+    }
+    save_checkpoint(folder, member, progress, is_best=is_best)
+    return member
 
 
 def test_checkpoint_holds_what_going_on_needs(tmp_path: Path) -> None:
-    model = save(tmp_path / "checkpoints", epoch=2, is_best=True)
+    model = save(tmp_path / "checkpoints", epoch=2, is_best=True).model
     state = torch.load(tmp_path / "checkpoints" / "last.pt", weights_only=True)
     assert torch.equal(state["model"]["weight"], model.weight)
     assert (state["epoch"], state["step"], state["fingerprint"]) == (2, 14, "abc")
@@ -28,8 +35,8 @@ def test_checkpoint_holds_what_going_on_needs(tmp_path: Path) -> None:
 
 
 def test_best_is_kept_while_last_moves_on(tmp_path: Path) -> None:
-    best = save(tmp_path, epoch=1, is_best=True)
-    last = save(tmp_path, epoch=2, is_best=False)
+    best = save(tmp_path, epoch=1, is_best=True).model
+    last = save(tmp_path, epoch=2, is_best=False).model
     loaded = {name: torch.load(tmp_path / f"{name}.pt", weights_only=True)["model"] for name in ("best", "last")}
     assert torch.equal(loaded["best"]["weight"], best.weight)
     assert torch.equal(loaded["last"]["weight"], last.weight)
@@ -46,3 +53,41 @@ def test_failed_save_keeps_the_earlier_checkpoint(tmp_path: Path, monkeypatch: p
         save(tmp_path, epoch=2, is_best=True)
     assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
+
+
+def test_any_flipped_bit_is_noticed(tmp_path: Path) -> None:
+    save(tmp_path, epoch=1, is_best=False)
+    path = tmp_path / "last.pt"
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 37):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="SHA-256"):
+            load_checkpoint(path)
+
+
+def test_any_truncation_is_noticed(tmp_path: Path) -> None:
+    save(tmp_path, epoch=1, is_best=False)
+    path = tmp_path / "last.pt"
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 101):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match="is truncated" if length else "is empty"):
+            load_checkpoint(path)
+
+
+def test_restored_member_equals_the_saved_one(tmp_path: Path) -> None:
+    member, other = save(tmp_path, epoch=1, is_best=False), save(tmp_path / "other", epoch=2, is_best=False)
+    state = load_checkpoint(tmp_path / "last.pt")
+    restore(other, state, tmp_path / "last.pt")
+    assert all(torch.equal(a, b) for a, b in zip(member.model.parameters(), other.model.parameters(), strict=True))
+    assert other.scheduler.state_dict() == member.scheduler.state_dict()
+
+
+def test_state_of_another_model_does_not_fit(tmp_path: Path) -> None:
+    member = save(tmp_path, epoch=1, is_best=False)
+    state = load_checkpoint(tmp_path / "last.pt")
+    state["model"]["weight"] = torch.zeros(5, 5)
+    with pytest.raises(CheckpointError, match=r"last.pt: does not fit the run's configuration: .*weight"):
+        restore(member, state, tmp_path / "last.pt")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_softmax.files import link_atomically, write_atomically, write_json
+from fashion_softmax.files import write_atomically, write_json
 
 
 def test_write_replaces_the_content(tmp_path: Path) -> None:
@@ -33,25 +33,6 @@ def test_written_file_has_the_mode_of_an_ordinary_one(tmp_path: Path) -> None:
     write_atomically(tmp_path / "ours", b"")
     (tmp_path / "ordinary").touch()
     assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE((tmp_path / "ordinary").stat().st_mode)
-
-
-def test_second_name_keeps_its_content_when_the_first_is_replaced(tmp_path: Path) -> None:
-    last, best = tmp_path / "last", tmp_path / "best"
-    for content in (b"one", b"two"):
-        write_atomically(last, content)
-        link_atomically(last, best)
-    write_atomically(last, b"three")
-    assert best.read_bytes() == b"two" and sorted(tmp_path.iterdir()) == [best, last]
-
-
-def test_second_name_is_a_copy_where_there_are_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object) -> None:
-        raise PermissionError("no hard links here")
-
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
-    write_atomically(tmp_path / "last", b"one")
-    link_atomically(tmp_path / "last", tmp_path / "best")
-    assert (tmp_path / "best").read_bytes() == b"one" and len(list(tmp_path.iterdir())) == 2
 
 
 def test_json_has_no_nan(tmp_path: Path) -> None:

@@ -74,15 +74,16 @@ class Batches:
         """Number of batches in an epoch."""
         return -(-len(self.split) // self.batch_size)
 
-    def epoch(self, epoch: int, *, reuse_buffer: bool = False) -> Iterator[Batch]:
+    def epoch(self, epoch: int, *, first_batch: int = 0, reuse_buffer: bool = False) -> Iterator[Batch]:
         """Yield the batches of one epoch.
 
         Args:
             epoch: counted from 0; decides the order together with the seed.
+            first_batch: leave out as many batches, to go on inside an epoch.
             reuse_buffer: write every batch into the same memory, which saves a sixth of a softmax-regression epoch;
                 a batch is then valid until the next one is drawn.
         """
-        order = epoch_order(len(self.split), self.seed, epoch)
+        order = epoch_order(len(self.split), self.seed, epoch)[first_batch * self.batch_size :]
         batches = self._from_workers(order) if self.num_workers else self._in_process(order, reuse_buffer)
         for batch in batches:
             self.num_drawn += 1

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fashion_softmax.data.locking import locked
 from fashion_softmax.errors import MachineError
 from fashion_softmax.files import write_atomically
 
@@ -58,15 +59,21 @@ def resize_images(images: Tensor, size: tuple[int, int], cache_path: Path | None
         return images
     if cache_path is not None:
         try:
-            if not cache_path.exists() or cache_path.stat().st_size != math.prod(shape):
+            if not _has_size(cache_path, math.prod(shape)):
                 cache_path.parent.mkdir(parents=True, exist_ok=True)
-                _require_space(cache_path.parent, math.prod(shape))
-                log.info("resizing %d images to %d x %d into %s", len(images), *size, cache_path)
-                write_atomically(cache_path, (part.tobytes() for part in _resized(images, size)))
+                with locked(cache_path.parent):
+                    if not _has_size(cache_path, math.prod(shape)):  # else another process was quicker
+                        _require_space(cache_path.parent, math.prod(shape))
+                        log.info("resizing %d images to %d x %d into %s", len(images), *size, cache_path)
+                        write_atomically(cache_path, (part.tobytes() for part in _resized(images, size)))
             return torch.from_numpy(np.memmap(cache_path, np.uint8, mode="c", shape=shape))
         except OSError as error:
             log.warning("cannot keep the resized images in %s (%s); resizing in memory", cache_path, error)
     return torch.cat([torch.from_numpy(part) for part in _resized(images, size)])
+
+
+def _has_size(path: Path, num_bytes: int) -> bool:
+    return path.exists() and path.stat().st_size == num_bytes
 
 
 def _require_space(folder: Path, num_bytes: int) -> None:

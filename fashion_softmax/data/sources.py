@@ -14,17 +14,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from fashion_softmax.data.fetching import FetchError, fetch, fetch_debian, torchvision_mirrors
 from fashion_softmax.data.idx import find_idx_files
+from fashion_softmax.data.locking import locked
 from fashion_softmax.data.published import FILES, PUBLISHED, Published
 from fashion_softmax.errors import DataError
 from fashion_softmax.files import write_atomically, write_json
 
 log = logging.getLogger(__name__)
-
-LOCK_TIMEOUT_S = 900.0  # longer than the slowest download that is still accepted
 
 
 def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]:
@@ -50,28 +47,12 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]
         if len(found) == len(published.sha256):
             return _unpack(_verify(found, published), published)
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root):
+    with locked(root):
         # What is there already is checked first: a corrupt file is the user's to remove, not ours to overwrite.
-        for litter in root.glob(".*.tmp"):  # of a process killed while it wrote
-            litter.unlink(missing_ok=True)
         missing = published.sha256.keys() - _verify(_find(root, published), published).keys()
         if missing:
             _download(published, root, mirror, sorted(missing))
         return _verify(_find(root, published), published)
-
-
-@contextlib.contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Let one process at a time write into a folder; the lock of a killed process is free again."""
-    lock = FileLock(root / ".lock")
-    try:
-        lock.acquire(timeout=LOCK_TIMEOUT_S)
-    except Timeout as error:
-        raise DataError(f"{root}: another process has been preparing this folder for {LOCK_TIMEOUT_S:.0f} s") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _find(folder: Path, published: Published) -> dict[str, Path]:
@@ -111,13 +92,15 @@ def _verify(found: dict[str, Path], published: Published) -> dict[str, Path]:
 
 def _unpack(found: dict[str, Path], published: Published) -> dict[str, Path]:
     """Unpack verified files that somebody put there gzipped, so that later starts can map them into memory."""
-    unpacked = {}
-    for role, path in found.items():
-        unpacked[role] = path
-        if path.suffix == ".gz" and not published.hashes_gzip:
-            plain = path.with_name(FILES[role][0])
-            with contextlib.suppress(OSError):  # a read-only folder: the file is unpacked at every start
-                write_atomically(plain, gzip.decompress(path.read_bytes()))
+    packed = {} if published.hashes_gzip else {role: path for role, path in found.items() if path.suffix == ".gz"}
+    unpacked = dict(found)
+    if packed:
+        # A folder that cannot be written: the files are unpacked at every start.
+        with contextlib.suppress(OSError), locked(next(iter(packed.values())).parent):
+            for role, path in packed.items():
+                plain = path.with_name(FILES[role][0])
+                if not plain.exists():  # else another process was quicker
+                    write_atomically(plain, gzip.decompress(path.read_bytes()))
                 unpacked[role] = plain
     return unpacked
 

@@ -1,0 +1,105 @@
+"""Fault injection: count the steps in which `fashion_softmax.files` changes the disk, and die or fail at the n-th.
+
+As a module, `broken_disk(n, "die")` or `broken_disk(n, "fail")` hold for a block; as a script, for a whole command:
+
+    python tests/faults.py fail 25 train.py dataset=synthetic
+
+Dying is `os._exit`, so that no `finally` of ours tidies up, as with SIGKILL or a power cut.
+"""
+
+import errno
+import os
+import runpy
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+DEATH = 86  # the exit code of a process that died here
+
+
+class _Counter:
+    def __init__(self, number: int, mode: str) -> None:
+        self.left = number
+        self.mode = mode
+
+    def step(self, half_done: Callable[[], None] = lambda: None) -> None:
+        """Count a step; at the n-th, leave it half done and die or fail."""
+        self.left -= 1
+        if self.left == 0:
+            half_done()
+            if self.mode == "die":
+                os._exit(DEATH)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if _is_ours():
+                self.step()
+            return function(*args, **kwargs)
+
+        return call
+
+    def open_counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(descriptor: int, *args: Any, **kwargs: Any) -> Any:
+            file = function(descriptor, *args, **kwargs)
+            return _CountedFile(file, self) if _is_ours() else file
+
+        return call
+
+
+class _CountedFile:
+    """A file whose write is a step, half of which may happen."""
+
+    def __init__(self, file: Any, counter: _Counter) -> None:
+        self._file, self._counter = file, counter
+
+    def writelines(self, parts: Any) -> None:
+        content = b"".join(bytes(part) for part in parts)
+
+        def write_half() -> None:
+            self._file.write(content[: len(content) // 2])
+            self._file.flush()
+
+        self._counter.step(write_half)
+        self._file.write(content)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __enter__(self) -> "_CountedFile":
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._file.__exit__(*args)
+
+
+def _is_ours() -> bool:
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.endswith("pathlib.py"):
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame is not None and frame.f_code.co_filename.endswith(os.path.join("fashion_softmax", "files.py"))
+
+
+@contextmanager
+def broken_disk(number: int, mode: str) -> Iterator[_Counter]:
+    """Let the n-th step (1, 2, ...) of writing files die or fail; the counter tells how many were left."""
+    counter = _Counter(number, mode)
+    with (
+        mock.patch.object(os, "fsync", counter.counted(os.fsync)),
+        mock.patch.object(os, "fdopen", counter.open_counted(os.fdopen)),
+        mock.patch.object(tempfile, "mkstemp", counter.counted(tempfile.mkstemp)),
+        mock.patch.object(Path, "replace", counter.counted(Path.replace)),
+        mock.patch.object(Path, "chmod", counter.counted(Path.chmod)),
+    ):
+        yield counter
+
+
+if __name__ == "__main__":
+    chosen_mode, chosen_number, script, *arguments = sys.argv[1:]
+    sys.argv = [script, *arguments]
+    with broken_disk(int(chosen_number), chosen_mode):
+        runpy.run_path(script, run_name="__main__")

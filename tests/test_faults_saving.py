@@ -1,0 +1,190 @@
+"""Cases D1, D2 and D5: a disk that fails, a process that dies at every step of saving, damaged checkpoints."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fashion_softmax.checkpoint import load_checkpoint
+from fashion_softmax.files import remove_temporary_files
+from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY
+from tests.faults import DEATH, broken_disk
+from tests.test_checkpoint import save
+from tests.test_cli import Train, read_json
+
+MAX_STEPS = 100
+
+
+def read_epochs(folder: Path) -> tuple[int, int]:
+    return load_checkpoint(folder / "last.pt")["epoch"], load_checkpoint(folder / "best.pt")["epoch"]
+
+
+def find_litter(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
+
+
+def test_d1_a_save_that_dies_at_any_step_leaves_the_old_state_or_the_new(tmp_path: Path) -> None:
+    seen = set()
+    for number in range(1, MAX_STEPS):
+        folder = tmp_path / str(number)
+        save(folder, epoch=1, is_best=True)
+        child = os.fork()
+        if child == 0:
+            with broken_disk(number, "die"):
+                save(folder, epoch=2, is_best=True)
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert code in (0, DEATH)
+        last, best = read_epochs(folder)
+        assert (last, best) in {(1, 1), (2, 1), (2, 2)}
+        seen.add((last, best))
+        remove_temporary_files(folder)
+        save(folder, epoch=3, is_best=True)
+        assert read_epochs(folder) == (3, 3) and not find_litter(folder)
+        if code == 0:
+            break
+    assert number > 8 and seen == {(1, 1), (2, 1), (2, 2)}
+
+
+def test_d2_a_save_that_fails_at_any_step_keeps_the_older_checkpoint_and_leaves_no_litter(tmp_path: Path) -> None:
+    for number in range(1, MAX_STEPS):
+        folder = tmp_path / str(number)
+        save(folder, epoch=1, is_best=True)
+        try:
+            with broken_disk(number, "fail") as counter:
+                save(folder, epoch=2, is_best=True)
+        except OSError as error:
+            assert "No space left" in str(error)  # noqa: PT017 - the last round raises nothing
+        last, best = read_epochs(folder)
+        assert last in (1, 2) and best in (1, 2) and not find_litter(folder)
+        if counter.left > 0:
+            break
+    assert number > 8
+
+
+@pytest.mark.parametrize("number", [1, 14, 24, 30])
+def test_d2_full_disk_ends_the_command_with_7_and_the_run_goes_on_later(tmp_path: Path, number: int, train: Train) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, str(ROOT / "tests" / "faults.py"), "fail", str(number), str(ROOT / "train.py")]
+    arguments = [*TINY, "trainer.num_epochs=3", f"hydra.run.dir={run}"]
+    result = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
+    assert result.returncode == 7 and "No space left on device" in result.stderr, result.stderr
+    assert "Traceback" not in result.stderr and not find_litter(run)
+    result = train(f"resume={run}")
+    assert result.returncode == 0, result.stderr
+    assert read_json(run / "result.json")["num_epochs"] == 3 and len(read_rows(run)) == 3
+
+
+def read_rows(run: Path) -> list[str]:
+    return (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(2, 60, 3))
+def test_d1_a_command_that_dies_at_a_step_of_writing_goes_on(tmp_path: Path, number: int, train: Train) -> None:
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    command = [sys.executable, str(ROOT / "tests" / "faults.py"), "die", str(number), str(ROOT / "train.py")]
+    arguments = [*TINY, "trainer.num_epochs=3"]
+    result = subprocess.run(
+        [*command, *arguments, f"hydra.run.dir={run}"], capture_output=True, timeout=COMMAND_TIMEOUT_S
+    )
+    assert result.returncode == DEATH
+    assert train(f"resume={run}").returncode == 0
+    assert train(*arguments, f"hydra.run.dir={whole}").returncode == 0
+    assert read_rows(run) == read_rows(whole) and not find_litter(run)
+    assert_same_weights(run, whole)
+
+
+def assert_same_weights(run: Path, other: Path) -> None:
+    for name in ("last.pt", "best.pt"):
+        state, expected = (load_checkpoint(folder / "checkpoints" / name) for folder in (run, other))
+        for key in ("model", "optimizer", "scheduler", "best", "metrics", "epoch", "step"):
+            assert_equal(state[key], expected[key])
+
+
+def assert_equal(value: Any, expected: Any) -> None:
+    if isinstance(expected, torch.Tensor):
+        assert torch.equal(value, expected)
+    elif isinstance(expected, dict):
+        assert value.keys() == expected.keys()
+        for key in expected:
+            assert_equal(value[key], expected[key])
+    elif isinstance(expected, list | tuple):
+        assert len(value) == len(expected)
+        for pair in zip(value, expected, strict=True):
+            assert_equal(*pair)
+    else:
+        assert value == expected
+
+
+class Bomb:
+    """A pickle that would make a file, were it ever opened."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.target,)
+
+
+def damage(path: Path, how: str, tmp_path: Path) -> str:
+    """Damage a checkpoint and return what the message must say."""
+    content = path.read_bytes()
+    if how == "empty":
+        path.write_bytes(b"")
+        return "is empty"
+    if how == "truncated":
+        path.write_bytes(content[:-1000])
+        return "is truncated, damaged"
+    if how == "flipped":
+        path.write_bytes(content[:5000] + bytes([content[5000] ^ 8]) + content[5001:])
+        return "is truncated, damaged"
+    if how == "missing":
+        path.unlink()
+        path.mkdir()
+        return "cannot be read"
+    if how == "bomb":
+        import pickle
+
+        path.write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
+        return "is truncated, damaged"
+    from fashion_softmax import checkpoint
+
+    state = load_checkpoint(path)
+    if how == "future":
+        state["format_version"] = 99
+        message = "has format version 99 of a newer program"
+    elif how == "sealed bomb":
+        state["model"] = Bomb(tmp_path / "exploded")
+        message = "holds more than tensors and plain values; refused"
+    else:
+        state.pop("scheduler")
+        message = "its scheduler is missing or of a wrong type"
+    torch.save(state, path)
+    path.write_bytes(checkpoint._seal(path.read_bytes()))
+    return message
+
+
+@pytest.mark.parametrize(
+    "how", ["empty", "truncated", "flipped", "missing", "bomb", "future", "sealed bomb", "incomplete"]
+)
+def test_d5_d7_damaged_checkpoint_is_refused_with_file_and_reason(train: Train, tmp_path: Path, how: str) -> None:
+    run = tmp_path / "run"
+    assert train(*TINY, "trainer.num_epochs=2").returncode == 0
+    message = damage(run / "checkpoints" / "last.pt", how, tmp_path)
+    before = sorted(path for path in run.rglob("*"))
+    result = train(f"resume={run}", "trainer.num_epochs=4")
+    assert result.returncode == 4, result.stderr
+    assert "Traceback" not in result.stderr and str(run / "checkpoints" / "last.pt") in result.stderr
+    assert message in result.stderr
+    assert not (tmp_path / "exploded").exists()
+    assert load_checkpoint(run / "checkpoints" / "best.pt")["epoch"] in (1, 2)
+    assert sorted(path for path in run.rglob("*") if path.name != "train.log") == [
+        path for path in before if path.name != "train.log"
+    ]
+    shutil.rmtree(run)
