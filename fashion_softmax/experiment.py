@@ -11,7 +11,8 @@ from fashion_softmax.data import Batches
 from fashion_softmax.errors import Interrupted
 from fashion_softmax.interruption import Interruption
 from fashion_softmax.parts import Parts, seed_torch
-from fashion_softmax.single_run import Run, find_objective
+from fashion_softmax.progress import find_objective
+from fashion_softmax.single_run import Run
 from fashion_softmax.stacking import Stack
 from fashion_softmax.training import EpochReport, Pause, fit
 

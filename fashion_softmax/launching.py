@@ -12,14 +12,15 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_softmax.config import without_hydra
 from fashion_softmax.errors import CheckpointError, ConfigError, FashionSoftmaxError
 from fashion_softmax.experiment import train
 from fashion_softmax.planning import Facts, PlannedStack, plan
 from fashion_softmax.preparation import Preparation
+from fashion_softmax.progress import find_objective, find_progress
 from fashion_softmax.quick_configs import quick_configs
 from fashion_softmax.reporting import job_errors
-from fashion_softmax.single_run import Run, find_objective, find_progress, fingerprint
+from fashion_softmax.settings import fingerprint
+from fashion_softmax.single_run import Run
 from fashion_softmax.sweep_display import SweepDisplay
 from fashion_softmax.sweep_tables import find_shared, label, show_plan
 
@@ -79,8 +80,7 @@ def find_earlier(
     finished: dict[int, JobReturn] = {}
     remaining: dict[int, Facts | None] = {}
     for position, job in enumerate(jobs):
-        cfg = without_hydra(preparation.compose(job, first_number + position))
-        folder = preparation.find_folder(job, first_number + position)
+        folder, cfg = preparation.place(job, first_number + position)
         known = facts[position]
         try:
             objective = find_objective(folder, cfg)

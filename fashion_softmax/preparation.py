@@ -86,10 +86,10 @@ class Preparation:
             config.hydra.job.num = number
         return config
 
-    def find_folder(self, job: Sequence[str], number: int) -> Path:
-        """Find the folder that Hydra makes for a job, or made in an earlier sweep of the same command."""
+    def place(self, job: Sequence[str], number: int) -> tuple[Path, DictConfig]:
+        """Find the folder that Hydra makes for a job, or made when the sweep was begun, and the job's configuration."""
         config = self.compose(job, number)
-        return Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
+        return Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir)), without_hydra(config)
 
     def take_parts(self, job: Sequence[str]) -> Parts | None:
         """Hand over the parts built by `check`, which can be trained only once; None if they must be built again."""

@@ -5,25 +5,22 @@ sweep goes on as the command that is given, or as the one that its folder rememb
 """
 
 import logging.config
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from fashion_softmax.composition import refuse_alias_bombs
-from fashion_softmax.config import COMPONENTS, CONFIG_DIR, Config, compose, project_dir
-from fashion_softmax.errors import CheckpointError, ConfigError
+from fashion_softmax.config import CONFIG_DIR, Config, project_dir
+from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import read_json, write_atomically
 from fashion_softmax.folders import refuse_if_alive
+from fashion_softmax.settings import override, refuse_differences
+from fashion_softmax.trust import check_config, is_plain_override, read_yaml, refuse_links_out
 
 LATEST = "latest"
-MAX_YAML_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -89,11 +86,12 @@ def sweep_arguments(request: Request) -> list[str]:
     overrides = request.overrides
     if not {"-m", "--multirun"} & set(overrides):
         path = request.folder / "multirun.yaml"
-        remembered = OmegaConf.select(_read_yaml(path), "hydra.overrides.task")
-        lines = [str(line) for line in remembered] if isinstance(remembered, Iterable) else []
-        if not lines or any("_target_" in line or line.startswith(("hydra", "sweep.", "-")) for line in lines):
+        remembered = read_yaml(path)
+        for key in ("hydra", "overrides", "task"):
+            remembered = remembered.get(key) if isinstance(remembered, dict) else None
+        if not isinstance(remembered, list) or not remembered or not all(map(is_plain_override, remembered)):
             raise CheckpointError(f"{path}: give the sweep's own command, with -m, and add resume={request.folder}")
-        overrides = ["-m", *lines, *overrides]
+        overrides = ["-m", *remembered, *overrides]
     overrides = [override for override in overrides if not override.startswith("hydra.sweep.dir=")]
     folder = str(request.folder.absolute()).replace("\\", "\\\\").replace("'", "\\'")
     return [*overrides, f"hydra.sweep.dir='{folder}'", "sweep.resume=true"]
@@ -107,25 +105,21 @@ def resume_run(request: Request) -> None:
         Interrupted: by a signal; what was trained is saved.
     """
     from fashion_softmax.experiment import run
-    from fashion_softmax.single_run import CHANGEABLE
-    from fashion_softmax.trust import check_targets, refuse_links_out
+    from fashion_softmax.validation import validate
 
     run_dir = request.folder
     refuse_links_out(run_dir)
     refuse_if_alive(run_dir, CheckpointError)
     path = run_dir / ".hydra" / "config.yaml"
-    saved = _read_yaml(path)
-    check_targets(cast(dict[str, Any], OmegaConf.to_container(saved)), request.trusted, path)
+    content = read_yaml(path)
+    check_config(content, request.trusted, path)
     try:
-        saved = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), saved))
+        saved = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(content)))
     except OmegaConfBaseException as error:
         raise CheckpointError(f"{path}: {' '.join(str(error.msg or error).split())}") from error
-    cfg = _override(saved, request.overrides)
-    if differences := _compare(saved, cfg, CHANGEABLE):
-        raise CheckpointError(
-            f"{run_dir} was trained with other settings: {'; '.join(differences)}; leave them out to go on, or start a "
-            f"new run (what may change: {', '.join(CHANGEABLE)})"
-        )
+    cfg = override(saved, request.overrides)
+    refuse_differences(run_dir, saved, cfg)
+    validate(cfg)
     num_epochs = cfg.trainer.num_epochs
     finished = read_json(run_dir / "result.json").get("num_epochs", 0)
     if read_json(run_dir / "status.json").get("state") == "completed" and finished >= num_epochs:
@@ -134,73 +128,23 @@ def resume_run(request: Request) -> None:
     if cfg != saved:
         write_atomically(path, OmegaConf.to_yaml(cfg).encode())
     _configure_log(run_dir)
-    remembered = _read_yaml(run_dir / ".hydra" / "overrides.yaml") if (path.parent / "overrides.yaml").exists() else []
+    path = path.with_name("overrides.yaml")
+    remembered = read_yaml(path) if path.exists() else []
     run(cfg, run_dir, overrides=[*map(str, remembered), *request.overrides], resume=True)
 
 
 def _find_latest(arguments: Sequence[str]) -> Path:
     outputs = Path(project_dir()) / "outputs"
-    given = [
-        a.partition("=")[2].strip("'\"") for a in arguments if a.startswith(("hydra.run.dir=", "hydra.sweep.dir="))
-    ]
+    keys = ("hydra.run.dir=", "hydra.sweep.dir=")
+    given = [Path(a.partition("=")[2].strip("'\"")) for a in arguments if a.startswith(keys)]
     sweeps = outputs.glob("sweeps/*/multirun.yaml")
     runs = [] if {"-m", "--multirun"} & set(arguments) else outputs.glob("runs/*/.hydra/config.yaml")
     found = [path.parent for path in sweeps] + [path.parent.parent for path in runs]
     if given:
-        return Path(given[-1])
+        found = [folder for folder in given if folder.is_dir()]
     if not found:
-        raise CheckpointError(f"resume=latest: there is nothing to go on with below {outputs}")
+        raise CheckpointError(f"resume=latest: there is nothing to go on with in {given[0] if given else outputs}")
     return max(found, key=lambda folder: (folder.stat().st_mtime, folder.name))
-
-
-def _read_yaml(path: Path) -> Any:
-    """Read YAML that may be somebody else's: plain values, of bounded size."""
-    try:
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise CheckpointError(f"{path}: is larger than {MAX_YAML_BYTES} bytes, no configuration of ours")
-        refuse_alias_bombs([path.parent])
-        return OmegaConf.load(path)
-    except (OSError, YAMLError, UnicodeDecodeError, RecursionError, OmegaConfBaseException) as error:
-        raise CheckpointError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
-    except ConfigError as error:
-        raise CheckpointError(str(error)) from error
-
-
-def _override(saved: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """Apply overrides as Hydra would: an option of a group replaces the whole component."""
-    cfg = cast(DictConfig, OmegaConf.create(OmegaConf.to_container(saved)))
-    OmegaConf.set_struct(cfg, True)
-    if flags := [line for line in overrides if line.startswith("-")]:
-        raise ConfigError(f"resume= takes no options: leave out {' '.join(flags)}")
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if override.is_sweep_override():
-            raise ConfigError(f"{override.input_line} has several values, but a run goes on with one")
-        if override.is_hydra_override() or override.key_or_group.startswith("sweep"):
-            continue  # the folder is given by resume=
-        if override.key_or_group in COMPONENTS:
-            chosen = OmegaConf.to_container(compose([str(override.input_line)]))
-            cfg[override.key_or_group] = cast(dict[str, Any], chosen)[override.key_or_group]
-        else:
-            ConfigLoaderImpl._apply_overrides_to_config([override], cfg)
-    return cfg
-
-
-def _compare(saved: DictConfig, cfg: DictConfig, changeable: Iterable[str]) -> list[str]:
-    before, after = (dict(_flatten(OmegaConf.to_container(each))) for each in (saved, cfg))
-    names = [key for key in {**before, **after} if key not in changeable and not key.startswith("sweep.")]
-    return [
-        f"{key} is {before.get(key, 'absent')} there, not {after.get(key, 'absent')}"
-        for key in names
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _flatten(value: Any, key: str = "") -> Iterable[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from _flatten(item, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value
 
 
 def _configure_log(run_dir: Path) -> None:

@@ -2,38 +2,26 @@
 
 import contextlib
 import dataclasses
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_softmax.checkpoint import load_checkpoint, restore, restore_random_state, save_checkpoint
+from fashion_softmax.checkpoint import restore, restore_random_state, save_checkpoint
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.files import read_json, remove_temporary_files, write_atomically
+from fashion_softmax.files import remove_temporary_files, write_atomically
 from fashion_softmax.parts import Parts, build_parts
-from fashion_softmax.quick_configs import copy_config
+from fashion_softmax.progress import find_progress
 from fashion_softmax.recorder import Recorder
+from fashion_softmax.settings import fingerprint
 from fashion_softmax.training import EpochReport, Pause
 from fashion_softmax.validation import validate
 
 log = logging.getLogger(__name__)
-
-# What a run may change when it goes on, with a value that stands for all.
-CHANGEABLE: dict[str, Any] = {
-    "trainer.num_epochs": 1,
-    "trainer.log_every": 1,
-    "trainer.save_every": None,
-    "device": "auto",
-    "dataset.root": "",
-    "dataset.mirror": None,
-    "dataset.num_workers": 0,
-}
 
 
 class Run:
@@ -213,61 +201,3 @@ def check(cfg: DictConfig) -> Parts:
     """
     validate(cfg)
     return build_parts(cfg)
-
-
-def find_progress(run_dir: Path, expected_fingerprint: str) -> dict[str, Any] | None:
-    """Read how far a run is that was interrupted.
-
-    Args:
-        run_dir: its folder.
-        expected_fingerprint: of its configuration.
-
-    Returns:
-        Its last checkpoint, None if it had not come to one.
-
-    Raises:
-        CheckpointError: the checkpoint is damaged or belongs to another configuration.
-    """
-    path = run_dir / "checkpoints" / "last.pt"
-    if not path.exists():
-        return None
-    saved = load_checkpoint(path)
-    if saved["fingerprint"] != expected_fingerprint:
-        raise CheckpointError(f"{path}: belongs to a run with another configuration than that of {run_dir}")
-    return saved
-
-
-def find_objective(run_dir: Path, cfg: DictConfig) -> float | None:
-    """Read the objective of a run that has finished all the epochs that a configuration asks for.
-
-    Args:
-        run_dir: its folder.
-        cfg: its configuration.
-
-    Returns:
-        The objective, None if there is still something to do.
-
-    Raises:
-        CheckpointError: the run in the folder has another configuration.
-    """
-    status, result = read_json(run_dir / "status.json"), read_json(run_dir / "result.json")
-    objective, num_epochs = result.get("objective"), result.get("num_epochs")
-    if status.get("state") != "completed" or not isinstance(objective, float) or not isinstance(num_epochs, int):
-        return None
-    if status.get("fingerprint") != fingerprint(cfg):
-        raise CheckpointError(f"{run_dir}: holds the result of another configuration")
-    return objective if num_epochs >= cfg.trainer.num_epochs else None
-
-
-def fingerprint(cfg: DictConfig) -> str:
-    """Digest a resolved configuration; equal where the same run is meant, whatever its spelling and its company.
-
-    What may change when a run goes on, such as its number of epochs, leaves it as it is.
-    """
-    neutral = copy_config(cfg)
-    for key, value in CHANGEABLE.items():
-        if OmegaConf.select(neutral, key) is not None:
-            OmegaConf.update(neutral, key, value)
-    content = cast(dict[str, Any], OmegaConf.to_container(neutral, resolve=True))
-    content.pop("sweep", None)
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

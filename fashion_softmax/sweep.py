@@ -17,6 +17,7 @@ from fashion_softmax.files import write_atomically
 from fashion_softmax.folders import check_sweep_can_go_on, set_aside_earlier_sweep
 from fashion_softmax.planning import plan
 from fashion_softmax.preparation import Preparation
+from fashion_softmax.progress import check_jobs_are_the_same
 from fashion_softmax.quick_configs import quick_configs
 from fashion_softmax.reporting import describe
 from fashion_softmax.sweep_tables import find_shared, label, show_dry_run, show_sweep
@@ -58,6 +59,7 @@ def sweep(
     sweep_dir = Path(config.hydra.sweep.dir)
     if config.sweep.resume:
         check_sweep_can_go_on(sweep_dir)
+        check_jobs_are_the_same(preparation.place(job, number) for number, job in enumerate(jobs))
     else:
         set_aside_earlier_sweep(sweep_dir)
         sweep_dir.mkdir(parents=True, exist_ok=True)

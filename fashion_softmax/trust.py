@@ -1,17 +1,24 @@
 """Run folders that may be somebody else's: what their configurations name, and where their files lie.
 
-`instantiate` calls whatever a configuration names. What stands in a run folder may therefore only name components of a
-known kind that are defined where they claim to be; a path such as `torch.nn.modules.module.os.system` leads out.
+`instantiate` calls whatever a configuration names, and a resolver such as `oc.env` reads the environment. What stands
+in a run folder may therefore only name components of a known kind that are defined where they claim to be (a path such
+as `torch.nn.modules.module.os.system` leads out), and use no resolver but those of our own configurations.
 """
 
 import importlib
 import inspect
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashion_softmax.errors import CheckpointError
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from fashion_softmax.composition import refuse_alias_bombs
+from fashion_softmax.errors import CheckpointError, ConfigError
 
 FUNCTIONS = {
     *(f"fashion_softmax.data.{name}" for name in ("load_published", "load_idx", "make_synthetic")),
@@ -24,33 +31,63 @@ CLASSES = {
     "torch.nn": ("torch.nn.Module",),
     "torch.optim": ("torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
 }
+RESOLVERS = ("project_dir",)
+GROUPS_AND_KEYS = "dataset|model|loss|optimizer|scheduler|experiment|seed|device|dtype|trainer"
+PLAIN_OVERRIDE = re.compile(rf"(~|\+\+?)?({GROUPS_AND_KEYS})(\.[a-z]\w*)*(=[\w.,+/ ()\[\]-]*)?")
 MAX_DEPTH = 20
+MAX_YAML_BYTES = 2**20
 
 
-def check_targets(config: dict[str, Any], trusted: Sequence[str], source: Path) -> None:
-    """Refuse a configuration that names anything but components; nothing of it is built or imported.
+def read_yaml(path: Path) -> Any:
+    """Read YAML that may be somebody else's, of bounded size, into plain values; interpolations stay text.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise CheckpointError(f"{path}: is larger than {MAX_YAML_BYTES} bytes, no configuration of ours")
+        refuse_alias_bombs([path.parent])
+        return OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, YAMLError, UnicodeDecodeError, RecursionError, OmegaConfBaseException) as error:
+        raise CheckpointError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:
+    """Refuse a configuration that names or reads anything but components and its own values; nothing of it is built.
 
     Args:
         config: plain values, as read from a run folder.
-        trusted: packages of the user's own whose components are allowed as well.
+        trusted: packages of the user's own whose components are allowed as well, and names of resolvers.
         source: the file, for messages.
 
     Raises:
-        CheckpointError: names the key and the target.
+        CheckpointError: names the key and what is refused.
     """
-    for key, node in _nodes(config, "", 0, source):
-        for name in node:
-            if str(name).startswith("_") and name != "_target_":
-                raise CheckpointError(f"{source}: {key}{name} is refused in a run folder")
-        target = node.get("_target_")
-        if target is None or _is_below(target, trusted):
-            continue
-        if not _is_component(str(target)):
-            package = str(target).partition(".")[0]
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{source}: is no configuration")
+    for key, value in _values(config, "", 0, source):
+        name = key.rpartition(".")[2]
+        if name.startswith("_") and name != "_target_":
+            raise CheckpointError(f"{source}: {key} is refused in a run folder")
+        if isinstance(value, str) and (resolver := _find_resolver(value, trusted)):
             raise CheckpointError(
-                f"{source}: {key}_target_={str(target)[:200]} is refused: it is no component of fashion-softmax, "
+                f"{source}: {key}={value[:200]} is refused: it uses {resolver}; "
+                f"if you know the run, add trust={resolver}"
+            )
+        if name == "_target_" and not (_is_below(value, trusted) or _is_component(str(value))):
+            package = str(value).partition(".")[0]
+            raise CheckpointError(
+                f"{source}: {key}={str(value)[:200]} is refused: it is no component of fashion-softmax, "
                 f"torch.nn or torch.optim; if you know what it does, add trust={package}"
             )
+
+
+def is_plain_override(line: Any) -> bool:
+    """Tell whether a remembered override only chooses options of groups and gives plain values."""
+    return isinstance(line, str) and PLAIN_OVERRIDE.fullmatch(line) is not None and ".." not in line
 
 
 def refuse_links_out(run_dir: Path) -> None:
@@ -69,16 +106,26 @@ def refuse_links_out(run_dir: Path) -> None:
                 raise CheckpointError(f"{path}: is neither a file nor a folder; not read")
 
 
-def _nodes(value: Any, key: str, depth: int, source: Path) -> Iterator[tuple[str, dict[Any, Any]]]:
+def _values(value: Any, key: str, depth: int, source: Path) -> Iterator[tuple[str, Any]]:
+    """Walk through a tree: every dictionary entry and list item, with its dotted key."""
     if depth > MAX_DEPTH:
         raise CheckpointError(f"{source}: is nested too deeply")
-    if isinstance(value, dict):
-        yield key, value
-        for name, item in value.items():
-            yield from _nodes(item, f"{key}{name}.", depth + 1, source)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _nodes(item, f"{key}{index}.", depth + 1, source)
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in pairs:
+        dotted = f"{key}.{name}" if key else str(name)
+        yield dotted, item
+        yield from _values(item, dotted, depth + 1, source)
+
+
+def _find_resolver(text: str, trusted: Sequence[str]) -> str | None:
+    """Find what an interpolation calls that it may not; `${trainer.num_epochs}` calls nothing."""
+    for rest in text.split("${")[1:]:
+        match = re.match(r"\s*([\w.\[\]-]*)\s*([:}])", rest)
+        if match is None:
+            return "a nested interpolation"
+        if match[2] == ":" and match[1] not in (*RESOLVERS, *trusted):
+            return match[1]
+    return None
 
 
 def _is_below(target: Any, packages: Sequence[str]) -> bool:

@@ -81,7 +81,7 @@ def _is_ours() -> bool:
     frame = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.endswith("pathlib.py"):
         frame = frame.f_back  # type: ignore[assignment]
-    return frame is not None and frame.f_code.co_filename.endswith(os.path.join("fashion_softmax", "files.py"))
+    return frame is not None and frame.f_code.co_filename.endswith(str(Path("fashion_softmax", "files.py")))
 
 
 @contextmanager

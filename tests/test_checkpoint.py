@@ -19,8 +19,13 @@ def save(folder: Path, *, epoch: int, is_best: bool) -> Member:
     optimizer = torch.optim.Adam(model.parameters())
     member = Member(model, CrossEntropy(), optimizer, schedules.constant(optimizer))
     progress = {
-        **{"epoch": epoch, "step": 7 * epoch, "best": {"epoch": epoch, "objective": 0.5}, "fingerprint": "abc"},
-        **{"metrics": {}, "seconds": {"total": 1.0, "training": 0.5}, "pause": None},
+        "epoch": epoch,
+        "step": 7 * epoch,
+        "best": {"epoch": epoch, "objective": 0.5},
+        "fingerprint": "abc",
+        "metrics": {},
+        "seconds": {"total": 1.0, "training": 0.5},
+        "pause": None,
     }
     save_checkpoint(folder, member, progress, is_best=is_best)
     return member

@@ -59,7 +59,7 @@ def test_d2_a_save_that_fails_at_any_step_keeps_the_older_checkpoint_and_leaves_
             with broken_disk(number, "fail") as counter:
                 save(folder, epoch=2, is_best=True)
         except OSError as error:
-            assert "No space left" in str(error)  # noqa: PT017 - the last round raises nothing
+            assert "No space left" in str(error)
         last, best = read_epochs(folder)
         assert last in (1, 2) and best in (1, 2) and not find_litter(folder)
         if counter.left > 0:
@@ -68,7 +68,9 @@ def test_d2_a_save_that_fails_at_any_step_keeps_the_older_checkpoint_and_leaves_
 
 
 @pytest.mark.parametrize("number", [1, 14, 24, 30])
-def test_d2_full_disk_ends_the_command_with_7_and_the_run_goes_on_later(tmp_path: Path, number: int, train: Train) -> None:
+def test_d2_full_disk_ends_the_command_with_7_and_the_run_goes_on_later(
+    tmp_path: Path, number: int, train: Train
+) -> None:
     run = tmp_path / "run"
     command = [sys.executable, str(ROOT / "tests" / "faults.py"), "fail", str(number), str(ROOT / "train.py")]
     arguments = [*TINY, "trainer.num_epochs=3", f"hydra.run.dir={run}"]

@@ -43,7 +43,7 @@ def test_cache_is_written_once_and_read_back(tmp_path: Path) -> None:
     written = path.stat().st_mtime_ns
     again = resize_images(torch.zeros_like(images), (16, 16), path)
     assert torch.equal(first, again) and path.stat().st_mtime_ns == written
-    assert [file.name for file in path.parent.iterdir()] == ["train.bin"]
+    assert {file.name for file in path.parent.iterdir()} == {"train.bin", ".lock"}
 
 
 def test_cache_of_the_wrong_size_is_replaced(tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""How far a run in a folder is: its last checkpoint, or its result."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from fashion_softmax.checkpoint import load_checkpoint
+from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import read_json
+from fashion_softmax.settings import fingerprint, refuse_differences
+from fashion_softmax.trust import read_yaml
+
+
+def find_progress(run_dir: Path, expected_fingerprint: str) -> dict[str, Any] | None:
+    """Read how far a run is that was interrupted.
+
+    Args:
+        run_dir: its folder.
+        expected_fingerprint: of its configuration.
+
+    Returns:
+        Its last checkpoint, None if it had not come to one.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged or belongs to another configuration.
+    """
+    path = run_dir / "checkpoints" / "last.pt"
+    if not path.exists():
+        return None
+    saved = load_checkpoint(path)
+    if saved["fingerprint"] != expected_fingerprint:
+        raise CheckpointError(f"{path}: belongs to a run with another configuration than that of {run_dir}")
+    return saved
+
+
+def find_objective(run_dir: Path, cfg: DictConfig) -> float | None:
+    """Read the objective of a run that has finished all the epochs that a configuration asks for.
+
+    Args:
+        run_dir: its folder.
+        cfg: its configuration.
+
+    Returns:
+        The objective, None if there is still something to do.
+
+    Raises:
+        CheckpointError: the run in the folder has another configuration.
+    """
+    status, result = read_json(run_dir / "status.json"), read_json(run_dir / "result.json")
+    objective, num_epochs = result.get("objective"), result.get("num_epochs")
+    if status.get("state") != "completed" or not isinstance(objective, float) or not isinstance(num_epochs, int):
+        return None
+    if status.get("fingerprint") != fingerprint(cfg):
+        raise CheckpointError(f"{run_dir}: holds the result of another configuration")
+    return objective if num_epochs >= cfg.trainer.num_epochs else None
+
+
+def check_jobs_are_the_same(jobs: Iterable[tuple[Path, DictConfig]]) -> None:
+    """Refuse to go on with a sweep under other settings than it was begun with.
+
+    Args:
+        jobs: folder and configuration of each, as the command gives them now.
+
+    Raises:
+        CheckpointError: names the first job that differs, and in what.
+    """
+    for folder, cfg in jobs:
+        known = read_json(folder / "status.json").get("fingerprint")
+        if known is not None and known != fingerprint(cfg):
+            saved = OmegaConf.create(read_yaml(folder / ".hydra" / "config.yaml"))
+            refuse_differences(folder, saved, cfg)
+            raise CheckpointError(f"{folder}: was trained with other settings")

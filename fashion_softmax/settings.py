@@ -1,0 +1,91 @@
+"""The settings of a run that goes on: which of them may change, and what differs."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from fashion_softmax.config import COMPONENTS, compose
+from fashion_softmax.errors import CheckpointError, ConfigError
+from fashion_softmax.quick_configs import copy_config
+
+# What a run may change when it goes on, with a value that stands for all.
+CHANGEABLE: dict[str, Any] = {
+    "trainer.num_epochs": 1,
+    "trainer.log_every": 1,
+    "trainer.save_every": None,
+    "device": "auto",
+    "dataset.root": "",
+    "dataset.mirror": None,
+    "dataset.num_workers": 0,
+}
+
+
+def fingerprint(cfg: DictConfig) -> str:
+    """Digest a resolved configuration; equal where the same run is meant, whatever its spelling and its company.
+
+    What may change when a run goes on, such as its number of epochs, leaves it as it is.
+    """
+    neutral = copy_config(cfg)
+    for key, value in CHANGEABLE.items():
+        if OmegaConf.select(neutral, key) is not None:
+            OmegaConf.update(neutral, key, value)
+    content = cast(dict[str, Any], OmegaConf.to_container(neutral, resolve=True))
+    content.pop("sweep", None)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def override(saved: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Apply overrides to a run's own configuration as Hydra would: an option of a group replaces the whole component.
+
+    Raises:
+        ConfigError: an override is an option such as `-m`, or has several values.
+        HydraException: it cannot be read or applied.
+    """
+    cfg = copy_config(saved)
+    OmegaConf.set_struct(cfg, True)
+    if flags := [line for line in overrides if line.startswith("-")]:
+        raise ConfigError(f"resume= takes no options: leave out {' '.join(flags)}")
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.is_sweep_override():
+            raise ConfigError(f"{override.input_line} has several values, but a run goes on with one")
+        if override.is_hydra_override() or override.key_or_group.startswith("sweep"):
+            continue  # the folder is given by resume=
+        if override.key_or_group in COMPONENTS:
+            chosen = OmegaConf.to_container(compose([str(override.input_line)]))
+            cfg[override.key_or_group] = cast(dict[str, Any], chosen)[override.key_or_group]
+        else:
+            ConfigLoaderImpl._apply_overrides_to_config([override], cfg)
+    return cfg
+
+
+def refuse_differences(run_dir: Path, saved: DictConfig, cfg: DictConfig) -> None:
+    """Refuse to go on with a run under other settings than it was trained with.
+
+    Raises:
+        CheckpointError: lists what differs and may not.
+    """
+    before, after = (dict(_flatten(OmegaConf.to_container(each))) for each in (saved, cfg))
+    differences = [
+        f"{key} is {before.get(key, 'absent')} there, not {after.get(key, 'absent')}"
+        for key in {**before, **after}
+        if before.get(key) != after.get(key) and key not in CHANGEABLE and not key.startswith("sweep.")
+    ]
+    if differences:
+        raise CheckpointError(
+            f"{run_dir} was trained with other settings: {'; '.join(differences)}; leave them out to go on, or start "
+            f"anew in another folder (what may change: {', '.join(CHANGEABLE)})"
+        )
+
+
+def _flatten(value: Any, key: str = "") -> Iterable[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _flatten(item, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, value

@@ -1,0 +1,639 @@
+"""Faults of the data through the real commands: each a subprocess with a time limit, each mirror a server on 127.0.0.1.
+
+A letter and a number in a test's name group the cases: B data, C training. Downloads need Fashion-MNIST itself, which
+the test's own server hands out: nothing else has its digests. PATH names no folder, so that no apt-get is found.
+"""
+
+import filecmp
+import gzip
+import http.server
+import itertools
+import json
+import os
+import pickle
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fashion_softmax.data.published import FILES
+from tests.conftest import ROOT, TINY, write_idx, write_idx_folder
+
+NAMES = [name for name, _ in FILES.values()]
+TIMEOUT_S = 100
+EPOCH = ["trainer.num_epochs=1", "dataset.batch_size=10000"]
+
+
+class Mirror(http.server.ThreadingHTTPServer):
+    """Serves files by name; `answer` can be replaced to serve them badly."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.bodies: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.answer: Callable[[Handler, bytes], None] = send
+        self.ended = threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+
+    def handle_error(self, *args: object) -> None:
+        """A client that was killed is no error of the server."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Mirror
+
+    def do_GET(self) -> None:
+        name = self.path.lstrip("/")
+        self.server.requests.append(name)
+        if name in self.server.bodies:
+            self.server.answer(self, self.server.bodies[name])
+        else:
+            self.send_error(404)
+
+    def log_message(self, *args: object) -> None:
+        """Keep the test's output clean."""
+
+
+def send(handler: Handler, body: bytes, *, announced: int | None = None) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(body) if announced is None else announced))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def send_some_and_stop(handler: Handler, body: bytes) -> None:
+    """Send the first half, then nothing until the test ends."""
+    send(handler, body[: len(body) // 2], announced=len(body))
+    handler.server.ended.wait(TIMEOUT_S)
+
+
+@pytest.fixture
+def mirror() -> Iterator[Mirror]:
+    server = Mirror()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield server
+    server.ended.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def packed(fashion_mnist_root: Path) -> dict[str, bytes]:
+    # Level 0 packs without compressing, which is quick.
+    return {f"{name}.gz": gzip.compress((fashion_mnist_root / name).read_bytes(), 0) for name in NAMES}
+
+
+def start(script: str, *arguments: str, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PATH": "/nonexistent", "no_proxy": "127.0.0.1", "COLUMNS": "120"}
+    command = [*prefix, sys.executable, str(ROOT / script), *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for the end; the exit code and standard error."""
+    with process:
+        try:
+            errors = process.communicate(timeout=TIMEOUT_S)[1]
+        finally:
+            process.kill()
+    return process.returncode, errors
+
+
+def run(script: str, *arguments: str, prefix: Sequence[str] = ()) -> tuple[int, str]:
+    return finish(start(script, *arguments, prefix=prefix))
+
+
+def prepare(root: Path, mirror: Mirror | None = None) -> tuple[int, str]:
+    return run("scripts/prepare_data.py", *arguments_for(root, mirror))
+
+
+def arguments_for(root: Path, mirror: Mirror | None = None) -> list[str]:
+    # Without a mirror nothing may be fetched: port 9 refuses.
+    return [f"dataset.root='{root}'", f"dataset.mirror={mirror.url if mirror else 'http://127.0.0.1:9/'}"]
+
+
+def assert_complete(root: Path, original: Path) -> None:
+    """The four files are the published ones, and there is nothing else that could be taken for data."""
+    assert {path.name for path in root.iterdir()} - {"verified.json", ".lock"} == set(NAMES)
+    for name in NAMES:
+        assert filecmp.cmp(root / name, original / name, shallow=False), name
+
+
+def assert_data_refused(result: tuple[int, str], *words: str) -> None:
+    code, errors = result
+    assert code == 3, errors
+    assert "Traceback" not in errors and errors.count("ERROR: ") == 1
+    for word in words:
+        assert word in errors
+
+
+def find_data(root: Path) -> set[str]:
+    return {path.name for path in root.iterdir()} - {"verified.json", ".lock"} if root.exists() else set()
+
+
+def link_images(root: Path, original: Path) -> None:
+    """Provide the two large files, so that only the labels are fetched."""
+    root.mkdir(parents=True)
+    for name in NAMES:
+        if "images" in name:
+            (root / name).symlink_to(original / name)
+
+
+def wait_until(condition: Callable[[], bool], *processes: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline and all(process.poll() is None for process in processes)
+        time.sleep(0.0005)
+
+
+def waits_for_the_lock(process: subprocess.Popen[str]) -> bool:
+    """Tell whether a process has imported everything and does next to nothing any more."""
+
+    def cpu_ticks() -> int:
+        fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    if "libtorch_cpu" not in Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8"):
+        return False
+    before = cpu_ticks()
+    time.sleep(0.4)
+    return cpu_ticks() - before <= 4  # of 40; an import would take most of them
+
+
+# B1: also tests/test_cli.py.
+
+
+def test_b1_sweep_without_data_is_refused_before_a_job_starts(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    sweep = ["-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep"]
+    assert_data_refused(run("train.py", *sweep, *arguments_for(root)), str(root), *NAMES, "Connection refused")
+    assert {path.name for path in tmp_path.iterdir()} <= {"data"} and find_data(root) == set()
+
+
+@pytest.mark.slow
+def test_b1_folder_without_idx_files_says_which_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train-images-idx3-ubyte").write_bytes(b"")
+    result = run("train.py", "dataset=idx", f"dataset.root={tmp_path}/data", f"hydra.run.dir={tmp_path}/run")
+    assert_data_refused(result, "missing train-labels-idx*-ubyte, t10k-images-idx*-ubyte, t10k-labels-idx*-ubyte")
+    assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param(
+            {"cut short": "truncated", "found ": gzip.compress(b"other bytes")}, id="b3 truncated, wrong bytes"
+        ),
+        pytest.param(
+            {"HTTP 404": None, "it is no gzip file": b"<!DOCTYPE html><p>Sign in"},
+            id="b2 404, b3 html",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_b2_b3_bad_mirror_is_refused_and_the_next_run_succeeds(
+    mirror: Mirror,
+    packed: dict[str, bytes],
+    fashion_mnist_root: Path,
+    tmp_path: Path,
+    faults: dict[str, str | bytes | None],
+) -> None:
+    root = tmp_path / "data"
+    link_images(root, fashion_mnist_root)
+    for word, fault in faults.items():
+        mirror.bodies = {} if fault is None else packed if fault == "truncated" else dict.fromkeys(packed, fault)  # type: ignore[arg-type]
+        mirror.answer = (
+            (lambda handler, body: send(handler, body[:-1], announced=len(body))) if word == "cut short" else send
+        )
+        begin = time.monotonic()
+        digests = ["expected SHA-256 ", "found "] if isinstance(fault, bytes) else []
+        assert_data_refused(prepare(root, mirror), word, *digests, mirror.url, *NAMES, "no apt-get on this machine")
+        assert time.monotonic() - begin < 20
+        assert not [name for name in find_data(root) if "labels" in name]
+    mirror.bodies, mirror.answer = packed, send
+    code, errors = prepare(root, mirror)
+    assert code == 0, errors
+    assert_complete(root, fashion_mnist_root)
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_b2_hanging_mirrors_are_given_up_in_bounded_time(
+    mirror: Mirror, packed: dict[str, bytes], fashion_mnist_root: Path, tmp_path: Path
+) -> None:
+    def drip(handler: Handler, first: bytes, drop: bytes, pause_s: float) -> None:
+        handler.wfile.write(first)
+        while not handler.server.ended.wait(pause_s):
+            handler.wfile.write(drop)
+
+    def answer(handler: Handler, body: bytes) -> None:
+        kind = handler.path.split("/")[1]
+        if kind == "silent":
+            handler.server.ended.wait(TIMEOUT_S)
+        elif kind == "endless-header":
+            drip(handler, b"HTTP/1.0 200 OK\r\nX-Slow: ", b"x", 1)
+        elif kind == "trickle":
+            drip(handler, b"HTTP/1.0 200 OK\r\nContent-Length: 30000\r\n\r\n", b"x", 1)
+        elif kind == "endless-body":
+            drip(handler, b"HTTP/1.0 200 OK\r\n\r\n", bytes(2**20), 0.001)
+        elif kind == "redirects":
+            handler.send_response(302)
+            handler.send_header("Location", handler.path)
+            handler.end_headers()
+
+    kinds = ("silent", "endless-header", "trickle", "endless-body", "redirects")
+    mirror.bodies = {f"{kind}/{name}": b"" for kind in kinds for name in packed}
+    mirror.answer = answer
+    begin = time.monotonic()
+    processes = {
+        kind: start("scripts/prepare_data.py", f"dataset.root={tmp_path}/{kind}", f"dataset.mirror={mirror.url}{kind}")
+        for kind in kinds
+    }
+    for kind, process in processes.items():
+        assert_data_refused(finish(process), f"{mirror.url}{kind}/")
+        assert find_data(tmp_path / kind) == set()
+    assert time.monotonic() - begin < 90  # two attempts of 10 s or one of 25 s, and five times importing torch
+    assert max(Counter(mirror.requests).values()) < 20
+    mirror.bodies, mirror.answer = packed, send
+    code, errors = prepare(tmp_path / "silent", mirror)
+    assert code == 0, errors
+    assert_complete(tmp_path / "silent", fashion_mnist_root)
+
+
+@pytest.mark.real_data
+def test_b4_killed_in_the_middle_of_a_transfer(
+    mirror: Mirror, packed: dict[str, bytes], fashion_mnist_root: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    mirror.bodies = packed
+    command = ["train.py", *EPOCH, *arguments_for(root, mirror), f"hydra.run.dir={tmp_path}/run"]
+    for number in (1, 3):  # of the transfer that never ends
+
+        def answer(handler: Handler, body: bytes, number: int = number) -> None:
+            (send_some_and_stop if len(mirror.requests) == number else send)(handler, body)
+
+        mirror.requests, mirror.answer = [], answer
+        with start(*command) as process:
+            wait_until(lambda number=number: len(mirror.requests) == number, process)  # type: ignore[misc]
+            time.sleep(0.1)
+            process.kill()
+        assert process.returncode == -9 and len(find_data(root)) == number - 1
+        assert not (tmp_path / "run").exists()
+    mirror.requests, mirror.answer = [], send
+    code, errors = run(*command)
+    assert code == 0, errors
+    assert_complete(root, fashion_mnist_root)
+    assert len(mirror.requests) == 2  # what was complete before the kill is kept
+    assert json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf-8"))["state"] == "completed"
+
+
+def kill_while_writing(root: Path, name: str, *command: str) -> bool:
+    """Kill a command while it writes a file; False if it was quicker."""
+    with start(*command) as process:
+        while process.poll() is None and not (root.exists() and list(root.glob(f".{name}*.tmp"))):
+            time.sleep(0.0002)
+        process.kill()
+    return process.returncode == -9 and bool(list(root.glob(f".{name}*.tmp")))
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("source", ["disk", pytest.param("mirror", marks=pytest.mark.slow)])
+def test_b4_killed_while_a_file_is_unpacked(
+    mirror: Mirror, packed: dict[str, bytes], fashion_mnist_root: Path, tmp_path: Path, source: str
+) -> None:
+    root = tmp_path / "data"
+    mirror.bodies = packed
+    name = "train-images-idx3-ubyte"
+    root.mkdir()
+    for other in NAMES:
+        if other != name:
+            (root / other).symlink_to(fashion_mnist_root / other)
+    if source == "disk":
+        (root / f"{name}.gz").write_bytes(packed[f"{name}.gz"])
+    command = ["scripts/prepare_data.py", *arguments_for(root, mirror if source == "mirror" else None)]
+    for _ in range(5):
+        if kill_while_writing(root, name, *command):
+            break
+        (root / name).unlink(missing_ok=True)
+    else:
+        pytest.fail("the file was always written before the kill")
+    assert not (root / name).exists()
+    code, errors = run(*command)
+    assert code == 0, errors
+    (root / f"{name}.gz").unlink(missing_ok=True)
+    assert_complete(root, fashion_mnist_root)
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_b4_killed_while_images_are_resized(fashion_mnist_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    link_images(root, fashion_mnist_root)
+    for name in NAMES:
+        if "labels" in name:
+            (root / name).symlink_to(fashion_mnist_root / name)
+    command = ["scripts/prepare_data.py", *arguments_for(root), "dataset.resize=30"]
+    assert kill_while_writing(root / "cache", "train_30x30", *command)
+    code, errors = run(*command)
+    assert code == 0, errors
+    left = {path.name.partition("_")[0]: path.stat().st_size for path in (root / "cache").glob("*.bin")}
+    assert left == {"train": 60_000 * 900, "test": 10_000 * 900}
+    assert not list((root / "cache").glob(".*.tmp"))
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_b4_killed_at_random_moments_until_it_is_done(
+    mirror: Mirror, packed: dict[str, bytes], fashion_mnist_root: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    mirror.bodies = packed
+
+    def slowly(handler: Handler, body: bytes) -> None:
+        send(handler, b"", announced=len(body))
+        for part in (body[i : i + 2**20] for i in range(0, len(body), 2**20)):
+            handler.wfile.write(part)
+            time.sleep(0.03)
+
+    mirror.answer = slowly
+    rng = random.Random(0)
+    for _ in range(8):
+        with start("scripts/prepare_data.py", *arguments_for(root, mirror)) as process:
+            known = len(mirror.requests)
+            while process.poll() is None and len(mirror.requests) == known:
+                time.sleep(0.01)
+            time.sleep(rng.random() * 1.5)
+            process.kill()
+        for name in find_data(root):
+            assert name.startswith(".") or filecmp.cmp(root / name, fashion_mnist_root / name, shallow=False)
+    mirror.answer = send
+    code, errors = prepare(root, mirror)
+    assert code == 0, errors
+    assert_complete(root, fashion_mnist_root)
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_b5_four_starts_at_once_download_once(
+    mirror: Mirror, packed: dict[str, bytes], fashion_mnist_root: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    mirror.bodies = packed
+    all_wait = threading.Event()
+
+    def answer(handler: Handler, body: bytes) -> None:
+        all_wait.wait(TIMEOUT_S)
+        send(handler, body)
+
+    mirror.answer = answer
+    processes = [start("scripts/prepare_data.py", *arguments_for(root, mirror)) for _ in range(4)]
+    try:
+        for process in processes:
+            wait_until(lambda process=process: waits_for_the_lock(process), *processes)  # type: ignore[misc]
+    finally:
+        all_wait.set()
+        ends = [finish(process) for process in processes]
+    assert [code for code, _ in ends] == [0] * 4, ends
+    assert Counter(mirror.requests) == Counter(packed.keys())
+    assert_complete(root, fashion_mnist_root)
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_b5_lock_of_a_killed_process_is_taken_over(
+    mirror: Mirror, packed: dict[str, bytes], fashion_mnist_root: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    link_images(root, fashion_mnist_root)
+    mirror.bodies, mirror.answer = packed, send_some_and_stop
+    with start("scripts/prepare_data.py", *arguments_for(root, mirror)) as holder:
+        wait_until(lambda: len(mirror.requests) == 1, holder)
+        other = start("scripts/prepare_data.py", *arguments_for(root, mirror))
+        wait_until(lambda: waits_for_the_lock(other), holder, other)
+        assert len(mirror.requests) == 1
+        mirror.answer = send
+        holder.kill()
+    code, errors = finish(other)
+    assert code == 0, errors
+    assert_complete(root, fashion_mnist_root)
+    assert sorted(Counter(mirror.requests).values()) == [1, 2]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    "fault", ["one byte flipped", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("cut", "packed and cut"))]
+)
+def test_b6_published_file_that_was_changed_is_named(
+    packed: dict[str, bytes], fashion_mnist_root: Path, tmp_path: Path, fault: str
+) -> None:
+    root = tmp_path / "data"
+    link_images(root, fashion_mnist_root)
+    name = "train-labels-idx1-ubyte"
+    shutil.copy(fashion_mnist_root / "t10k-labels-idx1-ubyte", root)
+    # The file was fine when it was checked; what happened to it afterwards must be noticed.
+    shutil.copy(fashion_mnist_root / name, root)
+    shutil.copy(fashion_mnist_root / "verified.json", root)
+    content = bytearray((root / name).read_bytes())
+    if fault == "one byte flipped":
+        content[12_345] ^= 1
+    elif fault == "cut":
+        content = content[:-1]
+    else:
+        (root / name).unlink()
+        name, content = f"{name}.gz", bytearray(packed[f"{name}.gz"][:-20])
+    (root / name).write_bytes(content)
+    result = run("train.py", *EPOCH, *arguments_for(root), f"hydra.run.dir={tmp_path}/run")
+    assert_data_refused(result, f"{root / name}: is corrupt: expected SHA-256 bad3541b", "found ")
+    assert not (tmp_path / "run").exists()
+    assert (root / name).read_bytes() == content  # the user's to remove
+
+
+IDX_FAULTS: dict[str, tuple[str, bytes]] = {
+    "wrong magic": ("train-images-idx3-ubyte", b"\x89PNG\r\n\x1a\n" + bytes(64)),
+    "fewer labels than images": ("train-labels-idx1-ubyte", bytes((0, 0, 8, 1)) + struct.pack(">I", 2) + b"\0\1"),
+    "no unsigned bytes": ("train-labels-idx1-ubyte", bytes((0, 0, 13, 1)) + struct.pack(">I", 1) + bytes(4)),
+    "header only": ("t10k-images-idx3-ubyte", bytes((0, 0, 8, 3)) + struct.pack(">I", 3)),
+    "more announced than memory has": ("t10k-labels-idx1-ubyte", bytes((0, 0, 8, 1)) + b"\xff" * 4),
+    "images without pixels": ("t10k-images-idx3-ubyte", bytes((0, 0, 8, 3)) + struct.pack(">3I", 3, 0, 8)),
+    "empty": ("t10k-labels-idx1-ubyte", b""),
+}
+
+
+@pytest.mark.parametrize(
+    "fault", [*list(IDX_FAULTS)[:2], *(pytest.param(fault, marks=pytest.mark.slow) for fault in list(IDX_FAULTS)[2:])]
+)
+def test_b6_corrupt_idx_file_is_named(tmp_path: Path, fault: str) -> None:
+    folder = write_idx_folder(tmp_path / "data", sizes=(3, 3))
+    name, content = IDX_FAULTS[fault]
+    (folder / name).write_bytes(content)
+    result = run("train.py", "dataset=idx", f"dataset.root={folder}", f"hydra.run.dir={tmp_path}/run")
+    assert_data_refused(result, f"{folder / name}: ")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_b6_no_label_is_used_that_is_no_class(tmp_path: Path) -> None:
+    folder = write_idx_folder(tmp_path / "data", sizes=(6, 6))
+    write_idx(folder / "t10k-labels-idx1-ubyte", np.array([0, 1, 2, 0, 1, 17]))
+    result = run("train.py", "dataset=idx", f"dataset.root={folder}", f"hydra.run.dir={tmp_path}/run")
+    assert_data_refused(result, f"{folder}/t10k-labels-idx1-ubyte: has a label 17", "0 to 2 are allowed")
+
+
+@pytest.mark.slow
+def test_b6_corrupt_packed_file_is_named(tmp_path: Path) -> None:
+    folder = write_idx_folder(tmp_path / "data", sizes=(3, 3))
+    path = folder / "t10k-images-idx3-ubyte"
+    content = bytearray(gzip.compress(path.read_bytes()))
+    content[-8] ^= 1  # of the checksum
+    path.with_name(f"{path.name}.gz").write_bytes(content)
+    path.unlink()
+    result = run("train.py", "dataset=idx", f"dataset.root={folder}", f"hydra.run.dir={tmp_path}/run")
+    assert_data_refused(result, f"{path}.gz: cannot be read")
+
+
+@pytest.fixture
+def as_user() -> list[str]:
+    """What to put before a command so that permissions bind it, as they do not bind root."""
+    if os.geteuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("root can write everywhere, and there is no setpriv to give that up")
+    return [setpriv, "--bounding-set=-dac_override,-dac_read_search"]
+
+
+@pytest.fixture
+def read_only() -> Iterator[Callable[[Path], Path]]:
+    folders: list[Path] = []
+
+    def protect(folder: Path) -> Path:
+        folders.append(folder)
+        folder.chmod(0o555)
+        return folder
+
+    yield protect
+    for folder in folders:
+        folder.chmod(0o755)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    "is_packed", [pytest.param(False, id="plain"), pytest.param(True, id="packed", marks=pytest.mark.slow)]
+)
+def test_b7_complete_data_in_a_read_only_folder_works(
+    packed: dict[str, bytes],
+    fashion_mnist_root: Path,
+    tmp_path: Path,
+    as_user: list[str],
+    read_only: Callable[[Path], Path],
+    is_packed: bool,
+) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    for name in NAMES:
+        if is_packed:
+            (root / f"{name}.gz").write_bytes(packed[f"{name}.gz"])
+        else:
+            (root / name).symlink_to(fashion_mnist_root / name)
+    before = {path.name for path in read_only(root).iterdir()}
+    resize = [] if is_packed else ["dataset.resize=14"]  # has nowhere to keep what it resized
+    run_dir = tmp_path / "run"
+    code, errors = run("train.py", *EPOCH, *arguments_for(root), *resize, f"hydra.run.dir={run_dir}", prefix=as_user)
+    assert code == 0, errors
+    assert ("cannot keep the resized images" in errors) is bool(resize)
+    assert {path.name for path in root.iterdir()} == before
+    assert json.loads((run_dir / "result.json").read_text(encoding="utf-8"))["state"] == "completed"
+
+
+def test_b7_read_only_folder_with_data_missing_is_the_machines_refusal(
+    tmp_path: Path, as_user: list[str], read_only: Callable[[Path], Path]
+) -> None:
+    (tmp_path / "data").mkdir()
+    root = read_only(tmp_path / "data")
+    code, errors = run("scripts/prepare_data.py", *arguments_for(root), prefix=as_user)
+    assert code == 7 and "Permission denied" in errors and str(root) in errors, errors
+    assert "Traceback" not in errors and errors.count("ERROR: ") == 1
+    assert list(root.iterdir()) == []
+
+
+def test_b7_path_may_hold_any_character(tmp_path: Path) -> None:
+    name = "a  b x=1,y=2 größe 图像 [c] {d} (50%) & #1"
+    folder, run_dir = write_idx_folder(tmp_path / name / "data"), tmp_path / name / "run"
+    settings = ["dataset=idx", "trainer.num_epochs=1", "dataset.resize=6"]
+    code, errors = run("train.py", *settings, f"dataset.root='{folder}'", f"hydra.run.dir='{run_dir}'")
+    assert code == 0, errors
+    assert (run_dir / "result.json").exists() and len(list((folder / "cache").glob("*.bin"))) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+
+
+@pytest.mark.slow
+def test_b7_sweep_over_folders_with_odd_names(tmp_path: Path) -> None:
+    folders = [write_idx_folder(tmp_path / name) for name in ("a b", "x=1,y", "图像")]
+    roots = ",".join(f"'{folder}'" for folder in folders)
+    sweep = tmp_path / "the sweep"
+    settings = ["-m", "dataset=idx", "trainer.num_epochs=1", f"dataset.root={roots}", f"hydra.sweep.dir='{sweep}'"]
+    code, errors = run("train.py", *settings)
+    assert code == 0, errors
+    assert len(list(sweep.glob("*/result.json"))) == 3
+    assert {path.name for path in tmp_path.iterdir()} == {*(folder.name for folder in folders), "the sweep"}
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = str(marker)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return open, (self.marker, "w")
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    "is_complete",
+    [pytest.param(True, id="with data"), pytest.param(False, id="without data", marks=pytest.mark.slow)],
+)
+def test_b8_planted_pickles_are_never_opened(fashion_mnist_root: Path, tmp_path: Path, is_complete: bool) -> None:
+    root, marker = tmp_path / "data", tmp_path / "executed"
+    for folder in (root / "processed", root / "FashionMNIST" / "processed", root / "FashionMNIST" / "raw", root):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "training.pt").write_bytes(pickle.dumps(Bomb(marker)))
+        os.mkfifo(folder / "test.pt")  # whoever opens it waits for ever
+    for name in NAMES if is_complete else []:
+        (root / name).symlink_to(fashion_mnist_root / name)
+    code, errors = run("train.py", *EPOCH, *arguments_for(root), f"hydra.run.dir={tmp_path}/run")
+    assert code == (0 if is_complete else 3), errors
+    assert not marker.exists()
+
+
+# C3 and C4 with the lesson's model: tests/test_cli.py.
+
+
+@pytest.mark.slow
+def test_c3_c4_dropout_draws_the_same_whatever_the_number_of_workers(tmp_path: Path) -> None:
+    results = []
+    settings = ["model=mlp", "model.dropout=0.5", "trainer.num_epochs=2", "dataset.batch_size=60"]
+    for number, workers in enumerate((0, 0, 1, 2)):
+        run_dir = tmp_path / str(number)
+        settings_here = [*TINY, *settings, f"dataset.num_workers={workers}", f"hydra.run.dir={run_dir}"]
+        code, errors = run("train.py", *settings_here)
+        assert code == 0, errors
+        state = torch.load(run_dir / "checkpoints" / "last.pt", weights_only=True)["model"]
+        results.append(((run_dir / "metrics.jsonl").read_text(encoding="utf-8"), state))
+    for (text, state), (other_text, other_state) in itertools.pairwise(results):
+        assert text == other_text
+        assert all(torch.equal(state[key], other_state[key]) for key in state)

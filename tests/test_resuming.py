@@ -1,0 +1,402 @@
+"""Going on with runs and sweeps through the real command: cases D3, D4, D6, D8, D9, E4, F1, F2, G1 and G3."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from fashion_softmax.checkpoint import load_checkpoint
+from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY
+from tests.test_cli import Train, read_json
+from tests.test_faults_saving import assert_same_weights, find_litter, read_rows
+
+# Long enough to be interrupted in its middle: small batches, many epochs.
+LONG = [*TINY[:3], "dataset.batch_size=4", "trainer.num_epochs=40"]
+
+
+def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "train.py"), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + COMMAND_TIMEOUT_S
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def count_rows(run: Path) -> int:
+    return len(read_rows(run)) if (run / "metrics.jsonl").exists() else 0
+
+
+def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
+    accumulator = EventAccumulator(str(run), size_guidance={"scalars": 0})
+    accumulator.Reload()
+    return {tag: [(p.step, p.value) for p in accumulator.Scalars(tag)] for tag in accumulator.Tags()["scalars"]}
+
+
+def assert_equal_runs(run: Path, other: Path) -> None:
+    """Assert that two runs left the same: weights, curves, learning rates, best epoch."""
+    assert read_rows(run) == read_rows(other)
+    assert read_curves(run) == read_curves(other)
+    assert_same_weights(run, other)
+    results = [read_json(folder / "result.json") for folder in (run, other)]
+    assert [results[0][key] for key in ("metrics", "best", "objective")] == [
+        results[1][key] for key in ("metrics", "best", "objective")
+    ]
+    assert not find_litter(run)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["optimizer=sgd", "scheduler=cosine", "scheduler.num_epochs=6"],
+        ["optimizer=adam", "scheduler=step", "scheduler.step_size=2", "dataset.val_size=64"],
+        ["model=mlp", "model.hidden_sizes=[16]", "model.dropout=0.3", "optimizer=momentum", "scheduler=exponential"],
+    ],
+    ids=["sgd cosine", "adam step", "mlp dropout momentum"],
+)
+def test_d3_three_epochs_and_three_more_equal_six(train: Train, tmp_path: Path, settings: list[str]) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    command = [*TINY[:3], "dataset.batch_size=32", *settings]
+    assert train(*command, "trainer.num_epochs=6", f"hydra.run.dir={whole}").returncode == 0
+    assert train(*command, "trainer.num_epochs=3").returncode == 0
+    result = train(f"resume={run}", "trainer.num_epochs=6")
+    assert result.returncode == 0, result.stderr
+    assert_equal_runs(run, whole)
+
+
+def test_d4_finished_run_has_nothing_to_do_until_more_epochs_are_asked_for(train: Train, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert train(*TINY, "trainer.num_epochs=2").returncode == 0
+    for _ in range(2):
+        result = train(f"resume={run}")
+        assert result.returncode == 0 and "nothing to do" in result.stdout and "2 epochs" in result.stdout
+    for num_epochs in (4, 5):
+        assert train(f"resume={run}", f"trainer.num_epochs={num_epochs}").returncode == 0
+        assert read_json(run / "result.json")["num_epochs"] == num_epochs == count_rows(run)
+    assert train(f"resume={run}").returncode == 0, "the longer training is now the run's own configuration"
+    assert read_json(run / "result.json")["num_epochs"] == 5
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("optimizer.lr=0.5", "optimizer.lr is 0.1 there, not 0.5"),
+        ("optimizer=adam", "optimizer._target_ is torch.optim.SGD there, not torch.optim.Adam"),
+        ("model=mlp", "model._target_ is fashion_softmax.models.SoftmaxRegression there"),
+        ("loss=huber", "loss._target_ is fashion_softmax.losses.CrossEntropy there"),
+        ("dataset.batch_size=7", "dataset.batch_size is 256 there, not 7"),
+        ("seed=3", "seed is 0 there, not 3"),
+    ],
+)
+def test_d6_other_settings_are_refused_with_the_difference(
+    train: Train, tmp_path: Path, override: str, words: str
+) -> None:
+    assert train(*TINY).returncode == 0
+    result = train(f"resume={tmp_path}/run", "trainer.num_epochs=2", override)
+    assert result.returncode == 4 and words in result.stderr and "Traceback" not in result.stderr, result.stderr
+    assert count_rows(tmp_path / "run") == 1
+
+
+def test_d6_checkpoint_of_another_configuration_is_refused(train: Train, tmp_path: Path) -> None:
+    assert train(*TINY).returncode == 0
+    path = tmp_path / "run" / ".hydra" / "config.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("lr: 0.1", "lr: 0.2"), encoding="utf-8")
+    result = train(f"resume={tmp_path}/run", "trainer.num_epochs=2")
+    assert result.returncode == 4 and "another configuration" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("trainer.num_epoch=3", "trainer.num_epoch is unknown"),
+        ("seed=1,2", "several values"),
+        ("trainer.num_epochs=x", "trainer.num_epochs=x has the wrong type"),
+    ],
+)
+def test_resume_refuses_what_it_cannot_read(train: Train, tmp_path: Path, override: str, words: str) -> None:
+    assert train(*TINY).returncode == 0
+    result = train(f"resume={tmp_path}/run", override)
+    assert result.returncode == 2 and words in result.stderr and "Traceback" not in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_resume_of_a_folder_that_is_no_run_says_so(train: Train, name: str) -> None:
+    result = train(f"resume={name}")
+    assert result.returncode == 4 and f"resume={name}" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_d8_signal_during_a_step_saves_and_the_run_goes_on_exactly(
+    train: Train, tmp_path: Path, number: int, code: int
+) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    with start(*LONG, f"hydra.run.dir={run}", cwd=tmp_path) as process:
+        wait_until(lambda: count_rows(run) >= 3, process)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=COMMAND_TIMEOUT_S)
+    assert process.returncode == code and "Traceback" not in errors, errors
+    assert "its state is saved; go on with: python" in errors and "resume=run" in errors
+    assert read_json(run / "status.json")["state"] == "interrupted"
+    assert load_checkpoint(run / "checkpoints" / "last.pt")["step"] > 0
+    assert train(f"resume={run}").returncode == 0
+    assert train(*LONG, f"hydra.run.dir={whole}").returncode == 0
+    assert_equal_runs(run, whole)
+
+
+def test_d8_second_signal_ends_at_once_and_loses_nothing_saved(train: Train, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with start(*LONG, f"hydra.run.dir={run}", cwd=tmp_path) as process:
+        wait_until(lambda: count_rows(run) >= 3, process)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=COMMAND_TIMEOUT_S)
+    assert process.returncode in (130, 143)
+    assert load_checkpoint(run / "checkpoints" / "last.pt")["epoch"] >= 2
+    assert train(f"resume={run}").returncode == 0
+    assert count_rows(run) == 40 and not find_litter(run)
+
+
+def kill_and_go_on(run: Path, command: Sequence[str], resume: Sequence[str], rng: random.Random, times: int) -> None:
+    """Kill a command at random moments after it has its folder, going on each time; the last time is let finish."""
+    for index in range(times):
+        arguments = command if index == 0 else resume
+        with start(*arguments, cwd=run.parent) as process:
+            wait_until(lambda: (run / "status.json").exists() or (run / "multirun.yaml").exists(), process)
+            time.sleep(rng.uniform(0, 3))
+            if process.poll() is None:
+                process.kill()
+    with start(*resume, cwd=run.parent) as process:
+        _, errors = process.communicate(timeout=4 * COMMAND_TIMEOUT_S)
+    assert process.returncode == 0, errors
+
+
+@pytest.mark.slow
+def test_d9_ten_kills_at_random_moments_change_nothing(train: Train, tmp_path: Path) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    command = [*LONG, "trainer.num_epochs=150", "trainer.save_every=7", "optimizer=momentum"]
+    seed = random.randrange(10**6)
+    print("seed of the kills:", seed)
+    kill_and_go_on(run, [*command, f"hydra.run.dir={run}"], [f"resume={run}"], random.Random(seed), times=10)
+    with start(*command, f"hydra.run.dir={whole}", cwd=tmp_path) as process:
+        process.communicate(timeout=4 * COMMAND_TIMEOUT_S)
+    assert_equal_runs(run, whole)
+
+
+SWEEP = ["-m", *LONG, "loss=ce,mse", "optimizer=sgd,momentum", "seed=0,1"]
+
+
+def find_jobs(sweep: Path) -> list[Path]:
+    return sorted(path for path in sweep.iterdir() if (path / ".hydra").is_dir())
+
+
+def assert_equal_sweeps(sweep: Path, other: Path) -> None:
+    assert [job.name for job in find_jobs(sweep)] == [job.name for job in find_jobs(other)]
+    for job, expected in zip(find_jobs(sweep), find_jobs(other), strict=True):
+        assert_equal_runs(job, expected)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
+@pytest.mark.parametrize("spelling", ["same command", "folder alone"])
+def test_e4_interrupted_sweep_goes_on_and_equals_the_uninterrupted_one(
+    train: Train, tmp_path: Path, number: int, spelling: str
+) -> None:
+    sweep, whole = tmp_path / "sweep", tmp_path / "whole"
+    folder = f"hydra.sweep.dir={sweep}"
+    with start(*SWEEP, folder, cwd=tmp_path) as process:  # in the second of two stacks, one for each seed
+        wait_until(lambda: len(list(sweep.glob("*_seed1/metrics.jsonl"))) == 4, process)
+        wait_until(lambda: all(count_rows(job) >= 2 for job in sweep.glob("*_seed1")), process)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=COMMAND_TIMEOUT_S)
+    if number == signal.SIGINT:
+        assert process.returncode == 130 and "go on with: python" in errors and "resume=sweep" in errors, errors
+    finished = {job: (job / "result.json").stat().st_mtime_ns for job in sweep.glob("*_seed0")}
+    assert len(finished) == 4
+    again = [*SWEEP, folder, f"resume={sweep}"] if spelling == "same command" else [f"resume={sweep}"]
+    result = train(*again)
+    assert result.returncode == 0, result.stderr
+    assert "4 of 8 jobs were finished already" in result.stdout
+    assert {job: (job / "result.json").stat().st_mtime_ns for job in finished} == finished, "finished jobs ran again"
+    assert train(*SWEEP, f"hydra.sweep.dir={whole}").returncode == 0
+    assert_equal_sweeps(sweep, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["stacked", "basic"])
+def test_e4_sweep_killed_again_and_again_ends_the_same(train: Train, tmp_path: Path, launcher: str) -> None:
+    sweep, whole = tmp_path / "sweep", tmp_path / "whole"
+    command = [*SWEEP, f"hydra/launcher={launcher}", "trainer.save_every=11"]
+    resume = [*command, f"resume={sweep}"]
+    kill_and_go_on(sweep, [*command, f"hydra.sweep.dir={sweep}"], resume, random.Random(5), times=6)
+    assert train(*command, f"hydra.sweep.dir={whole}").returncode == 0
+    if launcher == "basic":  # each run alone, so that its company at each kill does not matter
+        assert_equal_sweeps(sweep, whole)
+    assert all(read_json(job / "status.json")["state"] == "completed" for job in find_jobs(sweep))
+
+
+def test_e4_sweep_finished_or_foreign_to_the_command_is_left_alone(train: Train, tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    command = ["-m", *TINY, "seed=0,1"]
+    assert train(*command).returncode == 0
+    result = train(*command, f"resume={sweep}")
+    assert result.returncode == 0 and "2 of 2 jobs were finished already" in result.stdout
+    result = train(*command, "optimizer.lr=0.3", f"resume={sweep}")
+    assert result.returncode == 4 and "optimizer.lr is 0.1 there, not 0.3" in result.stderr, result.stderr
+    result = train(*command, f"resume={tmp_path}/missing")
+    assert result.returncode == 4 and "there is no such folder" in result.stderr
+    assert [read_json(job / "status.json")["state"] for job in find_jobs(sweep)] == ["completed"] * 2
+
+
+def test_e4_latest_is_the_newest_sweep_or_run(train: Train, tmp_path: Path) -> None:
+    result = train("resume=latest", f"hydra.run.dir={tmp_path}/none")
+    assert result.returncode == 4
+    assert train(*TINY).returncode == 0
+    result = train("resume=latest", f"hydra.run.dir={tmp_path}/run", "trainer.num_epochs=2")
+    assert result.returncode == 0 and count_rows(tmp_path / "run") == 2, result.stderr
+
+
+def test_failed_job_is_tried_again_when_the_sweep_goes_on(train: Train, tmp_path: Path) -> None:
+    command = ["-m", *TINY, "seed=0,1"]
+    assert train(*command).returncode == 0
+    job = tmp_path / "sweep" / "001_seed1"
+    status = read_json(job / "status.json")
+    (job / "status.json").write_text(json.dumps({**status, "state": "failed"}), encoding="utf-8")
+    (job / "result.json").unlink()
+    result = train(*command, f"resume={tmp_path}/sweep")
+    assert result.returncode == 0 and "1 of 2 jobs were finished already" in result.stdout, result.stderr
+    assert read_json(job / "status.json")["state"] == "completed" and (job / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "logging.os.system",
+        "torch.load",
+        "builtins.eval",
+        "torch.nn.modules.module.os.system",
+        "fashion_softmax.files.write_atomically",
+        "fashion_softmax.data.fetching.subprocess.run",
+        "torch.optim.lr_scheduler.warnings.warn",
+        "hydra.utils.instantiate",
+    ],
+)
+def test_g1_target_of_a_foreign_configuration_is_refused(train: Train, tmp_path: Path, target: str) -> None:
+    run = tmp_path / "run"
+    assert train(*TINY).returncode == 0
+    path = run / ".hydra" / "config.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["loss"] = {"_target_": target, "command": f"touch {tmp_path}/executed"}
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    result = train(f"resume={run}", "trainer.num_epochs=2")
+    assert result.returncode == 4 and f"loss._target_={target} is refused" in result.stderr, result.stderr
+    assert not (tmp_path / "executed").exists() and count_rows(run) == 1
+
+
+def test_g1_nested_and_special_keys_are_refused(train: Train, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert train(*TINY).returncode == 0
+    path = run / ".hydra" / "config.yaml"
+    whole = path.read_text(encoding="utf-8")
+    for addition, words in (
+        ("loss: {deep: [{_target_: os.system}]}", "loss.deep.0._target_=os.system"),
+        ("loss: {_target_: fashion_softmax.losses.CrossEntropy, _args_: [1]}", "loss._args_ is refused"),
+        ("- a list", "is no configuration"),
+        ("loss: '${oc.create:{_target_:logging.FileHandler,filename:x}}'", "loss=${oc.create:"),
+        ("dataset: {mirror: 'http://127.0.0.1:9/${oc.env:HOME}'}", "it uses oc.env"),
+        ("seed: '${${x}:1}'", "it uses a nested interpolation"),
+        ("loss: {_target_: '${seed}'}", "loss._target_=${seed} is refused"),
+        ("a: &a [x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+         "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]", "aliases expand"),
+        ("model: 3\x00", "cannot be read"),
+    ):  # fmt: skip
+        path.write_text(addition, encoding="utf-8")
+        result = train(f"resume={run}", "trainer.num_epochs=2")
+        assert result.returncode == 4 and words in result.stderr and "Traceback" not in result.stderr, result.stderr
+    path.write_text(whole, encoding="utf-8")
+    assert train(f"resume={run}", "trainer.num_epochs=2").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "++hydra.callbacks.evil={_target_: os.system}",
+        "loss._target_=os.system",
+        "+loss={_target_: os.system}",
+        "seed=${oc.env:HOME}",
+        "~hydra.launcher",
+        "loss=../../evil",
+        "--config-dir=/tmp",
+        "hydra/launcher=basic",
+    ],
+)
+def test_g1_command_in_a_foreign_sweep_folder_is_refused(train: Train, tmp_path: Path, line: str) -> None:
+    sweep = tmp_path / "sweep"
+    sweep.mkdir()
+    content = {"hydra": {"overrides": {"task": ["loss=ce,mse", line]}}}
+    (sweep / "multirun.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    result = train(f"resume={sweep}")
+    assert result.returncode == 4 and "give the sweep's own command" in result.stderr, result.stderr
+
+
+def test_g1_a_package_of_ones_own_can_be_trusted(train: Train, tmp_path: Path) -> None:
+    package = "from fashion_softmax.losses import SquaredError\nclass Mine(SquaredError): pass\n"
+    (tmp_path / "mine.py").write_text(package, encoding="utf-8")
+    mine = {"PYTHONPATH": str(tmp_path)}
+    assert train(*TINY, "loss=mse", "loss._target_=mine.Mine", **mine).returncode == 0
+    result = train(f"resume={tmp_path}/run", "trainer.num_epochs=2", **mine)
+    assert result.returncode == 4 and "add trust=mine" in result.stderr
+    result = train(f"resume={tmp_path}/run", "trainer.num_epochs=2", "trust=mine", **mine)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", ["train.log", "checkpoints", ".hydra/config.yaml", "metrics.jsonl"])
+def test_g3_link_that_leads_out_is_not_followed(train: Train, tmp_path: Path, name: str) -> None:
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    assert train(*TINY).returncode == 0
+    (run / name).rename(outside)
+    (run / name).symlink_to(outside)
+    before = {path: path.read_bytes() for path in (outside.rglob("*") if outside.is_dir() else [outside])}
+    result = train(f"resume={run}", "trainer.num_epochs=2")
+    assert result.returncode == 4 and "leads out of the run folder" in result.stderr, result.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_f1_cut_records_do_not_stop_a_run_from_going_on(train: Train, tmp_path: Path) -> None:
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    assert train(*TINY, "trainer.num_epochs=4", f"hydra.run.dir={whole}").returncode == 0
+    assert train(*TINY, "trainer.num_epochs=3").returncode == 0
+    (events,) = run.glob("events.out.tfevents.*")
+    content, rows = events.read_bytes(), (run / "metrics.jsonl").read_bytes()
+    for cut in (1, 7, 100):
+        copy = tmp_path / f"cut{cut}"
+        shutil.copytree(run, copy)
+        (copy / events.name).write_bytes(content[:-cut])
+        (copy / "metrics.jsonl").write_bytes(rows + b'{"epoch": 4, "ste')
+        result = train(f"resume={copy}", "trainer.num_epochs=4")
+        assert result.returncode == 0, result.stderr
+        assert read_rows(copy) == read_rows(whole)
+        assert read_curves(copy)["test/loss"][-1] == read_curves(whole)["test/loss"][-1]
+
+
+def test_f2_log_folder_that_vanishes_ends_with_one_line(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with start(*LONG, "trainer.num_epochs=4000", f"hydra.run.dir={run}", cwd=tmp_path) as process:
+        wait_until(lambda: count_rows(run) >= 2, process)
+        (run / "checkpoints").rename(tmp_path / "gone")
+        (run / "checkpoints").write_text("in the way", encoding="utf-8")
+        _, errors = process.communicate(timeout=COMMAND_TIMEOUT_S)
+    assert process.returncode == 7 and errors.count("ERROR: ") == 1 and "Traceback" not in errors, errors
+    assert load_checkpoint(tmp_path / "gone" / "last.pt")["epoch"] >= 1
