@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train sweep board test test-all check lint format benchmark clean
+.PHONY: help setup data train sweep board test test-all check lint format doctor benchmark clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ lint: setup
 format: setup ## format the code and repair what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+doctor: setup ## check packages, device, data, space and permissions
+	@$(BIN)/python scripts/doctor.py
 
 benchmark: setup ## measure speed and memory against the bars (ARGS=--quick)
 	@$(BIN)/python scripts/benchmark.py $(ARGS)

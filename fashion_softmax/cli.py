@@ -6,6 +6,7 @@ run is really wanted, so that `--help`, `--cfg job` and completion stay fast.
 
 import atexit
 import gc
+import logging
 import os
 import re
 import sys
@@ -42,6 +43,7 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     # What is alive at the end may stay so: looking through all of torch's objects once more would take half a second.
     atexit.register(gc.freeze)
+    logging.raiseExceptions = False  # a log that cannot be written is no reason to print tracebacks
     with exit_on_error():
         raise_on_sigterm()
         sys.argv[1:] = _prepare_arguments(sys.argv[1:])

@@ -34,7 +34,7 @@ def translate(error: BaseException, config_folders: Sequence[Path] = ()) -> Fash
     if isinstance(error, FashionSoftmaxError):
         return error
     if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
-        return MachineError(str(error))
+        return MachineError(str(error) if error.filename else f"{error}, while the run's folder was written")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in str(error)):
         return MachineError(f"not enough memory: {str(error).splitlines()[0] if str(error) else 'no details given'}")
     message = explain(error, config_folders)

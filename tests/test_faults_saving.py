@@ -87,7 +87,7 @@ def read_rows(run: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(2, 60, 3))
+@pytest.mark.parametrize("number", range(2, 54, 4))
 def test_d1_a_command_that_dies_at_a_step_of_writing_goes_on(tmp_path: Path, number: int, train: Train) -> None:
     run, whole = tmp_path / "run", tmp_path / "whole"
     command = [sys.executable, str(ROOT / "tests" / "faults.py"), "die", str(number), str(ROOT / "train.py")]

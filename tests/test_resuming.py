@@ -4,9 +4,12 @@ import json
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -400,3 +403,47 @@ def test_f2_log_folder_that_vanishes_ends_with_one_line(tmp_path: Path) -> None:
         _, errors = process.communicate(timeout=COMMAND_TIMEOUT_S)
     assert process.returncode == 7 and errors.count("ERROR: ") == 1 and "Traceback" not in errors, errors
     assert load_checkpoint(tmp_path / "gone" / "last.pt")["epoch"] >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("load_fast", ["true", "false"])
+def test_tensorboard_shows_one_unbroken_curve_of_a_run_that_went_on(
+    train: Train, tmp_path: Path, load_fast: str
+) -> None:
+    run, whole = tmp_path / "logs" / "run", tmp_path / "logs" / "whole"
+    run.parent.mkdir()
+    command = [*LONG, "trainer.log_every=4"]  # TensorBoard draws a sample of more than 1000 points
+    resume = [f"resume={run}"]
+    kill_and_go_on(run, [*command, f"hydra.run.dir={run}"], resume, random.Random(1), times=3)
+    assert train(*command, f"hydra.run.dir={whole}").returncode == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    board = [sys.executable, "-m", "tensorboard.main", "--logdir", str(run.parent), f"--load_fast={load_fast}"]
+    with subprocess.Popen([*board, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            for tag, num_points in (("train/step_loss", 40 * 16), ("test/accuracy", 40), ("lr", 40)):
+                query = urllib.parse.urlencode({"tag": tag, "run": "whole"})
+                address = f"http://127.0.0.1:{port}/data/plugin/scalars/scalars?{query}"
+                expected = fetch_points(address)
+                assert len(expected) == num_points
+                assert fetch_points(address.replace("whole", "run")) == expected
+        finally:
+            process.terminate()
+
+
+def fetch_points(address: str) -> list[list[float]]:
+    """Ask TensorBoard for the steps and values of a curve, once it has stopped growing."""
+    points: list[list[float]] = []
+    deadline = time.monotonic() + COMMAND_TIMEOUT_S
+    while time.monotonic() < deadline:
+        time.sleep(1)
+        try:
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                found = [[step, value] for _, step, value in json.load(answer)]
+        except OSError:
+            continue
+        if found and found == points:
+            return points
+        points = found
+    raise AssertionError(f"{address} does not settle")
