@@ -1,6 +1,7 @@
 """What several test files share: small IDX folders, the real command as a subprocess, and the real data set."""
 
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -74,3 +75,19 @@ def fashion_mnist_root() -> Path:
     if not (root / "train-images-idx3-ubyte").exists() and not os.environ.get("CI"):
         pytest.skip("Fashion-MNIST is not in data/fashion_mnist: run `make data`")
     return root
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run of one epoch, made once."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *TINY, f"hydra.run.dir={run}"], check=True, timeout=COMMAND_TIMEOUT_S
+    )
+    return run
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of that run."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))

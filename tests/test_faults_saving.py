@@ -1,7 +1,6 @@
 """Cases D1, D2 and D5: a disk that fails, a process that dies at every step of saving, damaged checkpoints."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -175,9 +174,9 @@ def damage(path: Path, how: str, tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     "how", ["empty", "truncated", "flipped", "missing", "bomb", "future", "sealed bomb", "incomplete"]
 )
-def test_d5_d7_damaged_checkpoint_is_refused_with_file_and_reason(train: Train, tmp_path: Path, how: str) -> None:
-    run = tmp_path / "run"
-    assert train(*TINY, "trainer.num_epochs=2").returncode == 0
+def test_d5_d7_damaged_checkpoint_is_refused_with_file_and_reason(
+    train: Train, tmp_path: Path, run: Path, how: str
+) -> None:
     message = damage(run / "checkpoints" / "last.pt", how, tmp_path)
     before = sorted(path for path in run.rglob("*"))
     result = train(f"resume={run}", "trainer.num_epochs=4")
@@ -185,8 +184,7 @@ def test_d5_d7_damaged_checkpoint_is_refused_with_file_and_reason(train: Train, 
     assert "Traceback" not in result.stderr and str(run / "checkpoints" / "last.pt") in result.stderr
     assert message in result.stderr
     assert not (tmp_path / "exploded").exists()
-    assert load_checkpoint(run / "checkpoints" / "best.pt")["epoch"] in (1, 2)
+    assert load_checkpoint(run / "checkpoints" / "best.pt")["epoch"] == 1
     assert sorted(path for path in run.rglob("*") if path.name != "train.log") == [
         path for path in before if path.name != "train.log"
     ]
-    shutil.rmtree(run)

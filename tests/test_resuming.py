@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fashion_softmax.checkpoint import load_checkpoint
@@ -64,7 +63,7 @@ def assert_equal_runs(run: Path, other: Path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        ["optimizer=sgd", "scheduler=cosine", "scheduler.num_epochs=6"],
+        pytest.param(["optimizer=sgd", "scheduler=cosine", "scheduler.num_epochs=6"], marks=pytest.mark.slow),
         ["optimizer=adam", "scheduler=step", "scheduler.step_size=2", "dataset.val_size=64"],
         ["model=mlp", "model.hidden_sizes=[16]", "model.dropout=0.3", "optimizer=momentum", "scheduler=exponential"],
     ],
@@ -80,17 +79,12 @@ def test_d3_three_epochs_and_three_more_equal_six(train: Train, tmp_path: Path, 
     assert_equal_runs(run, whole)
 
 
-def test_d4_finished_run_has_nothing_to_do_until_more_epochs_are_asked_for(train: Train, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert train(*TINY, "trainer.num_epochs=2").returncode == 0
-    for _ in range(2):
-        result = train(f"resume={run}")
-        assert result.returncode == 0 and "nothing to do" in result.stdout and "2 epochs" in result.stdout
-    for num_epochs in (4, 5):
+def test_d4_finished_run_has_nothing_to_do_until_more_epochs_are_asked_for(train: Train, run: Path) -> None:
+    for num_epochs in (2, 4):
         assert train(f"resume={run}", f"trainer.num_epochs={num_epochs}").returncode == 0
         assert read_json(run / "result.json")["num_epochs"] == num_epochs == count_rows(run)
-    assert train(f"resume={run}").returncode == 0, "the longer training is now the run's own configuration"
-    assert read_json(run / "result.json")["num_epochs"] == 5
+    result = train(f"resume={run}")
+    assert result.returncode == 0 and "nothing to do" in result.stdout and "its 4 epochs" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -98,26 +92,20 @@ def test_d4_finished_run_has_nothing_to_do_until_more_epochs_are_asked_for(train
     [
         ("optimizer.lr=0.5", "optimizer.lr is 0.1 there, not 0.5"),
         ("optimizer=adam", "optimizer._target_ is torch.optim.SGD there, not torch.optim.Adam"),
-        ("model=mlp", "model._target_ is fashion_softmax.models.SoftmaxRegression there"),
-        ("loss=huber", "loss._target_ is fashion_softmax.losses.CrossEntropy there"),
-        ("dataset.batch_size=7", "dataset.batch_size is 256 there, not 7"),
-        ("seed=3", "seed is 0 there, not 3"),
+        ("model=mlp loss=huber", "model._target_ is fashion_softmax.models.SoftmaxRegression there"),
+        ("dataset.batch_size=7 seed=3", "dataset.batch_size is 256 there, not 7; seed is 0 there, not 3"),
     ],
 )
-def test_d6_other_settings_are_refused_with_the_difference(
-    train: Train, tmp_path: Path, override: str, words: str
-) -> None:
-    assert train(*TINY).returncode == 0
-    result = train(f"resume={tmp_path}/run", "trainer.num_epochs=2", override)
+def test_d6_other_settings_are_refused_with_the_difference(train: Train, run: Path, override: str, words: str) -> None:
+    result = train(f"resume={run}", "trainer.num_epochs=2", *override.split())
     assert result.returncode == 4 and words in result.stderr and "Traceback" not in result.stderr, result.stderr
-    assert count_rows(tmp_path / "run") == 1
+    assert count_rows(run) == 1
 
 
-def test_d6_checkpoint_of_another_configuration_is_refused(train: Train, tmp_path: Path) -> None:
-    assert train(*TINY).returncode == 0
-    path = tmp_path / "run" / ".hydra" / "config.yaml"
+def test_d6_checkpoint_of_another_configuration_is_refused(train: Train, run: Path) -> None:
+    path = run / ".hydra" / "config.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("lr: 0.1", "lr: 0.2"), encoding="utf-8")
-    result = train(f"resume={tmp_path}/run", "trainer.num_epochs=2")
+    result = train(f"resume={run}", "trainer.num_epochs=2")
     assert result.returncode == 4 and "another configuration" in result.stderr
 
 
@@ -129,9 +117,8 @@ def test_d6_checkpoint_of_another_configuration_is_refused(train: Train, tmp_pat
         ("trainer.num_epochs=x", "trainer.num_epochs=x has the wrong type"),
     ],
 )
-def test_resume_refuses_what_it_cannot_read(train: Train, tmp_path: Path, override: str, words: str) -> None:
-    assert train(*TINY).returncode == 0
-    result = train(f"resume={tmp_path}/run", override)
+def test_resume_refuses_what_it_cannot_read(train: Train, run: Path, override: str, words: str) -> None:
+    result = train(f"resume={run}", override)
     assert result.returncode == 2 and words in result.stderr and "Traceback" not in result.stderr, result.stderr
 
 
@@ -211,8 +198,16 @@ def assert_equal_sweeps(sweep: Path, other: Path) -> None:
         assert_equal_runs(job, expected)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
-@pytest.mark.parametrize("spelling", ["same command", "folder alone"])
+@pytest.mark.parametrize(
+    ("number", "spelling"),
+    [
+        (signal.SIGKILL, "same command"),
+        (signal.SIGINT, "folder alone"),
+        pytest.param(signal.SIGINT, "same command", marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, "folder alone", marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_e4_interrupted_sweep_goes_on_and_equals_the_uninterrupted_one(
     train: Train, tmp_path: Path, number: int, spelling: str
 ) -> None:
@@ -262,12 +257,11 @@ def test_e4_sweep_finished_or_foreign_to_the_command_is_left_alone(train: Train,
     assert [read_json(job / "status.json")["state"] for job in find_jobs(sweep)] == ["completed"] * 2
 
 
-def test_e4_latest_is_the_newest_sweep_or_run(train: Train, tmp_path: Path) -> None:
+def test_e4_latest_is_the_newest_sweep_or_run(train: Train, tmp_path: Path, run: Path) -> None:
     result = train("resume=latest", f"hydra.run.dir={tmp_path}/none")
-    assert result.returncode == 4
-    assert train(*TINY).returncode == 0
-    result = train("resume=latest", f"hydra.run.dir={tmp_path}/run", "trainer.num_epochs=2")
-    assert result.returncode == 0 and count_rows(tmp_path / "run") == 2, result.stderr
+    assert result.returncode == 4 and "there is nothing to go on with" in result.stderr
+    result = train("resume=latest", f"hydra.run.dir={run}", "trainer.num_epochs=2")
+    assert result.returncode == 0 and count_rows(run) == 2, result.stderr
 
 
 def test_failed_job_is_tried_again_when_the_sweep_goes_on(train: Train, tmp_path: Path) -> None:
@@ -282,108 +276,13 @@ def test_failed_job_is_tried_again_when_the_sweep_goes_on(train: Train, tmp_path
     assert read_json(job / "status.json")["state"] == "completed" and (job / "result.json").exists()
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "os.system",
-        "logging.os.system",
-        "torch.load",
-        "builtins.eval",
-        "torch.nn.modules.module.os.system",
-        "fashion_softmax.files.write_atomically",
-        "fashion_softmax.data.fetching.subprocess.run",
-        "torch.optim.lr_scheduler.warnings.warn",
-        "hydra.utils.instantiate",
-    ],
-)
-def test_g1_target_of_a_foreign_configuration_is_refused(train: Train, tmp_path: Path, target: str) -> None:
-    run = tmp_path / "run"
-    assert train(*TINY).returncode == 0
-    path = run / ".hydra" / "config.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    content["loss"] = {"_target_": target, "command": f"touch {tmp_path}/executed"}
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    result = train(f"resume={run}", "trainer.num_epochs=2")
-    assert result.returncode == 4 and f"loss._target_={target} is refused" in result.stderr, result.stderr
-    assert not (tmp_path / "executed").exists() and count_rows(run) == 1
-
-
-def test_g1_nested_and_special_keys_are_refused(train: Train, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert train(*TINY).returncode == 0
-    path = run / ".hydra" / "config.yaml"
-    whole = path.read_text(encoding="utf-8")
-    for addition, words in (
-        ("loss: {deep: [{_target_: os.system}]}", "loss.deep.0._target_=os.system"),
-        ("loss: {_target_: fashion_softmax.losses.CrossEntropy, _args_: [1]}", "loss._args_ is refused"),
-        ("- a list", "is no configuration"),
-        ("loss: '${oc.create:{_target_:logging.FileHandler,filename:x}}'", "loss=${oc.create:"),
-        ("dataset: {mirror: 'http://127.0.0.1:9/${oc.env:HOME}'}", "it uses oc.env"),
-        ("seed: '${${x}:1}'", "it uses a nested interpolation"),
-        ("loss: {_target_: '${seed}'}", "loss._target_=${seed} is refused"),
-        ("a: &a [x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
-         "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]", "aliases expand"),
-        ("model: 3\x00", "cannot be read"),
-    ):  # fmt: skip
-        path.write_text(addition, encoding="utf-8")
-        result = train(f"resume={run}", "trainer.num_epochs=2")
-        assert result.returncode == 4 and words in result.stderr and "Traceback" not in result.stderr, result.stderr
-    path.write_text(whole, encoding="utf-8")
-    assert train(f"resume={run}", "trainer.num_epochs=2").returncode == 0
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "++hydra.callbacks.evil={_target_: os.system}",
-        "loss._target_=os.system",
-        "+loss={_target_: os.system}",
-        "seed=${oc.env:HOME}",
-        "~hydra.launcher",
-        "loss=../../evil",
-        "--config-dir=/tmp",
-        "hydra/launcher=basic",
-    ],
-)
-def test_g1_command_in_a_foreign_sweep_folder_is_refused(train: Train, tmp_path: Path, line: str) -> None:
-    sweep = tmp_path / "sweep"
-    sweep.mkdir()
-    content = {"hydra": {"overrides": {"task": ["loss=ce,mse", line]}}}
-    (sweep / "multirun.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    result = train(f"resume={sweep}")
-    assert result.returncode == 4 and "give the sweep's own command" in result.stderr, result.stderr
-
-
-def test_g1_a_package_of_ones_own_can_be_trusted(train: Train, tmp_path: Path) -> None:
-    package = "from fashion_softmax.losses import SquaredError\nclass Mine(SquaredError): pass\n"
-    (tmp_path / "mine.py").write_text(package, encoding="utf-8")
-    mine = {"PYTHONPATH": str(tmp_path)}
-    assert train(*TINY, "loss=mse", "loss._target_=mine.Mine", **mine).returncode == 0
-    result = train(f"resume={tmp_path}/run", "trainer.num_epochs=2", **mine)
-    assert result.returncode == 4 and "add trust=mine" in result.stderr
-    result = train(f"resume={tmp_path}/run", "trainer.num_epochs=2", "trust=mine", **mine)
-    assert result.returncode == 0, result.stderr
-
-
-@pytest.mark.parametrize("name", ["train.log", "checkpoints", ".hydra/config.yaml", "metrics.jsonl"])
-def test_g3_link_that_leads_out_is_not_followed(train: Train, tmp_path: Path, name: str) -> None:
-    run, outside = tmp_path / "run", tmp_path / "outside"
-    assert train(*TINY).returncode == 0
-    (run / name).rename(outside)
-    (run / name).symlink_to(outside)
-    before = {path: path.read_bytes() for path in (outside.rglob("*") if outside.is_dir() else [outside])}
-    result = train(f"resume={run}", "trainer.num_epochs=2")
-    assert result.returncode == 4 and "leads out of the run folder" in result.stderr, result.stderr
-    assert {path: path.read_bytes() for path in before} == before
-
-
 def test_f1_cut_records_do_not_stop_a_run_from_going_on(train: Train, tmp_path: Path) -> None:
     run, whole = tmp_path / "run", tmp_path / "whole"
     assert train(*TINY, "trainer.num_epochs=4", f"hydra.run.dir={whole}").returncode == 0
     assert train(*TINY, "trainer.num_epochs=3").returncode == 0
     (events,) = run.glob("events.out.tfevents.*")
     content, rows = events.read_bytes(), (run / "metrics.jsonl").read_bytes()
-    for cut in (1, 7, 100):
+    for cut in (1, 100):
         copy = tmp_path / f"cut{cut}"
         shutil.copytree(run, copy)
         (copy / events.name).write_bytes(content[:-cut])
