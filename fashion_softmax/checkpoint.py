@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import write_atomically
@@ -106,8 +107,15 @@ def restore(member: Member, state: dict[str, Any], path: Path) -> None:
     """
     try:
         member.model.load_state_dict(state["model"])
+        expected = [set(group) for group in member.optimizer.param_groups]
+        if [set(group) for group in state["optimizer"]["param_groups"]] != expected:
+            raise ValueError("other settings of the optimizer")
         member.optimizer.load_state_dict(state["optimizer"])
         member.scheduler.load_state_dict(state["scheduler"])
+        if isinstance(member.scheduler, LambdaLR):  # ours: a function of the epoch, which may span more epochs now
+            schedule = zip(member.scheduler.base_lrs, member.scheduler.lr_lambdas, strict=True)
+            for group, (lr, factor) in zip(member.optimizer.param_groups, schedule, strict=True):
+                group["lr"] = lr * factor(member.scheduler.last_epoch)
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: does not fit the run's configuration: {reason}") from error

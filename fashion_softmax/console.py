@@ -133,10 +133,15 @@ def tensorboard_command(folder: Path) -> str:
     return shlex.join(command)
 
 
-def resume_command(folder: Path) -> str:
-    """Word the command that goes on with an interrupted run or sweep."""
+def resume_command(folder: Path, arguments: Iterable[str] = ()) -> str:
+    """Word the command that goes on with an interrupted run or sweep.
+
+    Args:
+        folder: of the run or sweep.
+        arguments: that have to be given once more.
+    """
     program = ["python", sys.argv[0]] if sys.argv[0].endswith(".py") else [Path(sys.argv[0]).name]
-    return shlex.join([*program, f"resume={shorten(folder)}"])
+    return shlex.join([*program, *arguments, f"resume={shorten(folder)}"])
 
 
 def shorten(path: str | Path) -> str:

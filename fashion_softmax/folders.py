@@ -58,7 +58,9 @@ def refuse_if_alive(run_dir: Path, kind: type[FashionSoftmaxError] = ConfigError
     status = read_json(run_dir / "status.json")
     pid = status.get("pid")
     running = status.get("state") == "running" and status.get("host") == platform.node()
-    if running and isinstance(pid, int) and pid != os.getpid() and _is_running(pid):
+    if not running or not isinstance(pid, int) or pid <= 0 or pid == os.getpid() or not _is_running(pid):
+        return
+    if status.get("process_start") in (None, _process_start(pid)):
         raise kind(f"{run_dir}: process {pid} is still writing a run there; choose another folder, or wait for it")
 
 
@@ -76,7 +78,7 @@ def check_sweep_can_go_on(sweep_dir: Path) -> None:
 
 def describe_process() -> dict[str, Any]:
     """Say which process writes a folder, for its `status.json`."""
-    return {"host": platform.node(), "pid": os.getpid()}
+    return {"host": platform.node(), "pid": os.getpid(), "process_start": _process_start(os.getpid())}
 
 
 def _find_jobs(sweep_dir: Path) -> list[Path]:
@@ -97,6 +99,14 @@ def _is_running(pid: int) -> bool:
         os.kill(pid, 0)  # sends nothing, only asks
     except PermissionError:  # somebody else's process
         return True
-    except OSError:
+    except (OSError, OverflowError):
         return False
     return True
+
+
+def _process_start(pid: int) -> int | None:
+    """Ask when a process began, in clock ticks since the machine did, since their numbers are used again."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):  # no Linux, or no such process
+        return None

@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_softmax.errors import CheckpointError, ConfigError, FashionSoftmaxError
+from fashion_softmax.errors import CheckpointError, ConfigError, FashionSoftmaxError, Interrupted
 from fashion_softmax.experiment import train
 from fashion_softmax.planning import Facts, PlannedStack, plan
 from fashion_softmax.preparation import Preparation
@@ -60,11 +60,15 @@ def launch(preparation: Preparation, jobs: Sequence[Job], first_number: int, con
     show_plan(stacks)
     shared = find_shared(jobs) if len(jobs) > 1 else []
     labels = [label(first_number + position, job, shared) for position, job in enumerate(jobs)]
-    with SweepDisplay(stacks, labels) as display:
-        for stack in stacks:
-            with quick_configs():
-                _StackLaunch(preparation, stack, jobs, first_number, context, display, returns).run()
-            configure_log(hydra.hydra_logging, hydra.verbose)
+    try:
+        with SweepDisplay(stacks, labels) as display:
+            for stack in stacks:
+                with quick_configs():
+                    _StackLaunch(preparation, stack, jobs, first_number, context, display, returns).run()
+                configure_log(hydra.hydra_logging, hydra.verbose)
+    except Interrupted as error:
+        message = f"interrupted, what was trained is saved; each run goes on with resume={hydra.sweep.dir}/..."
+        raise Interrupted(error.signal_number, message) from error
     return [returns[position] for position in range(len(jobs))]
 
 

@@ -1,5 +1,6 @@
 """How far a run in a folder is: its last checkpoint, or its result."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from fashion_softmax.checkpoint import load_checkpoint
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import read_json
+from fashion_softmax.recorder import read_rows
 from fashion_softmax.settings import fingerprint, refuse_differences
+from fashion_softmax.tally import Tally
 from fashion_softmax.trust import read_yaml
 
 
@@ -28,11 +31,38 @@ def find_progress(run_dir: Path, expected_fingerprint: str) -> dict[str, Any] | 
     """
     path = run_dir / "checkpoints" / "last.pt"
     if not path.exists():
+        if (run_dir / "result.json").exists() or len(read_rows(run_dir)) > 1:
+            raise CheckpointError(f"{path}: is missing, although the run had come further")
         return None
     saved = load_checkpoint(path)
     if saved["fingerprint"] != expected_fingerprint:
         raise CheckpointError(f"{path}: belongs to a run with another configuration than that of {run_dir}")
     return saved
+
+
+def check_progress(saved: dict[str, Any], objective_name: str, num_batches: int) -> None:
+    """Check what a checkpoint says of the training, before it is believed.
+
+    Args:
+        saved: from `load_checkpoint`.
+        objective_name: of the run.
+        num_batches: of an epoch.
+
+    Raises:
+        Exception: of any kind, for a checkpoint that somebody made up.
+    """
+    best, seconds, metrics, pause = (saved[key] for key in ("best", "seconds", "metrics", "pause"))
+    numbers = [*best.values(), *seconds.values(), *metrics.values()]
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        raise ValueError("what should be numbers is not")
+    if best.keys() != {"epoch", "objective"} or seconds.keys() != {"total", "training"} or saved["epoch"] < 0:
+        raise ValueError("its best epoch, its seconds or its epoch is not what it should be")
+    if saved["epoch"] and objective_name not in metrics:
+        raise ValueError(f"{objective_name} is missing")
+    if pause:
+        Tally([pause["tally"]]).means()
+        if not 0 < len(pause["step_losses"]) < num_batches:
+            raise ValueError(f"{len(pause['step_losses'])} steps of {num_batches} in an epoch")
 
 
 def find_objective(run_dir: Path, cfg: DictConfig) -> float | None:

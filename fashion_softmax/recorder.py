@@ -126,8 +126,8 @@ def read_rows(run_dir: Path) -> list[dict[str, Any]]:
     for line in lines:
         try:
             row = json.loads(line)
-            whole = row["epoch"] == len(rows) + 1 and isinstance(row["images_seen"], int)
-        except (ValueError, TypeError, KeyError, RecursionError):
+            whole = row["epoch"] == len(rows) + 1 and 0 <= int(row["images_seen"]) < 2**62
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
             break
         if not whole:
             break

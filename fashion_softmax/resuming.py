@@ -13,14 +13,17 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fashion_softmax.config import CONFIG_DIR, Config, project_dir
+from fashion_softmax.config import COMPONENTS, CONFIG_DIR, Config, project_dir
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.files import read_json, write_atomically
+from fashion_softmax.files import write_atomically
 from fashion_softmax.folders import refuse_if_alive
-from fashion_softmax.settings import override, refuse_differences
+from fashion_softmax.progress import find_objective, find_progress
+from fashion_softmax.settings import fingerprint, override, refuse_differences, refuse_new_schedule
 from fashion_softmax.trust import check_config, is_plain_override, read_yaml, refuse_links_out
 
 LATEST = "latest"
+# What every sweep's command has or is given; all of it is given anew.
+OWN_HYDRA_KEYS = ("hydra.sweep.dir=", "hydra.mode=", "hydra.job.config.override_dirname.exclude_keys=")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,10 @@ def read_request(arguments: Sequence[str]) -> Request | None:
             f"resume={name}: there is no such folder; a run's folder, a sweep's, or latest is expected"
         )
     request = Request(folder, overrides, trusted)
+    if not request.is_sweep and any(folder.glob("*/.hydra")):
+        raise CheckpointError(
+            f"resume={name}: this sweep cannot go on as a whole, but each of its runs can: {name}/..."
+        )
     if not request.is_sweep and not (folder / ".hydra" / "config.yaml").is_file():
         raise CheckpointError(
             f"resume={name}: is no run folder, since it has no .hydra/config.yaml; start the run anew"
@@ -87,11 +94,18 @@ def sweep_arguments(request: Request) -> list[str]:
     if not {"-m", "--multirun"} & set(overrides):
         path = request.folder / "multirun.yaml"
         remembered = read_yaml(path)
-        for key in ("hydra", "overrides", "task"):
+        for key in ("hydra", "overrides"):
             remembered = remembered.get(key) if isinstance(remembered, dict) else None
-        if not isinstance(remembered, list) or not remembered or not all(map(is_plain_override, remembered)):
-            raise CheckpointError(f"{path}: give the sweep's own command, with -m, and add resume={request.folder}")
-        overrides = ["-m", *remembered, *overrides]
+        parts = [remembered.get(key) if isinstance(remembered, dict) else None for key in ("task", "hydra")]
+        task, hydra = (part if isinstance(part, list) else ["its command"] for part in parts)
+        lines = [*task, *hydra]
+        special = [line for line in lines if not is_plain_override(line) and not str(line).startswith(OWN_HYDRA_KEYS)]
+        if special:
+            raise CheckpointError(
+                f"{path}: {special[0]} is not repeated from a folder; give the sweep's own command, with -m, and add "
+                f"resume={request.folder}"
+            )
+        overrides = ["-m", *(line for line in task if not line.startswith("sweep.resume=")), *overrides]
     overrides = [override for override in overrides if not override.startswith("hydra.sweep.dir=")]
     folder = str(request.folder.absolute()).replace("\\", "\\\\").replace("'", "\\'")
     return [*overrides, f"hydra.sweep.dir='{folder}'", "sweep.resume=true"]
@@ -113,6 +127,8 @@ def resume_run(request: Request) -> None:
     path = run_dir / ".hydra" / "config.yaml"
     content = read_yaml(path)
     check_config(content, request.trusted, path)
+    if missing := [key for key in COMPONENTS if not isinstance(content.get(key), dict)]:
+        raise CheckpointError(f"{path}: is no configuration of a run: {', '.join(missing)} missing")
     try:
         saved = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(content)))
     except OmegaConfBaseException as error:
@@ -121,16 +137,23 @@ def resume_run(request: Request) -> None:
     refuse_differences(run_dir, saved, cfg)
     validate(cfg)
     num_epochs = cfg.trainer.num_epochs
-    finished = read_json(run_dir / "result.json").get("num_epochs", 0)
-    if read_json(run_dir / "status.json").get("state") == "completed" and finished >= num_epochs:
-        print(f"nothing to do: {run_dir} has finished its {finished} epochs; trainer.num_epochs=N trains more")
+    if find_objective(run_dir, cfg) is not None:
+        print(f"nothing to do: {run_dir} has finished its {num_epochs} epochs; trainer.num_epochs=N trains more")
+        return
+    refuse_new_schedule(run_dir, saved, cfg)
+    find_progress(run_dir, fingerprint(cfg))  # a damaged checkpoint is refused before anything is written
+    if "sweep.dry_run=true" in request.overrides:
+        print("a dry run: this can go on; nothing was trained")
         return
     if cfg != saved:
         write_atomically(path, OmegaConf.to_yaml(cfg).encode())
     _configure_log(run_dir)
     path = path.with_name("overrides.yaml")
-    remembered = read_yaml(path) if path.exists() else []
-    run(cfg, run_dir, overrides=[*map(str, remembered), *request.overrides], resume=True)
+    new_keys = {line.partition("=")[0] for line in request.overrides}
+    earlier = [str(line) for line in read_yaml(path)] if path.exists() else []
+    overrides = [*(line for line in earlier if line.partition("=")[0] not in new_keys), *request.overrides]
+    write_atomically(path, OmegaConf.to_yaml(OmegaConf.create(overrides)).encode())
+    run(cfg, run_dir, overrides=overrides, resume=True)
 
 
 def _find_latest(arguments: Sequence[str]) -> Path:

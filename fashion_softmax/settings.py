@@ -83,6 +83,20 @@ def refuse_differences(run_dir: Path, saved: DictConfig, cfg: DictConfig) -> Non
         )
 
 
+def refuse_new_schedule(run_dir: Path, saved: DictConfig, cfg: DictConfig) -> None:
+    """Refuse more epochs where the schedule depends on them and is none of ours, which follow the new settings.
+
+    Raises:
+        CheckpointError: torch's own schedulers keep the settings that they were saved with.
+    """
+    before, after = (OmegaConf.to_container(each.scheduler, resolve=True) for each in (saved, cfg))
+    if before != after and not str(cfg.scheduler.get("_target_")).startswith("fashion_softmax.schedules."):
+        raise CheckpointError(
+            f"{run_dir}: its schedule depends on trainer.num_epochs, and {cfg.scheduler.get('_target_')} cannot change "
+            "its settings while it runs; start anew, or keep the number of epochs"
+        )
+
+
 def _flatten(value: Any, key: str = "") -> Iterable[tuple[str, Any]]:
     if isinstance(value, dict):
         for name, item in value.items():

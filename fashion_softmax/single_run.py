@@ -15,7 +15,7 @@ from fashion_softmax.checkpoint import restore, restore_random_state, save_check
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import remove_temporary_files, write_atomically
 from fashion_softmax.parts import Parts, build_parts
-from fashion_softmax.progress import find_progress
+from fashion_softmax.progress import check_progress, find_progress
 from fashion_softmax.recorder import Recorder
 from fashion_softmax.settings import fingerprint
 from fashion_softmax.training import EpochReport, Pause
@@ -132,14 +132,19 @@ class Run:
     def _restore(self, saved: dict[str, Any]) -> None:
         path = self.run_dir / "checkpoints" / "last.pt"
         restore(self.parts.member, saved, path)
-        self.epoch, self.best, self.metrics, self.seconds = (
-            saved[key] for key in ("epoch", "best", "metrics", "seconds")
-        )
         try:
+            check_progress(saved, self.parts.objective_name, len(self.parts.make_batches()))
             self.pause = Pause(**saved["pause"]) if saved["pause"] else None
-            assert self.best.keys() == {"epoch", "objective"} and self.seconds.keys() == {"total", "training"}
-        except (TypeError, AssertionError) as error:
-            raise CheckpointError(f"{path}: does not say where the run stood ({error})") from error
+            restore_random_state(saved)
+        except Exception as error:  # of a checkpoint that somebody made up
+            raise CheckpointError(f"{path}: does not say where the run stood ({error!r})") from error
+        self.epoch, self.best, self.metrics = saved["epoch"], saved["best"], saved["metrics"]
+        self.seconds = saved["seconds"]
+        if self.epoch + (self.pause is not None) > self.num_epochs:
+            raise CheckpointError(
+                f"{self.run_dir}: has trained {self.epoch} epochs or more; "
+                f"trainer.num_epochs={self.num_epochs} asks for less"
+            )
         if self.pause is None and self.best["epoch"] == self.epoch:  # it may have been killed between the two files
             write_atomically(path.with_name("best.pt"), path.read_bytes())
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from fashion_softmax.progress import check_jobs_are_the_same
 from fashion_softmax.quick_configs import quick_configs
 from fashion_softmax.reporting import describe
 from fashion_softmax.sweep_tables import find_shared, label, show_dry_run, show_sweep
+from fashion_softmax.trust import is_plain_override, refuse_links_out
 
 
 def sweep(
@@ -59,11 +61,12 @@ def sweep(
     sweep_dir = Path(config.hydra.sweep.dir)
     if config.sweep.resume:
         check_sweep_can_go_on(sweep_dir)
+        refuse_links_out(sweep_dir)
         check_jobs_are_the_same(preparation.place(job, number) for number, job in enumerate(jobs))
     else:
         set_aside_earlier_sweep(sweep_dir)
         sweep_dir.mkdir(parents=True, exist_ok=True)
-        write_atomically(sweep_dir / "multirun.yaml", OmegaConf.to_yaml(config).encode())
+    write_atomically(sweep_dir / "multirun.yaml", OmegaConf.to_yaml(config).encode())
     if hasattr(launcher, "preparation"):  # ours, which then need not compose and check the jobs once more
         launcher.preparation = preparation
     returns: list[Sequence[JobReturn]] = []
@@ -72,11 +75,19 @@ def sweep(
             returns.append(launcher.launch(batch, initial_job_idx=sum(map(len, returns))))
     except KeyboardInterrupt as error:
         number = error.signal_number if isinstance(error, Interrupted) else signal.SIGINT
-        command = resume_command(sweep_dir)
+        command = resume_command(sweep_dir, _arguments_to_repeat())
         raise Interrupted(number, f"interrupted, what was trained is saved; go on with: {command}") from error
     names = {facts.objective_name for job in jobs if (facts := preparation.check(job))}
     _report([job for batch_returns in returns for job in batch_returns], jobs, shared, names, sweep_dir)
     return returns
+
+
+def _arguments_to_repeat() -> list[str]:
+    """List the command's arguments if the sweep's folder cannot give the command back, see `is_plain_override`."""
+    own = ("hydra.sweep.dir=", "sweep.resume=", "resume=")
+    arguments = [argument for argument in sys.argv[1:] if not argument.startswith(own)]
+    plain = all(argument in ("-m", "--multirun") or is_plain_override(argument) for argument in arguments)
+    return [] if plain else arguments
 
 
 def _name_jobs_by_what_differs(config: DictConfig, jobs: Sequence[list[str]]) -> list[str]:

@@ -133,7 +133,18 @@ class Bomb:
         return Path.touch, (self.target,)
 
 
-def damage(path: Path, how: str, tmp_path: Path) -> str:
+MADE_UP: dict[str, Any] = {
+    "random_state": {},
+    "epoch": -5,
+    "metrics": {"test/accuracy": "q"},
+    "best": {"epoch": 1, "objective": "x"},
+    "seconds": {"total": 1.0},
+    "pause": {"epoch": 2, "step": 2, "step_losses": [1.0], "tally": {}},
+    "optimizer": {"state": {}, "param_groups": [{"params": [0, 1]}]},
+}
+
+
+def damage(path: Path, how: Any, tmp_path: Path) -> str:
     """Damage a checkpoint and return what the message must say."""
     content = path.read_bytes()
     if how == "empty":
@@ -163,19 +174,27 @@ def damage(path: Path, how: str, tmp_path: Path) -> str:
     elif how == "sealed bomb":
         state["model"] = Bomb(tmp_path / "exploded")
         message = "holds more than tensors and plain values; refused"
-    else:
+    elif how == "incomplete":
         state.pop("scheduler")
         message = "its scheduler is missing or of a wrong type"
+    else:
+        key, value = how
+        state[key] = value
+        message = "does not fit the run's configuration" if key == "optimizer" else "does not say where the run stood"
     torch.save(state, path)
     path.write_bytes(checkpoint._seal(path.read_bytes()))
     return message
 
 
 @pytest.mark.parametrize(
-    "how", ["empty", "truncated", "flipped", "missing", "bomb", "future", "sealed bomb", "incomplete"]
+    "how",
+    [
+        *("empty", "truncated", "flipped", "missing", "bomb", "future", "sealed bomb", "incomplete"),
+        *(pytest.param(how, marks=pytest.mark.slow, id=how[0]) for how in MADE_UP.items()),
+    ],
 )
 def test_d5_d7_damaged_checkpoint_is_refused_with_file_and_reason(
-    train: Train, tmp_path: Path, run: Path, how: str
+    train: Train, tmp_path: Path, run: Path, how: Any
 ) -> None:
     message = damage(run / "checkpoints" / "last.pt", how, tmp_path)
     before = sorted(path for path in run.rglob("*"))

@@ -36,7 +36,7 @@ def test_folder_without_a_run_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_live_run_is_refused(tmp_path: Path) -> None:
-    make_run(tmp_path, "running", pid=os.getppid())
+    make_run(tmp_path, "running", pid=os.getppid(), process_start=None)
     with pytest.raises(ConfigError, match=f"process {os.getppid()} is still writing a run there"):
         set_aside_earlier_run(tmp_path)
 

@@ -1,6 +1,7 @@
 """Going on with runs and sweeps through the real command: cases D3, D4, D6, D8, D9, E4, F1, F2, G1 and G3."""
 
 import json
+import platform
 import random
 import shutil
 import signal
@@ -100,6 +101,46 @@ def test_d6_other_settings_are_refused_with_the_difference(train: Train, run: Pa
     result = train(f"resume={run}", "trainer.num_epochs=2", *override.split())
     assert result.returncode == 4 and words in result.stderr and "Traceback" not in result.stderr, result.stderr
     assert count_rows(run) == 1
+
+
+def test_resume_with_fewer_epochs_than_trained_is_refused(train: Train, run: Path) -> None:
+    assert train(f"resume={run}", "trainer.num_epochs=3").returncode == 0
+    status = read_json(run / "status.json")
+    (run / "status.json").write_text(json.dumps({**status, "state": "interrupted"}), encoding="utf-8")
+    result = train(f"resume={run}", "trainer.num_epochs=2")
+    assert result.returncode == 4 and "has trained 3 epochs or more" in result.stderr, result.stderr
+
+
+def test_resume_without_the_checkpoint_is_refused(train: Train, run: Path) -> None:
+    (run / "checkpoints" / "last.pt").unlink()
+    before = (run / ".hydra" / "config.yaml").read_bytes()
+    result = train(f"resume={run}", "trainer.num_epochs=2")
+    assert result.returncode == 4 and "last.pt: is missing" in result.stderr, result.stderr
+    assert (run / ".hydra" / "config.yaml").read_bytes() == before and count_rows(run) == 1
+
+
+def test_longer_schedule_applies_from_the_first_new_epoch(train: Train, tmp_path: Path) -> None:
+    assert train(*TINY[:3], "trainer.num_epochs=2", "scheduler=cosine").returncode == 0
+    result = train(f"resume={tmp_path}/run", "trainer.num_epochs=4")
+    assert result.returncode == 0, result.stderr
+    rates = [json.loads(row)["lr"] for row in read_rows(tmp_path / "run")]
+    assert rates == pytest.approx([0.1, 0.05, 0.05, 0.1 * (1 - 2**-0.5) / 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("status.json", {"state": "running", "host": platform.node(), "pid": 10**30}),
+        ("status.json", {"state": "completed", "fingerprint": 7}),
+        ("result.json", {"objective": 0.5, "num_epochs": "9"}),
+        ("result.json", [1]),
+        ("metrics.jsonl", {"epoch": 1, "images_seen": 10**30}),
+    ],
+)
+def test_absurd_records_of_a_stranger_are_no_bug_of_ours(train: Train, run: Path, name: str, content: object) -> None:
+    (run / name).write_text(json.dumps(content) + "\n", encoding="utf-8")
+    result = train(f"resume={run}", "trainer.num_epochs=2")
+    assert result.returncode in (0, 4) and "Traceback" not in result.stderr, result.stderr
 
 
 def test_d6_checkpoint_of_another_configuration_is_refused(train: Train, run: Path) -> None:
