@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train sweep board test test-all check lint format doctor benchmark clean
+.PHONY: help setup data train sweep board test test-slow test-all check lint format doctor benchmark clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,10 @@ board: setup ## open TensorBoard on all runs
 test: setup ## run the fast tests
 	$(BIN)/python -m pytest -n auto -m 'not slow'
 
-test-all: setup ## run all tests
-	$(BIN)/python -m pytest -n auto
+test-slow: setup ## run the slow tests alone
+	$(BIN)/python -m pytest -n auto -m slow
+
+test-all: test test-slow ## run all tests
 
 check: lint test ## lint, check formatting and types, then test
 

@@ -66,7 +66,7 @@ def test_d2_a_save_that_fails_at_any_step_keeps_the_older_checkpoint_and_leaves_
     assert number > 8
 
 
-@pytest.mark.parametrize("number", [1, 14, 24, 30])
+@pytest.mark.parametrize("number", [24, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 14, 30))])
 def test_d2_full_disk_ends_the_command_with_7_and_the_run_goes_on_later(
     tmp_path: Path, number: int, train: Train
 ) -> None:
@@ -189,7 +189,8 @@ def damage(path: Path, how: Any, tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     "how",
     [
-        *("empty", "truncated", "flipped", "missing", "bomb", "future", "sealed bomb", "incomplete"),
+        *("truncated", "flipped", "sealed bomb"),
+        *(pytest.param(how, marks=pytest.mark.slow) for how in ("empty", "missing", "bomb", "future", "incomplete")),
         *(pytest.param(how, marks=pytest.mark.slow, id=how[0]) for how in MADE_UP.items()),
     ],
 )

@@ -64,7 +64,7 @@ def assert_equal_runs(run: Path, other: Path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param(["optimizer=sgd", "scheduler=cosine", "scheduler.num_epochs=6"], marks=pytest.mark.slow),
+        pytest.param(["scheduler=cosine", "scheduler.num_epochs=6"], marks=pytest.mark.slow),
         ["optimizer=adam", "scheduler=step", "scheduler.step_size=2", "dataset.val_size=64"],
         ["model=mlp", "model.hidden_sizes=[16]", "model.dropout=0.3", "optimizer=momentum", "scheduler=exponential"],
     ],
@@ -169,7 +169,9 @@ def test_resume_of_a_folder_that_is_no_run_says_so(train: Train, name: str) -> N
     assert result.returncode == 4 and f"resume={name}" in result.stderr and "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_d8_signal_during_a_step_saves_and_the_run_goes_on_exactly(
     train: Train, tmp_path: Path, number: int, code: int
 ) -> None:
@@ -243,7 +245,7 @@ def assert_equal_sweeps(sweep: Path, other: Path) -> None:
     ("number", "spelling"),
     [
         (signal.SIGKILL, "same command"),
-        (signal.SIGINT, "folder alone"),
+        pytest.param(signal.SIGINT, "folder alone", marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, "same command", marks=pytest.mark.slow),
         pytest.param(signal.SIGKILL, "folder alone", marks=pytest.mark.slow),
     ],
