@@ -23,16 +23,19 @@ class EventFile:
 
     Args:
         folder: the run's.
+        first_step: on TensorBoard's axis; what files before this one hold from there on is forgotten.
 
     Raises:
         OSError: the disk is full or the folder may not be written; so do all methods.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, first_step: int = 0) -> None:
         name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
         self._file = (folder / name).open("xb")
         self._records = RecordWriter(self._file)
         self._write(Event(file_version="brain.Event:2"))
+        # In the first file as well: TensorBoard takes the first start it sees for no restart, and forgets nothing.
+        self._write(Event(session_log=SessionLog(status=SessionLog.START), step=first_step))
 
     def write(self, summary: Summary, step: int = 0) -> None:
         """Add a summary, such as those made by `torch.utils.tensorboard.summary`.
@@ -46,10 +49,6 @@ class EventFile:
     def write_scalars(self, values: Mapping[str, float], step: int) -> None:
         """Add a point to each of several curves, by tag."""
         self.write(Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]), step)
-
-    def restart(self, step: int) -> None:
-        """Tell TensorBoard to forget what files before this one hold from a step on."""
-        self._write(Event(session_log=SessionLog(status=SessionLog.START), step=step))
 
     def flush(self) -> None:
         """Let readers see everything written."""

@@ -54,14 +54,11 @@ class Recorder:
         self.fingerprint = fingerprint
         self.log_every = log_every
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
-        self._events = EventFile(run_dir)
+        rows = [row for row in read_rows(run_dir) if row["epoch"] <= last_epoch]
+        self._events = EventFile(run_dir, first_step=rows[-1]["images_seen"] + 1 if rows else 0)
         self._events.write(custom_scalars(LAYOUT))
         # Four spaces make it a code block in TensorBoard's Markdown.
         self._events.write(text("config", "".join(f"    {line}\n" for line in config_text.splitlines())))
-        rows = [row for row in read_rows(run_dir) if row["epoch"] <= last_epoch]
-        images_seen = rows[-1]["images_seen"] if rows else 0
-        if last_epoch:
-            self._events.restart(images_seen + 1)
         write_atomically(run_dir / "metrics.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
         self._metrics = (run_dir / "metrics.jsonl").open("a", encoding="utf-8")
         self.write_status("running")

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fashion_softmax.recorder import Recorder
@@ -77,3 +78,21 @@ def test_one_event_file_per_run(tmp_path: Path) -> None:
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
         recorder.log_epoch(make_report(1))
     assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == 1
+
+
+@pytest.mark.parametrize("last_epoch", [0, 1])
+def test_curves_that_go_on_have_no_step_twice(tmp_path: Path, last_epoch: int) -> None:
+    with contextlib.closing(make_recorder(tmp_path)) as recorder:
+        for epoch in range(1, last_epoch + 2):  # killed after the last one's records and before its checkpoint
+            recorder.log_epoch(make_report(epoch))
+    recorder = Recorder(tmp_path, "seed: 0\n", [], "abc", log_every=1, last_epoch=last_epoch)
+    with contextlib.closing(recorder):
+        for epoch in range(last_epoch + 1, last_epoch + 3):
+            recorder.log_epoch(make_report(epoch))
+    # What TensorBoard itself uses without its fast loader; it forgets less than the other accumulator.
+    accumulator = plugin_event_accumulator.EventAccumulator(str(tmp_path))
+    accumulator.Reload()
+    steps = [event.step for event in accumulator.Tensors("test/accuracy")]
+    assert steps == [100 * epoch for epoch in range(1, last_epoch + 3)]
+    rows = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(row)["epoch"] for row in rows] == list(range(1, last_epoch + 3))
