@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fashion_softmax.errors import DataError
+from fashion_softmax.files import remove_temporary_files
 
 LOCK_TIMEOUT_S = 900.0  # longer than the slowest download that is still accepted
 
@@ -30,8 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
             f"{folder}: another process has been preparing this folder for {LOCK_TIMEOUT_S:.0f} s"
         ) from error
     try:
-        for litter in folder.glob(".*.tmp"):
-            litter.unlink(missing_ok=True)
+        remove_temporary_files(folder)
         yield
     finally:
         lock.release()
