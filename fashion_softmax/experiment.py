@@ -6,12 +6,14 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from fashion_softmax.console import RunDisplay, resume_command
+from fashion_softmax.console import resume_command
 from fashion_softmax.data import Batches
 from fashion_softmax.errors import Interrupted
 from fashion_softmax.interruption import Interruption
 from fashion_softmax.parts import Parts, seed_torch
+from fashion_softmax.prediction import predict
 from fashion_softmax.progress import find_objective
+from fashion_softmax.run_display import RunDisplay
 from fashion_softmax.single_run import Run
 from fashion_softmax.stacking import Stack
 from fashion_softmax.training import EpochReport, Pause, fit
@@ -96,8 +98,10 @@ def train(runs: Sequence[Run], batches: Batches) -> Iterator[dict[int, EpochRepo
             for index in stack.active:
                 failures.errors[index] = error
     _end_failed(runs, failures.errors)
-    for index in stack.active:
-        runs[index].end(None, len(runs))
+    if stack.active:
+        predictions = predict(stack, first.parts.dataset.test.to(first.parts.device), first.parts.dtype)
+        for index in stack.active:
+            runs[index].end(None, len(runs), predictions[index])
 
 
 def _fit(

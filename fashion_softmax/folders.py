@@ -25,7 +25,8 @@ def set_aside_earlier_run(run_dir: Path) -> None:
     """
     if (run_dir / "status.json").exists():
         refuse_if_alive(run_dir)
-        names = (".hydra", "checkpoints", "metrics.jsonl", "result.json", "status.json", "train.log")
+        files = ("metrics.jsonl", "predictions.npz", "result.json", "status.json", "train.log")
+        names = (".hydra", "checkpoints", *files)
         _set_aside(run_dir, [*(run_dir / name for name in names), *run_dir.glob("events.out.tfevents.*")])
 
 

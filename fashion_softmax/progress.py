@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from fashion_softmax.checkpoint import load_checkpoint
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import read_json
-from fashion_softmax.recorder import read_rows
+from fashion_softmax.records import read_rows
 from fashion_softmax.settings import fingerprint, refuse_differences
 from fashion_softmax.tally import Tally
 from fashion_softmax.trust import read_yaml

@@ -1,4 +1,4 @@
-"""What a run leaves behind for people and programs: TensorBoard events, `metrics.jsonl`, `status.json`, `result.json`.
+"""What a run leaves behind for people and programs: TensorBoard events, JSON, predictions.
 
 Facts are read from the JSON files; the event file is for looking. Steps on TensorBoard's axis are images seen, so
 that runs with different batch sizes line up.
@@ -16,6 +16,7 @@ from fashion_softmax.errors import DivergedError
 from fashion_softmax.events import EventFile
 from fashion_softmax.files import finite_or_none, write_atomically, write_json
 from fashion_softmax.folders import describe_process
+from fashion_softmax.records import PREDICTIONS_NAME, Predictions, read_rows
 from fashion_softmax.training import EpochReport
 
 # One chart per measure with all splits in it; without this TensorBoard draws a chart per tag.
@@ -102,6 +103,10 @@ class Recorder:
         status |= describe_process()
         write_json(self.run_dir / "status.json", status)
 
+    def write_predictions(self, predictions: Predictions) -> None:
+        """Write `predictions.npz`."""
+        write_atomically(self.run_dir / PREDICTIONS_NAME, predictions.to_bytes())
+
     def write_result(self, **facts: Any) -> None:
         """Write `result.json` of a completed run, and its status.
 
@@ -111,25 +116,6 @@ class Recorder:
         result = {"state": "completed", **facts, "overrides": self.overrides}
         write_json(self.run_dir / "result.json", result)
         self.write_status("completed")
-
-
-def read_rows(run_dir: Path) -> list[dict[str, Any]]:
-    """Read `metrics.jsonl` as far as it is whole: an object for each epoch, in their order."""
-    rows: list[dict[str, Any]] = []
-    try:
-        lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return rows
-    for line in lines:
-        try:
-            row = json.loads(line)
-            whole = row["epoch"] == len(rows) + 1 and 0 <= int(row["images_seen"]) < 2**62
-        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-            break
-        if not whole:
-            break
-        rows.append(row)
-    return rows
 
 
 def _state_after(error: BaseException) -> str:

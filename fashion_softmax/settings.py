@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fashion_softmax.config import COMPONENTS, compose
 from fashion_softmax.errors import CheckpointError, ConfigError
+from fashion_softmax.hyperparameters import flatten
 from fashion_softmax.quick_configs import copy_config
 
 # What a run may change when it goes on, with a value that stands for all.
@@ -70,7 +71,7 @@ def refuse_differences(run_dir: Path, saved: DictConfig, cfg: DictConfig) -> Non
     Raises:
         CheckpointError: lists what differs and may not.
     """
-    before, after = (dict(_flatten(OmegaConf.to_container(each))) for each in (saved, cfg))
+    before, after = (dict(flatten(OmegaConf.to_container(each))) for each in (saved, cfg))
     differences = [
         f"{key} is {before.get(key, 'absent')} there, not {after.get(key, 'absent')}"
         for key in {**before, **after}
@@ -95,11 +96,3 @@ def refuse_new_schedule(run_dir: Path, saved: DictConfig, cfg: DictConfig) -> No
             f"{run_dir}: its schedule depends on trainer.num_epochs, and {cfg.scheduler.get('_target_')} cannot change "
             "its settings while it runs; start anew, or keep the number of epochs"
         )
-
-
-def _flatten(value: Any, key: str = "") -> Iterable[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from _flatten(item, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value

@@ -17,6 +17,7 @@ from fashion_softmax.files import remove_temporary_files, write_atomically
 from fashion_softmax.parts import Parts, build_parts
 from fashion_softmax.progress import check_progress, find_progress
 from fashion_softmax.recorder import Recorder
+from fashion_softmax.records import Predictions
 from fashion_softmax.settings import fingerprint
 from fashion_softmax.training import EpochReport, Pause
 from fashion_softmax.validation import validate
@@ -148,12 +149,13 @@ class Run:
         if self.pause is None and self.best["epoch"] == self.epoch:  # it may have been killed between the two files
             write_atomically(path.with_name("best.pt"), path.read_bytes())
 
-    def end(self, error: BaseException | None, stack_size: int) -> None:
+    def end(self, error: BaseException | None, stack_size: int, predictions: Predictions | None = None) -> None:
         """Record the result, or why there is none; what is recorded stays, whatever becomes of other runs.
 
         Args:
             error: why the run failed, None if it did not.
             stack_size: runs that were trained as one.
+            predictions: of a run that did not fail, of the test images.
         """
         if self.has_ended:
             return
@@ -161,6 +163,8 @@ class Run:
         self.error = error
         self.seconds["total"] = time.perf_counter() - self._start
         try:
+            if predictions is not None:
+                self._recorder.write_predictions(predictions)
             if error is None:
                 self._write_result(stack_size)
             self._recorder.close(error)

@@ -9,15 +9,15 @@ from tests.conftest import ROOT
 
 # A module may import from the layers above its own in this list, and from its own layer.
 LAYERS = [
-    {"errors", "files", "folders", "compiler", "interruption"},
+    {"errors", "files", "folders", "records", "compiler", "interruption"},
     {"metrics"},
     {"tally"},
     {"losses", "models", "schedules", "data"},
     {"stacking"},
-    {"training"},
-    {"checkpoint", "events", "recorder", "console"},
+    {"prediction", "training"},
+    {"checkpoint", "events", "recorder", "console", "run_display"},
     {"config"},
-    {"validation"},
+    {"hyperparameters", "validation"},
     {"composition", "parts", "deriving", "quick_configs", "settings", "trust"},
     {"progress"},
     {"single_run", "reporting", "planning"},
@@ -31,7 +31,7 @@ KNOWS_HYDRA = set().union(*LAYERS[7:])
 ONLY_IN = {
     "tensorboard": {"events"},
     "torch.utils.tensorboard": {"recorder"},
-    "rich": {"console", "sweep_display", "sweep_tables"},
+    "rich": {"console", "run_display", "sweep_display", "sweep_tables"},
 }
 
 MODULES = sorted((ROOT / "fashion_softmax").rglob("*.py"))

@@ -1,0 +1,111 @@
+"""A run's settings as facts to compare: dotted key to plain value, with the options of its groups by name."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fashion_softmax.config import COMPONENTS
+
+Value = bool | int | float | str | None
+
+GROUPS = ("experiment", *COMPONENTS)
+# Where a run was trained, what was recorded and in what company: none of it changes its result.
+SAYS_NOTHING = ("device", "dataset.mirror", "dataset.num_workers", "trainer.log_every", "trainer.save_every")
+SECTIONS_THAT_SAY_NOTHING = ("sweep", "dashboard")
+ALWAYS_NAMED = ("loss", "optimizer.lr")
+CHOICES = re.compile(r"^( *)choices:\n((?:\1 .*\n)+)", re.MULTILINE)
+MAX_DEPTH = 20
+
+
+def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Value]:
+    """List what decides a run's result.
+
+    Args:
+        config: plain values, of the shape of `config.Config`; may be a part or somebody else's.
+        choices: group to option, from `read_choices`; a group without one is named by its class.
+
+    Returns:
+        Groups first (`loss` to `huber`), then dotted keys (`optimizer.lr` to 0.1) and `seed`; lists as text.
+    """
+    flat = dict(flatten(config))
+    named: dict[str, Value] = {}
+    for group in GROUPS:
+        target = flat.pop(f"{group}._target_", None)
+        option = choices.get(group) or (str(target).rpartition(".")[2] if target else None)
+        if option:
+            named[group] = option
+    if "dataset.name" in flat:  # a published data set is the same in every folder
+        del flat["dataset.name"]
+        flat.pop("dataset.root", None)
+    for key, value in flat.items():
+        if key not in SAYS_NOTHING and key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING:
+            named[key] = value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    return named
+
+
+def name_trial(hyperparameters: Mapping[str, Value], overrides: Sequence[str]) -> str:
+    """Name what distinguishes a run, whatever its seed, such as `huber lr=0.1`.
+
+    Args:
+        hyperparameters: from `find_hyperparameters`.
+        overrides: of its command line.
+    """
+    given = {override.partition("=")[0].lstrip("+~") for override in overrides}
+    keys = [key for key in hyperparameters if (key in given or key in ALWAYS_NAMED) and key != "seed"]
+    short = [key.rpartition(".")[2] for key in keys]
+    words = []
+    for key, name in zip(keys, short, strict=True):
+        value = show(hyperparameters[key])
+        words.append(value if key in GROUPS else f"{name if short.count(name) == 1 else key}={value}")
+    return " ".join(words)
+
+
+def show(value: Value) -> str:
+    """Word a value as YAML would."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def read_choices(run_dir: Path) -> dict[str, str]:
+    """Read which options a run was composed of, as Hydra recorded them.
+
+    Args:
+        run_dir: the run's folder.
+
+    Returns:
+        Group to option, such as `loss` to `huber`; empty where Hydra was not there. A group whose class was overridden
+        is left out, since its option's name would be wrong.
+    """
+    try:
+        text = (run_dir / ".hydra" / "hydra.yaml").read_text(encoding="utf-8", errors="replace")
+        match = CHOICES.search(text)  # the rest of the file is long, and slow to parse
+        found = yaml.safe_load(match[0]) if match else None
+    except (OSError, yaml.YAMLError, RecursionError):
+        return {}
+    choices = found.get("choices") if isinstance(found, dict) else None
+    if not isinstance(choices, dict):
+        return {}
+    return {
+        str(group): option
+        for group, option in choices.items()
+        if isinstance(option, str) and f"{group}._target_=" not in text
+    }
+
+
+def flatten(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Walk through nested dictionaries: every value that is none, with its dotted key.
+
+    Raises:
+        ValueError: they are nested too deeply to be a configuration.
+    """
+    if depth > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from flatten(item, f"{key}.{name}" if key else str(name), depth + 1)
+    else:
+        yield key, value
