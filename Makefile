@@ -28,7 +28,7 @@ sweep: setup ## compare losses and learning rates in one grid
 	@$(BIN)/python train.py -m loss=ce,mse,huber optimizer.lr=0.1,1.0
 
 board: setup ## open TensorBoard on all runs
-	@$(BIN)/python -m tensorboard.main --logdir outputs
+	@$(BIN)/python -m tensorboard.main --logdir outputs --host 127.0.0.1
 
 test: setup ## run the fast tests
 	$(BIN)/python -m pytest -n auto -m 'not slow'

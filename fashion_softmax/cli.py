@@ -101,7 +101,7 @@ class CheckBeforeRun(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration, get the data and build every component once."""
         from fashion_softmax.folders import set_aside_earlier_run
-        from fashion_softmax.single_run import check
+        from fashion_softmax.parts import check
 
         with exit_on_error():
             check(without_hydra(config))

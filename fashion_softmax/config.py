@@ -20,6 +20,7 @@ from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fashion_softmax.errors import ConfigError
+from fashion_softmax.run_names import job_name, run_suffix
 
 PACKAGE_DIR = Path(__file__).parent
 # Beside the package in a checkout, inside it once installed.
@@ -33,7 +34,6 @@ COMPONENTS = {
     "optimizer": ("parameters",),
     "scheduler": ("optimizer",),
 }
-
 
 SPECIAL_KEYS = {"_args_", "_convert_", "_partial_", "_recursive_"}  # of Hydra's instantiate
 
@@ -63,6 +63,28 @@ class SweepConfig:
 
 
 @dataclasses.dataclass
+class DashboardConfig:
+    """What TensorBoard gets of a run beside its curves and hyper-parameters; says nothing about the run."""
+
+    templates: bool = True
+    """After each epoch, the weights of softmax regression as an image for each class."""
+    histograms: bool = True
+    """After each epoch, the distribution of each parameter."""
+    confusion_matrix: bool = True
+    """At the end, which classes of test images are taken for which."""
+    mistakes: bool = True
+    """At the end, the test images that are misclassified with most confidence."""
+    pr_curves: bool = True
+    """At the end, precision against recall for each class of test images."""
+    text: bool = True
+    """The configuration, and what of it differs from the defaults."""
+    graph: bool = False
+    """The model's graph."""
+    in_sweeps: bool = False
+    """Whether the jobs of a sweep record all this; if not, curves, hyper-parameters and text."""
+
+
+@dataclasses.dataclass
 class Config:
     """A run: five components, named by `_target_`, and what the project itself decides."""
 
@@ -83,6 +105,7 @@ class Config:
     dtype: str = "float32"
     """Of weights and images, float32 or float64; the latter to compare to the last digit, at twice the time or more."""
     trainer: TrainerConfig = dataclasses.field(default_factory=TrainerConfig)
+    dashboard: DashboardConfig = dataclasses.field(default_factory=DashboardConfig)
     sweep: SweepConfig = dataclasses.field(default_factory=SweepConfig)
 
 
@@ -93,6 +116,7 @@ def register() -> None:
     # Cached, since Hydra asks for the folder's name several times.
     OmegaConf.register_new_resolver("unique_id", lambda: secrets.token_hex(3), use_cache=True, replace=True)
     OmegaConf.register_new_resolver("job_name", job_name, replace=True)
+    OmegaConf.register_new_resolver("run_suffix", run_suffix, replace=True)
 
 
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
@@ -118,24 +142,6 @@ def project_dir() -> str:
     """Find the folder that data and outputs belong below: the checkout, or where the user stands once installed."""
     installed = CONFIG_DIR.parent == PACKAGE_DIR
     return str(Path.cwd() if installed else CONFIG_DIR.parent)
-
-
-def job_name(number: int, overrides: str) -> str:
-    """Name a sweep's job folder by its number and what distinguishes it, such as `007_huber_lr0.1_seed1`.
-
-    Args:
-        number: of the job, from 0; it makes the name unique within the sweep.
-        overrides: the swept `key=value` pairs of the job, a line each; anything may be in them.
-
-    Returns:
-        A single path component of at most 120 bytes.
-    """
-    words = []
-    for override in overrides.splitlines():
-        key, _, value = override.partition("=")
-        words.append(value if key in COMPONENTS else key.rpartition(".")[2] + value)
-    readable = re.sub(r"[^\w.+-]+", "-", "_".join(words)).encode()[:100].decode(errors="ignore")
-    return f"{number:03d}_{readable}".rstrip("_-.")
 
 
 def build(node: DictConfig, key: str, *runtime_args: Any) -> Any:

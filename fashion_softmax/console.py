@@ -63,9 +63,20 @@ class PollingProgress(Progress):
 
 
 def tensorboard_command(folder: Path) -> str:
-    """Word the command that opens TensorBoard on a folder, with the interpreter that runs now."""
-    command = [shorten(Path(sys.executable)), "-m", "tensorboard.main", "--logdir", shorten(folder)]
+    """Word the command that opens TensorBoard on a folder, with the interpreter that runs now.
+
+    Without a port it takes the first free one from 6006 on; it asks nobody for a password, so that only this machine
+    may reach it.
+    """
+    command = [shorten(Path(sys.executable)), "-m", "tensorboard.main"]
+    command += ["--logdir", shorten(folder), "--host", "127.0.0.1"]
     return shlex.join(command)
+
+
+def compare_command(folder: Path) -> str | None:
+    """Word the command that compares the runs in a folder; None where only the package is installed."""
+    script = Path(__file__).parent.parent / "scripts" / "compare_runs.py"
+    return shlex.join(["python", shorten(script), shorten(folder)]) if script.exists() else None
 
 
 def resume_command(folder: Path, arguments: Iterable[str] = ()) -> str:
@@ -83,3 +94,9 @@ def shorten(path: str | Path) -> str:
     """Name a path relative to the working folder where that is shorter."""
     absolute, relative = str(Path(path).absolute()), os.path.relpath(path)
     return min(absolute, relative, key=len)
+
+
+def count(number: int, noun: str) -> str:
+    """Word a number of things, with an s unless it is one; `noun` may go on after a comma."""
+    word, comma, rest = noun.partition(",")
+    return f"{number} {word}{'' if number == 1 else 's'}{comma}{rest}"

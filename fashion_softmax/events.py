@@ -1,19 +1,31 @@
 """TensorBoard's event file of one run, written by whoever logs.
 
 `SummaryWriter` hands every event to a thread of its own, which reports a full disk at some later call. Written
-directly, an error is met where it happens, and 64 runs trained as one need no 64 threads.
+directly, an error is met where it happens, and 64 runs trained as one need no 64 threads. `SummaryWriter.add_hparams`
+would open a run of its own, and report success whatever happens; the records here belong to the run.
 """
 
 import itertools
 import os
 import socket
+import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import google_crc32c
+from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.record_writer import RecordWriter
+from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.hparams.api_pb2 import Status
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+
+HPARAMS_TAGS = "_hparams_/"
+HEADER = struct.Struct("<QI")  # of a record: length of the data, and its checksum; then the data and its checksum
+CHECKSUM = struct.Struct("<I")
 
 _numbers = itertools.count()
 
@@ -32,7 +44,6 @@ class EventFile:
     def __init__(self, folder: Path, first_step: int = 0) -> None:
         name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
         self._file = (folder / name).open("xb")
-        self._records = RecordWriter(self._file)
         self._write(Event(file_version="brain.Event:2"))
         # In the first file as well: TensorBoard takes the first start it sees for no restart, and forgets nothing.
         self._write(Event(session_log=SessionLog(status=SessionLog.START), step=first_step))
@@ -50,6 +61,40 @@ class EventFile:
         """Add a point to each of several curves, by tag."""
         self.write(Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]), step)
 
+    def write_picture(self, tag: str, png: bytes, size: tuple[int, int], step: int) -> None:
+        """Add a picture.
+
+        Args:
+            tag: of the picture.
+            png: the picture.
+            size: width and height in pixels.
+            step: on TensorBoard's axis.
+        """
+        image = Summary.Image(encoded_image_string=png, width=size[0], height=size[1], colorspace=3)
+        self.write(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+
+    def write_graph(self, graph: Any) -> None:
+        """Add the model's graph, a `GraphDef`."""
+        self._write(Event(graph_def=graph.SerializeToString()))
+
+    def write_start(self, hyperparameters: Mapping[str, bool | int | float | str], trial: str) -> None:
+        """Tell the HParams table that a run begins.
+
+        Args:
+            hyperparameters: what it is made with, by name.
+            trial: its name; runs of one name are one row with the means of their metrics.
+        """
+        self.write(hparams_pb(dict(hyperparameters), trial_id=trial))
+
+    def write_end(self, *, succeeded: bool) -> None:
+        """Tell the HParams table how the run ended."""
+        status = Status.STATUS_SUCCESS if succeeded else Status.STATUS_FAILURE
+        # What TensorBoard's own session_end_pb makes, which needs TensorFlow for it.
+        end = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=time.time()))
+        about = metadata.create_summary_metadata(end)
+        value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
+        self.write(Summary(value=[value]))
+
     def flush(self) -> None:
         """Let readers see everything written."""
         self._file.flush()
@@ -60,4 +105,60 @@ class EventFile:
 
     def _write(self, event: Event) -> None:
         event.wall_time = time.time()
-        self._records.write(event.SerializeToString())
+        self._file.write(_frame(event.SerializeToString()))
+
+
+def forget(content: bytes, tag_prefixes: Sequence[str]) -> bytes:
+    """Copy an event file without some of its tags, and without the end that a killed process left half-written.
+
+    Args:
+        content: of the file; what cannot be read in it stays as it is.
+        tag_prefixes: of the tags to leave out.
+    """
+    prefixes = tuple(tag_prefixes)
+    needles = [prefix.encode() for prefix in prefixes]
+    kept = bytearray()
+    for record in _split(content):
+        data = record[HEADER.size : -CHECKSUM.size]
+        if any(needle in data for needle in needles):  # most have none, and are not worth reading
+            event = Event()
+            try:
+                event.ParseFromString(data)
+            except DecodeError:
+                kept += record
+                continue
+            values = [value for value in event.summary.value if not value.tag.startswith(prefixes)]
+            if len(values) < len(event.summary.value):
+                if values:
+                    del event.summary.value[:]
+                    event.summary.value.extend(values)
+                    kept += _frame(event.SerializeToString())
+                continue
+        kept += record
+    return bytes(kept)
+
+
+def _split(content: bytes) -> Iterator[bytes]:
+    """Yield the records that are whole, with their frames."""
+    start = 0
+    while start + HEADER.size <= len(content):
+        end = start + HEADER.size + HEADER.unpack_from(content, start)[0] + CHECKSUM.size
+        if end > len(content):
+            return
+        yield content[start:end]
+        start = end
+
+
+def _frame(data: bytes) -> bytes:
+    length = struct.pack("<Q", len(data))
+    return length + CHECKSUM.pack(_checksum(length)) + data + CHECKSUM.pack(_checksum(data))
+
+
+def _checksum(data: bytes) -> int:
+    """Compute TFRecord's masked CRC-32C; TensorBoard's own, in Python, takes as long as drawing.
+
+    References:
+        https://www.tensorflow.org/tutorials/load_data/tfrecord
+    """
+    crc: int = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -28,7 +28,7 @@ def run(
         cfg: of the shape of `config.Config`.
         run_dir: the run's folder, which exists.
         overrides: of the command line, recorded.
-        in_sweep: a run among many, which shows less.
+        in_sweep: a run among many, which shows and records less.
         resume: go on from the folder's last checkpoint, if there is one.
 
     Returns:
@@ -40,7 +40,10 @@ def run(
     """
     if resume and (objective := find_objective(run_dir, cfg)) is not None:
         return objective
-    with _say_how_to_go_on(run_dir), Run(cfg, run_dir, overrides=overrides, resume=resume) as single:
+    with (
+        _say_how_to_go_on(run_dir),
+        Run(cfg, run_dir, overrides=overrides, resume=resume, in_sweep=in_sweep) as single,
+    ):
         batches = single.parts.make_batches()
         display = RunDisplay(describe(cfg, single.parts), single.num_epochs, batches, brief=in_sweep)
         with display:
@@ -99,7 +102,12 @@ def train(runs: Sequence[Run], batches: Batches) -> Iterator[dict[int, EpochRepo
                 failures.errors[index] = error
     _end_failed(runs, failures.errors)
     if stack.active:
-        predictions = predict(stack, first.parts.dataset.test.to(first.parts.device), first.parts.dtype)
+        predictions = predict(
+            stack,
+            first.parts.dataset.test.to(first.parts.device),
+            first.parts.dtype,
+            keep_probabilities=any(run.wants_probabilities for run in runs),
+        )
         for index in stack.active:
             runs[index].end(None, len(runs), predictions[index])
 

@@ -58,11 +58,25 @@ def read_json(path: Path) -> dict[str, Any]:
         Its content; empty when there is no such file or it holds something else.
     """
     try:
-        with path.open("rb") as file:
-            content = json.loads(file.read(MAX_JSON_BYTES))
+        content = json.loads(read_bounded(path, MAX_JSON_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """Read a file that may be somebody else's.
+
+    Raises:
+        OSError: it cannot be read, is longer than allowed, or is a device or a pipe, which might never end.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "is no file", str(path))
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"is longer than {max_bytes} bytes", str(path))
+    return content
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

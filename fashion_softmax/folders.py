@@ -57,12 +57,19 @@ def refuse_if_alive(run_dir: Path, kind: type[FashionSoftmaxError] = ConfigError
         FashionSoftmaxError: of that kind, naming the process.
     """
     status = read_json(run_dir / "status.json")
-    pid = status.get("pid")
-    running = status.get("state") == "running" and status.get("host") == platform.node()
-    if not running or not isinstance(pid, int) or pid <= 0 or pid == os.getpid() or not _is_running(pid):
-        return
-    if status.get("process_start") in (None, _process_start(pid)):
-        raise kind(f"{run_dir}: process {pid} is still writing a run there; choose another folder, or wait for it")
+    if status.get("state") == "running" and _is_alive(status) and status.get("pid") != os.getpid():
+        raise kind(
+            f"{run_dir}: process {status['pid']} is still writing a run there; choose another folder, or wait for it"
+        )
+
+
+def is_abandoned(status: dict[str, Any]) -> bool:
+    """Tell whether a run that says it is running was killed, as far as this machine can know.
+
+    Args:
+        status: the content of its `status.json`.
+    """
+    return status.get("state") == "running" and status.get("host") == platform.node() and not _is_alive(status)
 
 
 def check_sweep_can_go_on(sweep_dir: Path) -> None:
@@ -93,6 +100,14 @@ def _set_aside(folder: Path, entries: Iterable[Path]) -> None:
         if entry.exists():
             entry.rename(target / entry.name)
     log.warning("%s was used before; what it held is kept in %s", folder, target)
+
+
+def _is_alive(status: dict[str, Any]) -> bool:
+    """Tell whether the process that wrote a run's status lives on this machine; its number may belong to another."""
+    pid = status.get("pid")
+    if status.get("host") != platform.node() or not isinstance(pid, int) or pid <= 0 or not _is_running(pid):
+        return False
+    return status.get("process_start") in (None, _process_start(pid))
 
 
 def _is_running(pid: int) -> bool:

@@ -172,7 +172,9 @@ class _StackLaunch:
             overrides = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
             parts = self.preparation.take_parts(self.jobs[position])
             folder = Path(hydra.runtime.output_dir)
-            self.runs[position] = Run(cfg, folder, overrides=overrides, parts=parts, resume=cfg.sweep.resume)
+            self.runs[position] = Run(
+                cfg, folder, overrides=overrides, parts=parts, resume=cfg.sweep.resume, in_sweep=True
+            )
         except (Exception, SystemExit) as error:
             failure = error
         with self.runs.get(position, nullcontext()):

@@ -20,6 +20,7 @@ from fashion_softmax.data import Batches, Dataset, Split
 from fashion_softmax.errors import ConfigError, MachineError
 from fashion_softmax.losses import Loss
 from fashion_softmax.stacking import Member
+from fashion_softmax.validation import validate
 
 T = TypeVar("T")
 
@@ -61,6 +62,22 @@ class Parts:
     def evaluation_splits(self) -> dict[str, Split]:
         """Move the splits that runs are measured on to the device, by name; the first is the one that chooses."""
         return {name: split.to(self.device) for name, split in self.dataset.evaluation_splits.items()}
+
+
+def check(cfg: DictConfig) -> Parts:
+    """Find out whether a configuration can be run: check it, get its data, build all its parts.
+
+    Args:
+        cfg: of the shape of `config.Config`.
+
+    Returns:
+        The parts, untrained.
+
+    Raises:
+        FashionSoftmaxError: it cannot; nothing was created but a data set that was missing.
+    """
+    validate(cfg)
+    return build_parts(cfg)
 
 
 def build_parts(cfg: DictConfig) -> Parts:

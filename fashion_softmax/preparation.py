@@ -13,9 +13,8 @@ from fashion_softmax.composition import explain
 from fashion_softmax.config import without_hydra
 from fashion_softmax.deriving import JobComposer
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError
-from fashion_softmax.parts import Parts
+from fashion_softmax.parts import Parts, check
 from fashion_softmax.planning import FactFinder, Facts
-from fashion_softmax.single_run import check
 
 KEPT_BYTES = 2**28  # of parts that wait for their stack; what does not fit is built again
 

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fashion_softmax.files import read_bounded
+
+MAX_ROWS_BYTES = 2**26  # a hundred thousand epochs
 PREDICTIONS_NAME = "predictions.npz"
 MAX_PREDICTIONS_BYTES = 2**26  # six million images; a foreign file may be anything
 
@@ -22,11 +25,14 @@ class Predictions:
         labels: true classes, unsigned, shape (N,).
         classes: predicted classes, unsigned, shape (N,).
         confidences: probability that softmax gives the predicted class, float32, shape (N,).
+        probabilities: that softmax gives each class, float32, shape (N, K); None where nobody asked for them. They
+            are not saved.
     """
 
     labels: NDArray[np.unsignedinteger[Any]]
     classes: NDArray[np.unsignedinteger[Any]]
     confidences: NDArray[np.float32]
+    probabilities: NDArray[np.float32] | None = None
 
     @property
     def is_correct(self) -> NDArray[np.bool_]:
@@ -47,11 +53,8 @@ def read_predictions(run_dir: Path) -> Predictions | None:
     Returns:
         The predictions; None when there is no such file or it holds something else.
     """
-    path = run_dir / PREDICTIONS_NAME
     try:
-        if path.stat().st_size > MAX_PREDICTIONS_BYTES:
-            return None
-        content = io.BytesIO(path.read_bytes())
+        content = io.BytesIO(read_bounded(run_dir / PREDICTIONS_NAME, MAX_PREDICTIONS_BYTES))
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(content).infolist()):
             return None  # it could fill the memory
         with np.load(content, allow_pickle=False) as arrays:
@@ -67,7 +70,7 @@ def read_rows(run_dir: Path) -> list[dict[str, Any]]:
     """Read `metrics.jsonl` as far as it is whole: an object for each epoch, in their order."""
     rows: list[dict[str, Any]] = []
     try:
-        lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_bounded(run_dir / "metrics.jsonl", MAX_ROWS_BYTES).decode(errors="replace").splitlines()
     except OSError:
         return rows
     for line in lines:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fashion_softmax.config import COMPONENTS, compose
 from fashion_softmax.errors import CheckpointError, ConfigError
-from fashion_softmax.hyperparameters import flatten
+from fashion_softmax.hyperparameters import SECTIONS_THAT_SAY_NOTHING, flatten
 from fashion_softmax.quick_configs import copy_config
 
 # What a run may change when it goes on, with a value that stands for all.
@@ -37,7 +37,8 @@ def fingerprint(cfg: DictConfig) -> str:
         if OmegaConf.select(neutral, key) is not None:
             OmegaConf.update(neutral, key, value)
     content = cast(dict[str, Any], OmegaConf.to_container(neutral, resolve=True))
-    content.pop("sweep", None)
+    for section in SECTIONS_THAT_SAY_NOTHING:
+        content.pop(section, None)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -75,12 +76,14 @@ def refuse_differences(run_dir: Path, saved: DictConfig, cfg: DictConfig) -> Non
     differences = [
         f"{key} is {before.get(key, 'absent')} there, not {after.get(key, 'absent')}"
         for key in {**before, **after}
-        if before.get(key) != after.get(key) and key not in CHANGEABLE and not key.startswith("sweep.")
+        if before.get(key) != after.get(key)
+        and key not in CHANGEABLE
+        and key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING
     ]
     if differences:
         raise CheckpointError(
             f"{run_dir} was trained with other settings: {'; '.join(differences)}; leave them out to go on, or start "
-            f"anew in another folder (what may change: {', '.join(CHANGEABLE)})"
+            f"anew in another folder (what may change: {', '.join(CHANGEABLE)}, dashboard)"
         )
 
 

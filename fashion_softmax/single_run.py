@@ -9,18 +9,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fashion_softmax.checkpoint import restore, restore_random_state, save_checkpoint
+from fashion_softmax.config import DashboardConfig
+from fashion_softmax.dashboard import NOTHING, Dashboard
+from fashion_softmax.description import Description
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import remove_temporary_files, write_atomically
-from fashion_softmax.parts import Parts, build_parts
+from fashion_softmax.parts import Parts, check
 from fashion_softmax.progress import check_progress, find_progress
 from fashion_softmax.recorder import Recorder
 from fashion_softmax.records import Predictions
 from fashion_softmax.settings import fingerprint
 from fashion_softmax.training import EpochReport, Pause
-from fashion_softmax.validation import validate
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class Run:
         overrides: of the command line, recorded.
         parts: built by `check` from the same configuration and never trained; None to check and build now.
         resume: go on from the folder's last checkpoint, if there is one.
+        in_sweep: one run among many, which records less.
 
     Attributes:
         parts: what it trains with.
@@ -56,6 +59,7 @@ class Run:
         overrides: Sequence[str] = (),
         parts: Parts | None = None,
         resume: bool = False,
+        in_sweep: bool = False,
     ) -> None:
         self.parts = parts or check(cfg)
         self.run_dir = run_dir
@@ -77,14 +81,24 @@ class Run:
         if self._saved:
             self._restore(self._saved)
         self._start = time.perf_counter() - self.seconds["total"]
+        own_overrides = [line for line in overrides if not line.startswith("sweep.")]  # not those of its company
+        switches = DashboardConfig(**cfg.get("dashboard", {}))
+        description = Description(cfg, run_dir, own_overrides)
         self._recorder = Recorder(
             run_dir,
-            OmegaConf.to_yaml(cfg),
-            [override for override in overrides if not override.startswith("sweep.")],  # of its company, not of the run
+            own_overrides,
             self._fingerprint,
             log_every=cfg.trainer.log_every,
             last_epoch=self.epoch,
+            hyperparameters=description.hyperparameters,
+            trial=description.trial,
+            texts=description.texts() if switches.text else {},
         )
+        if in_sweep and not switches.in_sweeps:
+            switches = NOTHING
+        self._dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
+        if not self.epoch:
+            self._dashboard.log_graph()
 
     def __enter__(self) -> Self:
         return self
@@ -101,6 +115,11 @@ class Run:
         """Validation accuracy after the last epoch if there is a validation split, else test accuracy."""
         return self.metrics[self.parts.objective_name]
 
+    @property
+    def wants_probabilities(self) -> bool:
+        """Whether its records need what the model says of every class, not of the predicted ones alone."""
+        return self._dashboard.switches.pr_curves
+
     def restore_random_state(self) -> None:
         """Let torch draw what it would have drawn next, had the run not been interrupted."""
         if self._saved:
@@ -112,9 +131,10 @@ class Run:
             self._save(report.step, pause=dataclasses.asdict(report), is_best=False)
             return
         self.epoch, self.metrics = report.epoch, report.metrics
-        self._recorder.log_epoch(report)
         if is_best := self.objective > self.best["objective"]:
             self.best = {"epoch": report.epoch, "objective": self.objective}
+        self._recorder.log_epoch(report, self.best["objective"])
+        self._dashboard.log_epoch(report.images_seen)
         self.seconds["training"] += report.training_s
         self._save(report.step, pause=None, is_best=is_best)
 
@@ -161,10 +181,11 @@ class Run:
             return
         self.has_ended = True
         self.error = error
-        self.seconds["total"] = time.perf_counter() - self._start
         try:
             if predictions is not None:
                 self._recorder.write_predictions(predictions)
+                self._dashboard.log_end(self.epoch * len(self.parts.dataset.train), predictions)
+            self.seconds["total"] = time.perf_counter() - self._start
             if error is None:
                 self._write_result(stack_size)
             self._recorder.close(error)
@@ -194,19 +215,3 @@ class Run:
         name = self.parts.objective_name
         log.info("%s %.4f after %d epochs in %.1f s", name, self.objective, self.num_epochs, seconds)
         return self.objective
-
-
-def check(cfg: DictConfig) -> Parts:
-    """Find out whether a configuration can be run: check it, get its data, build all its parts.
-
-    Args:
-        cfg: of the shape of `config.Config`.
-
-    Returns:
-        The parts, untrained.
-
-    Raises:
-        FashionSoftmaxError: it cannot; nothing was created but a data set that was missing.
-    """
-    validate(cfg)
-    return build_parts(cfg)

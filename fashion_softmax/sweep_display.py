@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from fashion_softmax.console import REFRESH_PER_S, LiveDisplay, PollingProgress, make_console
+from fashion_softmax.console import REFRESH_PER_S, LiveDisplay, PollingProgress, count, make_console
 from fashion_softmax.data import Batches
 from fashion_softmax.planning import PlannedStack
-from fashion_softmax.sweep_tables import count
 
 ESTIMATE_AFTER_S = 3
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from fashion_softmax.console import make_console, shorten, tensorboard_command
+from fashion_softmax.console import compare_command, count, make_console, shorten, tensorboard_command
 from fashion_softmax.planning import PlannedStack, what_differs
 
 MAX_ROWS = 20  # every job's result is in its folder
@@ -110,6 +110,8 @@ def show_sweep(
             "ranked on the test images; to choose between runs, hold some out: dataset.val_size=10000", soft_wrap=True
         )
     console.print(f"sweep folder  {shorten(sweep_dir)}", soft_wrap=True)
+    if command := compare_command(sweep_dir):
+        console.print(f"compare       {command}", soft_wrap=True)
     console.print(f"TensorBoard   {tensorboard_command(sweep_dir)}", soft_wrap=True)
     if len(jobs) > MAX_TENSORBOARD_RUNS:
         console.print(f"              (shows no curves of more than {MAX_TENSORBOARD_RUNS} runs until you filter them)")
@@ -134,12 +136,6 @@ def label(number: int, job: Sequence[str], shared: Collection[str]) -> str:
 
 def _what_differs(job: Sequence[str], shared: Collection[str]) -> str:
     return " ".join(each for each in job if each not in shared)
-
-
-def count(number: int, noun: str) -> str:
-    """Word a number of things, with an s unless it is one; `noun` may go on after a comma."""
-    word, comma, rest = noun.partition(",")
-    return f"{number} {word}{'' if number == 1 else 's'}{comma}{rest}"
 
 
 def _list(values: Iterable[str]) -> str:

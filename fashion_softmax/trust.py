@@ -32,7 +32,7 @@ CLASSES = {
     "torch.optim": ("torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
 }
 RESOLVERS = ("project_dir",)
-GROUPS_AND_KEYS = "dataset|model|loss|optimizer|scheduler|experiment|seed|device|dtype|trainer|sweep"
+GROUPS_AND_KEYS = "dataset|model|loss|optimizer|scheduler|experiment|seed|device|dtype|trainer|dashboard|sweep"
 PLAIN_OVERRIDE = re.compile(rf"(~|\+\+?)?({GROUPS_AND_KEYS})(\.[a-z]\w*)*(=[\w.,+/ ()\[\]-]*)?")
 MAX_DEPTH = 20
 MAX_YAML_BYTES = 2**20

@@ -9,16 +9,16 @@ import difflib
 import inspect
 import math
 import pkgutil
-import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fashion_softmax.config import COMPONENTS, Config, TrainerConfig
+from fashion_softmax.config import COMPONENTS, Config, DashboardConfig, TrainerConfig
 from fashion_softmax.errors import ConfigError
+from fashion_softmax.value_types import find_hints, matches_type, name_type, show_value
 
 Check = tuple[str, Callable[[Any], bool]]  # what is allowed, in words, and whether a value is
 
@@ -93,6 +93,7 @@ def validate(cfg: DictConfig) -> None:
     for key in COMPONENTS:
         problems += _check_component(key, config.get(key))
     problems += _check_ranges(config)
+    problems += _check_switches(config.get("dashboard", {}))
     device = str(config["device"])
     if device.partition(":")[0] not in DEVICES:
         problems.append(f"device={device} is unknown; allowed: {', '.join(DEVICES)}, cuda:N{_close(device, DEVICES)}")
@@ -129,7 +130,7 @@ def _check_component(key: str, node: Any) -> list[str]:
     parameters = list(signature.parameters.values())[len(runtime) :]
     by_name = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    hints = _hints(target)
+    hints = find_hints(target)
     problems = []
     for name, value in node.items():
         if name == "_target_":
@@ -142,7 +143,7 @@ def _check_component(key: str, node: Any) -> list[str]:
         elif value == "???":
             problems.append(f"{dotted} is required: add {dotted}=VALUE")
         elif not matches_type(value, expected := hints.get(name, Any)):
-            problems.append(f"{dotted}={_show(value)} has the wrong type: expected {_name_type(expected)}")
+            problems.append(f"{dotted}={show_value(value)} has the wrong type: expected {name_type(expected)}")
     for name, parameter in by_name.items():
         if parameter.default is parameter.empty and name not in node:
             problems.append(f"{key}.{name} is required by {node['_target_']}: add +{key}.{name}=VALUE")
@@ -158,61 +159,17 @@ def _check_ranges(config: dict[str, Any]) -> list[str]:
         elements = value if isinstance(value, list) else [value]
         numbers = [element for element in elements if isinstance(element, int | float)]
         if not all(map(is_allowed, numbers)):
-            problems.append(f"{dotted}={_show(value)} is out of range: must be {allowed}")
+            problems.append(f"{dotted}={show_value(value)} is out of range: must be {allowed}")
     return problems
 
 
-def _hints(target: Any) -> dict[str, Any]:
-    function = target.__init__ if inspect.isclass(target) else target
-    try:
-        return typing.get_type_hints(function)
-    except Exception:  # a name that only exists for the type checker; such a component goes without type checks
-        return {}
-
-
-def matches_type(value: Any, expected: Any) -> bool:
-    """Tell whether a value read from YAML fits an annotation; unlike `isinstance`, True is no number and 1 is a float.
-
-    Args:
-        value: None, bool, int, float, str, list or dict.
-        expected: an annotation; one that no YAML value could fit, such as a class of torch, accepts nothing.
-    """
-    origin, args = typing.get_origin(expected), typing.get_args(expected)
-    if expected is Any:
-        return True
-    if origin in (typing.Union, types.UnionType):
-        return any(matches_type(value, option) for option in args)
-    if origin is Literal:
-        return value in args
-    if expected is None or expected is type(None):
-        return value is None
-    if isinstance(origin, type) and issubclass(origin, Sequence):  # list[int], tuple[float, float], Sequence[str]
-        if not isinstance(value, list):
-            return False
-        if origin is tuple and args[-1] is not Ellipsis:
-            return len(value) == len(args) and all(map(matches_type, value, args))
-        return all(matches_type(element, args[0]) for element in value)
-    if expected is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if expected is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return not isinstance(expected, type) or isinstance(value, expected)
-
-
-def _name_type(expected: Any) -> str:
-    """Name an annotation in the words of a YAML author: torch's classes cannot be written there."""
-    origin, args = typing.get_origin(expected), typing.get_args(expected)
-    if origin in (typing.Union, types.UnionType):
-        names = [_name_type(option) for option in args]
-        return " or ".join(name for name in names if name != "Tensor") or "Tensor"
-    if origin is Literal:
-        return " or ".join(map(str, args))
-    if expected is type(None):
-        return "null"
-    if isinstance(origin, type) and issubclass(origin, Sequence):
-        return f"[{', '.join(_name_type(arg) for arg in args if arg is not Ellipsis)}]"
-    return getattr(expected, "__name__", str(expected))
-
-
-def _show(value: Any) -> str:
-    return "null" if value is None else repr(value) if isinstance(value, str) else str(value)
+def _check_switches(section: Any) -> list[str]:
+    if not isinstance(section, dict):
+        return [f"dashboard={show_value(section)} has the wrong type: expected a group of keys"]
+    known = [f"dashboard.{field.name}" for field in dataclasses.fields(DashboardConfig)]
+    switches = {f"dashboard.{name}": value for name, value in section.items()}
+    return [f"{key} is unknown{suggest(key, known)}" for key in switches if key not in known] + [
+        f"{key}={show_value(value)} has the wrong type: expected bool"
+        for key, value in switches.items()
+        if key in known and not isinstance(value, bool)
+    ]

@@ -9,7 +9,8 @@ from tests.conftest import ROOT
 
 # A module may import from the layers above its own in this list, and from its own layer.
 LAYERS = [
-    {"errors", "files", "folders", "records", "compiler", "interruption"},
+    {"compiler", "errors", "files", "interruption", "palettes", "run_names"},
+    {"folders", "pictures", "records", "value_types"},
     {"metrics"},
     {"tally"},
     {"losses", "models", "schedules", "data"},
@@ -17,9 +18,9 @@ LAYERS = [
     {"prediction", "training"},
     {"checkpoint", "events", "recorder", "console", "run_display"},
     {"config"},
-    {"hyperparameters", "validation"},
-    {"composition", "parts", "deriving", "quick_configs", "settings", "trust"},
-    {"progress"},
+    {"dashboard", "hyperparameters", "validation"},
+    {"composition", "deriving", "description", "parts", "quick_configs", "settings", "trust"},
+    {"comparing", "progress"},
     {"single_run", "reporting", "planning"},
     {"experiment"},
     {"sweep_tables", "preparation"},
@@ -27,11 +28,12 @@ LAYERS = [
     {"launching", "sweep", "resuming"},
     {"cli"},
 ]
-KNOWS_HYDRA = set().union(*LAYERS[7:])
+KNOWS_HYDRA = set().union(*LAYERS[LAYERS.index({"config"}) :])
 ONLY_IN = {
     "tensorboard": {"events"},
-    "torch.utils.tensorboard": {"recorder"},
-    "rich": {"console", "run_display", "sweep_display", "sweep_tables"},
+    "torch.utils.tensorboard": {"dashboard", "recorder"},
+    "PIL": {"comparing", "pictures"},
+    "rich": {"comparing", "console", "run_display", "sweep_display", "sweep_tables"},
 }
 
 MODULES = sorted((ROOT / "fashion_softmax").rglob("*.py"))

@@ -20,7 +20,7 @@ from tests.conftest import ROOT, TINY, write_idx, write_idx_folder
 Train = Callable[..., subprocess.CompletedProcess[str]]
 
 RUN_FILES = {
-    *(".hydra", "checkpoints", "metrics.jsonl", "result.json", "status.json", "train.log"),
+    *(".hydra", "checkpoints", "metrics.jsonl", "predictions.npz", "result.json", "status.json", "train.log"),
 }
 
 

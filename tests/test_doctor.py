@@ -203,7 +203,7 @@ def test_python_out_of_range_is_a_problem(
 def test_package_out_of_range_is_a_problem(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.metadata.version", lambda name: "0.1")
     findings = list(module.CHECKS["packages"](options()))
-    assert len(findings) == 9 and {finding.level for finding in findings} == {"problem"}
+    assert len(findings) == 12 and {finding.level for finding in findings} == {"problem"}
     (hydra,) = (finding for finding in findings if finding.check == "hydra-core")
     assert hydra.remedy.startswith("<1.4,>=1.3.8 is needed: make ")
 

@@ -336,7 +336,7 @@ def start_board(tmp_path: Path) -> Iterator[Callable[[str], tuple[int, int]]]:
         alarm.start()
         assert process.stderr is not None
         port = next(
-            (found for line in process.stderr if (found := re.search(r"at http://localhost:(\d+)/", line))), None
+            (found for line in process.stderr if (found := re.search(r"at http://127\.0\.0\.1:(\d+)/", line))), None
         )
         alarm.cancel()
         assert port, f"{command} does not say where it listens"

@@ -7,8 +7,8 @@ import torch
 
 from fashion_softmax.config import compose
 from fashion_softmax.losses import CrossEntropy
+from fashion_softmax.parts import check
 from fashion_softmax.planning import FactFinder, Facts, PlannedStack, available_memory, plan, what_differs
-from fashion_softmax.single_run import check
 from tests.conftest import TINY
 
 

@@ -2,20 +2,32 @@
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
+from fashion_softmax.errors import DivergedError, Interrupted
+from fashion_softmax.events import HPARAMS_TAGS, EventFile, _checksum, forget
 from fashion_softmax.recorder import Recorder
 from fashion_softmax.training import EpochReport
 
 METRICS = {"train/loss": 0.5, "train/accuracy": 0.8, "test/loss": 0.6, "test/accuracy": 0.75, "lr": 0.1}
 
+SECONDS = {"total": 1.5, "training": 1.25}
+
 
 def make_recorder(run_dir: Path, log_every: int = 2) -> Recorder:
-    return Recorder(run_dir, "seed: 0\n", ["seed=0"], "abc", log_every=log_every)
+    texts = {"config": "    seed: 0\n"}
+    return Recorder(
+        run_dir, ["seed=0"], "abc", log_every=log_every, hyperparameters={"lr": 0.1}, trial="lr=0.1", texts=texts
+    )
 
 
 def make_report(epoch: int, **metrics: float) -> EpochReport:
@@ -27,14 +39,14 @@ def make_report(epoch: int, **metrics: float) -> EpochReport:
 def events(tmp_path: Path) -> EventAccumulator:
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
         for epoch in (1, 2):
-            recorder.log_epoch(make_report(epoch))
+            recorder.log_epoch(make_report(epoch), best=0.75)
     accumulator = EventAccumulator(str(tmp_path))
     accumulator.Reload()
     return accumulator
 
 
 def test_every_metric_is_a_curve_over_images_seen(events: EventAccumulator) -> None:
-    assert set(events.Tags()["scalars"]) == {*METRICS, "train/step_loss"}
+    assert set(events.Tags()["scalars"]) == {*METRICS, "train/step_loss", "best/accuracy"}
     points = events.Scalars("test/accuracy")
     assert [(point.step, point.value) for point in points] == [(100, 0.75), (200, 0.75)]
 
@@ -54,8 +66,8 @@ def test_configuration_and_chart_layout_are_stored(events: EventAccumulator) -> 
 
 def test_metrics_jsonl_has_an_object_an_epoch(tmp_path: Path) -> None:
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
-        recorder.log_epoch(make_report(1))
-        recorder.log_epoch(make_report(2, **{"test/loss": float("inf")}))
+        recorder.log_epoch(make_report(1), best=0.75)
+        recorder.log_epoch(make_report(2, **{"test/loss": float("inf")}), best=0.75)
         # Readable while the run still goes on.
         lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(lines[0]) == {"epoch": 1, "step": 5, "images_seen": 100, **METRICS}
@@ -68,7 +80,9 @@ def test_status_follows_the_run(tmp_path: Path) -> None:
         assert status["state"] == "running" and status["fingerprint"] == "abc" and status["error"] is None
         recorder.write_status("diverged", "the loss is nan")
         assert json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))["error"] == "the loss is nan"
-        recorder.write_result(objective=0.75, objective_name="test/accuracy", num_epochs=2, metrics=METRICS)
+        recorder.write_result(
+            objective=0.75, objective_name="test/accuracy", num_epochs=2, metrics=METRICS, seconds=SECONDS
+        )
     result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
     assert result["state"] == "completed" and result["overrides"] == ["seed=0"] and result["metrics"] == METRICS
     assert json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))["state"] == "completed"
@@ -76,7 +90,7 @@ def test_status_follows_the_run(tmp_path: Path) -> None:
 
 def test_one_event_file_per_run(tmp_path: Path) -> None:
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
-        recorder.log_epoch(make_report(1))
+        recorder.log_epoch(make_report(1), best=0.75)
     assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == 1
 
 
@@ -84,11 +98,11 @@ def test_one_event_file_per_run(tmp_path: Path) -> None:
 def test_curves_that_go_on_have_no_step_twice(tmp_path: Path, last_epoch: int) -> None:
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
         for epoch in range(1, last_epoch + 2):  # killed after the last one's records and before its checkpoint
-            recorder.log_epoch(make_report(epoch))
-    recorder = Recorder(tmp_path, "seed: 0\n", [], "abc", log_every=1, last_epoch=last_epoch)
+            recorder.log_epoch(make_report(epoch), best=0.75)
+    recorder = Recorder(tmp_path, [], "abc", log_every=1, last_epoch=last_epoch)
     with contextlib.closing(recorder):
         for epoch in range(last_epoch + 1, last_epoch + 3):
-            recorder.log_epoch(make_report(epoch))
+            recorder.log_epoch(make_report(epoch), best=0.75)
     # What TensorBoard itself uses without its fast loader; it forgets less than the other accumulator.
     accumulator = plugin_event_accumulator.EventAccumulator(str(tmp_path))
     accumulator.Reload()
@@ -96,3 +110,82 @@ def test_curves_that_go_on_have_no_step_twice(tmp_path: Path, last_epoch: int) -
     assert steps == [100 * epoch for epoch in range(1, last_epoch + 3)]
     rows = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(row)["epoch"] for row in rows] == list(range(1, last_epoch + 3))
+
+
+def read_sessions(run_dir: Path) -> list[plugin_data_pb2.HParamsPluginData]:
+    """Read what the files say to the HParams table, in their order."""
+    files = sorted(run_dir.glob("events.out.tfevents.*"), key=lambda path: int(path.name.rpartition(".")[2]))
+    events = [Event.FromString(record) for path in files for record in RawEventFileLoader(str(path)).Load()]
+    values = [value for event in events for value in event.summary.value if value.tag.startswith(HPARAMS_TAGS)]
+    return [
+        plugin_data_pb2.HParamsPluginData.FromString(value.metadata.plugin_data.content)
+        for value in values
+        if value.metadata.plugin_data.plugin_name == metadata.PLUGIN_NAME
+    ]
+
+
+def finish(recorder: Recorder) -> None:
+    recorder.write_result(objective=0.75, seconds=SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(None, 1), (DivergedError("nan"), 2), (ValueError("x"), 2), (Interrupted(2, "x"), None)]
+)
+def test_table_is_told_how_a_run_ended(tmp_path: Path, error: BaseException | None, status: int | None) -> None:
+    recorder = make_recorder(tmp_path)
+    if error is None:
+        finish(recorder)
+    recorder.close(error)
+    start, *end = read_sessions(tmp_path)
+    assert start.session_start_info.group_name == "lr=0.1"
+    assert start.session_start_info.hparams["lr"].number_value == 0.1
+    assert [session.session_end_info.status for session in end] == ([] if status is None else [status])
+
+
+def test_run_that_goes_on_begins_and_ends_once(tmp_path: Path) -> None:
+    make_recorder(tmp_path).close(ValueError("failed"))
+    with contextlib.closing(make_recorder(tmp_path)) as recorder:
+        recorder.log_epoch(make_report(1), best=0.75)
+        finish(recorder)
+    recorder = Recorder(tmp_path, [], "abc", log_every=9, last_epoch=1, hyperparameters={"lr": 0.2}, trial="lr=0.2")
+    with contextlib.closing(recorder):
+        recorder.log_epoch(make_report(2), best=0.75)
+        finish(recorder)
+    start, end = read_sessions(tmp_path)
+    assert start.session_start_info.hparams["lr"].number_value == 0.2 and end.session_end_info.status == 1
+    accumulator = plugin_event_accumulator.EventAccumulator(str(tmp_path))
+    accumulator.Reload()
+    assert [event.step for event in accumulator.Tensors("best/accuracy")] == [100, 200]
+    assert [event.step for event in accumulator.Tensors("seconds/total")] == [200]
+
+
+def test_f1_forgetting_copies_what_is_whole_wherever_the_file_was_cut(tmp_path: Path) -> None:
+    with contextlib.closing(EventFile(tmp_path)) as events:
+        events.write_start({"lr": 0.1}, "x")
+        events.write_scalars({"a/kept": 1.0, "b/forgotten": 2.0}, 1)
+        events.flush()
+        (path,) = tmp_path.iterdir()
+        whole = path.read_bytes()
+        events.write_scalars({"a/kept": 3.0}, 2)
+    content = path.read_bytes()
+    prefixes = (HPARAMS_TAGS, "b/")
+    expected = forget(whole, prefixes)
+    for length in range(len(whole), len(content)):
+        assert forget(content[:length], prefixes) == expected
+    path.write_bytes(forget(content, prefixes))
+    accumulator = EventAccumulator(str(path))
+    accumulator.Reload()
+    assert accumulator.Tags()["scalars"] == ["a/kept"] and not accumulator.Tags()["tensors"]
+    assert [(point.step, point.value) for point in accumulator.Scalars("a/kept")] == [(1, 1.0), (2, 3.0)]
+
+
+def test_forgetting_leaves_alone_what_is_no_event_file() -> None:
+    framed = (5).to_bytes(8, "little") + b"????" + b"_hpar" + b"????"
+    assert forget(framed, ["_hp"]) == framed
+    assert forget(b"no event file at all", ["no"]) == b""
+
+
+def test_checksum_is_that_of_tensorboard() -> None:
+    for size in (0, 1, 11, 191, 192, 193, 1000, 4099):
+        data = os.urandom(size)
+        assert _checksum(data) == masked_crc32c(data)

@@ -1,0 +1,147 @@
+"""The lesson's figure, for one setting or several: training loss, training accuracy and test accuracy over epochs."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from fashion_softmax.comparing.ranking import Comparison
+from fashion_softmax.comparing.runs import RecordedRun
+from fashion_softmax.errors import CheckpointError
+
+if TYPE_CHECKING:  # a third of a second
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TITLES = {
+    "train/loss": "training loss",
+    "train/cross_entropy": "training cross-entropy",
+    "train/accuracy": "training accuracy",
+    "val/accuracy": "validation accuracy",
+    "test/accuracy": "test accuracy",
+}
+# Okabe and Ito's colours, which colour-blind readers can tell apart, without the yellow that white paper swallows.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "--", ":")
+MAX_LINES = len(COLORS) * 2  # beyond, nobody finds a line in the legend; the rest are grey
+DPI = 150
+
+
+@dataclass(frozen=True)
+class _Line:
+    name: str
+    runs: Sequence[RecordedRun]
+
+    def points(self, tag: str) -> tuple[list[int], list[list[float]]]:
+        """Collect an epoch's values of all runs, as far as all have come."""
+        epochs, values = [], []
+        for rows in zip(*(run.rows for run in self.runs), strict=False):
+            found = [row[tag] for row in rows if isinstance(row.get(tag), int | float)]
+            if len(found) == len(self.runs):
+                epochs.append(int(rows[0]["epoch"]))
+                values.append(found)
+        return epochs, values
+
+
+def draw_curves(comparison: Comparison) -> bytes:
+    """Draw the figure of `make_figure` as a PNG."""
+    content = io.BytesIO()
+    make_figure(comparison).savefig(content, format="png")
+    return content.getvalue()
+
+
+def make_figure(comparison: Comparison) -> "Figure":
+    """Draw the curves of all settings, or of the runs that did not complete where there is no other.
+
+    Args:
+        comparison: of the runs.
+
+    Returns:
+        The figure. One setting has one panel with all its curves, several have a panel for each curve. Where their
+        losses differ, cross-entropy takes the place of the training loss: losses cannot be compared with each other.
+
+    Raises:
+        CheckpointError: no run has finished an epoch.
+    """
+    from matplotlib.figure import Figure
+
+    lines = [_Line(comparison.name(setting), setting.runs) for setting in comparison.settings if setting.runs[0].rows]
+    lines = lines or [_Line(run.name, [run]) for run in comparison.unfinished if run.rows]
+    if not lines:
+        raise CheckpointError("there is nothing to draw: no run has finished an epoch")
+    has_validation = any("val/accuracy" in run.metrics for line in lines for run in line.runs)
+    tags = ["train/loss", "train/accuracy", *(["val/accuracy"] if has_validation else []), "test/accuracy"]
+    if len(lines) == 1:
+        figure = Figure(figsize=(5.5, 4), dpi=DPI, layout="constrained")
+        panels = [figure.subplots()]
+        _draw_together(panels[0], lines[0], tags)
+    else:
+        if "loss" in comparison.keys:
+            tags[0] = "train/cross_entropy"
+        height = 3.4 + 0.2 * -(-min(len(lines), MAX_LINES) // 3)
+        figure = Figure(figsize=(3.8 * len(tags), height), dpi=DPI, layout="constrained")
+        panels = figure.subplots(1, len(tags), squeeze=False)[0]
+        for axes, tag in zip(panels, tags, strict=True):
+            _draw_one(axes, lines, tag)
+    legend = panels[0].get_legend_handles_labels()
+    figure.legend(*legend, loc="outside lower center", ncols=min(3, len(legend[1])), frameon=False)
+    return figure
+
+
+def _draw_together(axes: "Axes", line: _Line, tags: Sequence[str]) -> None:
+    for tag, style, color in zip(tags, ("-", "--", "-.", ":"), COLORS, strict=False):
+        epochs, values = line.points(tag)
+        _draw(axes, epochs, values, color=color, linestyle=style, label=TITLES[tag])
+    num_seeds = f", mean of {len(line.runs)} seeds" if len(line.runs) > 1 else ""
+    axes.set_title(f"{line.name}{num_seeds}", parse_math=False)
+    axes.set_ylabel("loss (mean per image), accuracy (fraction)")
+    _finish(axes)
+
+
+def _draw_one(axes: "Axes", lines: Sequence[_Line], tag: str) -> None:
+    for index in reversed(range(len(lines))):  # the best last, on top of the others
+        epochs, values = lines[index].points(tag)
+        if index < MAX_LINES:
+            color, style = COLORS[index % len(COLORS)], STYLES[index // len(COLORS)]
+            _draw(axes, epochs, values, color=color, linestyle=style)
+        elif epochs:
+            axes.plot(epochs, [fmean(each) for each in values], color="#CCCCCC", linewidth=0.7, zorder=0)
+    for index, line in enumerate(lines[:MAX_LINES]):  # named in their order, best first
+        color, style = COLORS[index % len(COLORS)], STYLES[index // len(COLORS)]
+        axes.plot([], [], color=color, linestyle=style, label=_as_text(line.name))
+    axes.set_title(TITLES[tag])
+    axes.set_ylabel(
+        "accuracy (fraction)"
+        if tag.endswith("accuracy")
+        else "mean per image (nats)"
+        if "cross" in tag
+        else "mean per image"
+    )
+    _finish(axes)
+
+
+def _draw(axes: "Axes", epochs: Sequence[int], values: Sequence[Sequence[float]], **style: Any) -> None:
+    """Draw the mean over seeds, and the range of the seeds as a band."""
+    if not epochs:
+        return
+    marker = "o" if len(epochs) == 1 else None
+    axes.plot(epochs, [fmean(each) for each in values], marker=marker, linewidth=1.6, **style)
+    if len(values[0]) > 1:
+        axes.fill_between(
+            epochs, [min(each) for each in values], [max(each) for each in values], color=style["color"], alpha=0.15
+        )
+
+
+def _finish(axes: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _as_text(name: str) -> str:
+    """Keep matplotlib from reading a name as a formula, and from leaving out one that begins with an underscore."""
+    return name.replace("$", r"\$") if not name.startswith("_") else f" {name}"

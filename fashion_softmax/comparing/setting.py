@@ -1,0 +1,79 @@
+"""A setting: runs that differ only in their seed, and what they say together."""
+
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from fashion_softmax.comparing.runs import RecordedRun, find_best_epoch
+from fashion_softmax.comparing.statistics import Interval, PairedTest, t_interval, wilson_interval
+from fashion_softmax.hyperparameters import Value
+
+SIGNIFICANCE = 0.05
+
+
+@dataclass
+class Setting:
+    """Runs that differ only in their seed.
+
+    Attributes:
+        runs: complete ones, one for each seed, by seed.
+        values: what they are ranked by, a value for each run.
+        rank: from 1.
+        num_images: that the values were measured on, None where it is not known.
+        against_best: test of the best setting's run (first) and of the run of this one with the same seed, in the seed
+            that speaks least for the best; None for the best, and where there are no predictions of the same images.
+        test_seed: that seed.
+    """
+
+    runs: list[RecordedRun]
+    values: list[float]
+    rank: int = 0
+    num_images: int | None = None
+    against_best: PairedTest | None = None
+    test_seed: Value = None
+
+    @property
+    def hyperparameters(self) -> dict[str, Value]:
+        """What the runs have in common."""
+        return {key: value for key, value in self.runs[0].hyperparameters.items() if key != "seed"}
+
+    @property
+    def mean(self) -> float:
+        """Of the values."""
+        return fmean(self.values)
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over seeds, None for a single one."""
+        return stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def interval_images(self) -> Interval | None:
+        """95 % interval of the mean, as far as the number of images is concerned; for accuracies only."""
+        known = self.num_images and 0 <= self.mean <= 1
+        return wilson_interval(self.mean, self.num_images) if known and self.num_images else None
+
+    @property
+    def interval_seeds(self) -> Interval | None:
+        """95 % interval of the mean, as far as the number of seeds is concerned; None for a single one."""
+        return t_interval(self.values) if len(self.values) > 1 else None
+
+    @property
+    def is_like_best(self) -> bool:
+        """Whether the test images cannot tell it from the best, in at least one seed."""
+        test = self.against_best
+        return test is not None and not (test.only_first > test.only_second and test.p_value < SIGNIFICANCE)
+
+    def average(self, tag: str) -> float | None:
+        """Average a metric over the runs that have it."""
+        found = [run.metrics[tag] for run in self.runs if tag in run.metrics]
+        return fmean(found) if found else None
+
+    def average_best(self, tag: str) -> float | None:
+        """Average a metric's best epochs: the largest accuracy, else the smallest value."""
+        found = [best[1] for run in self.runs if (best := find_best_epoch(run.rows, tag))]
+        return fmean(found) if found else None
+
+    def average_seconds(self) -> float | None:
+        """Average the time that the runs, or the stacks they belonged to, took."""
+        found = [run.seconds["total"] for run in self.runs if "total" in run.seconds]
+        return fmean(found) if found else None

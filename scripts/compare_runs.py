@@ -1,0 +1,128 @@
+"""Compare recorded runs: a leaderboard in the terminal, tables, a figure and a page.
+
+python scripts/compare_runs.py                                  all runs below outputs/
+python scripts/compare_runs.py outputs/sweeps/2026-11-23* --by loss
+python scripts/compare_runs.py --html report.html --png curves.png
+python scripts/compare_runs.py --diff outputs/runs/A outputs/runs/B
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from fashion_softmax.cli import exit_on_error
+from fashion_softmax.comparing.export import to_csv, to_dict
+from fashion_softmax.comparing.leaderboard import show_leaderboard
+from fashion_softmax.comparing.ranking import Comparison, compare
+from fashion_softmax.comparing.runs import read_run, read_runs
+from fashion_softmax.comparing.tables import show_by, show_differences
+from fashion_softmax.config import project_dir
+from fashion_softmax.console import make_console, shorten
+from fashion_softmax.errors import CheckpointError, ConfigError
+from fashion_softmax.files import finite_or_none, write_atomically
+from fashion_softmax.validation import suggest
+
+STDOUT = "-"
+WIDE = 250
+
+
+def main() -> None:
+    """Read the runs, compare them, and show or write what was asked for."""
+    options = parse_arguments(sys.argv[1:])
+    with exit_on_error():
+        if options.diff:
+            first, second = (read_run(_require_run(folder)) for folder in options.diff)
+            show_differences(_make_console(), first, second)
+            return
+        comparison = compare(read_runs(options.folders), options.metric)
+        if STDOUT not in (options.csv, options.json):
+            show(comparison, options.by, options.limit)
+        write(comparison, options)
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line; a folder that stands after an option such as --csv is one of the folders."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path, help="runs, sweeps or folders above them (default: outputs)")
+    parser.add_argument("--by", metavar="KEY", help="average by a hyper-parameter, such as loss")
+    parser.add_argument("--metric", metavar="TAG", help="rank by this, such as test/cross_entropy")
+    parser.add_argument("--limit", metavar="N", type=int, default=30, help="rows of a table (default: 30); 0 for all")
+    parser.add_argument("--diff", metavar="RUN", nargs=2, type=Path, help="show two runs side by side")
+    files = {"csv": STDOUT, "json": STDOUT, "html": "report.html", "png": "curves.png"}
+    for name, default in files.items():
+        default_name = "the terminal" if default == STDOUT else default
+        parser.add_argument(f"--{name}", metavar="FILE", nargs="?", const=default, help=f"default: {default_name}")
+    options = parser.parse_args(arguments)
+    for name, default in files.items():
+        given = getattr(options, name)
+        if given and Path(given).is_dir():
+            options.folders.append(Path(given))
+            setattr(options, name, default)
+    options.folders = options.folders or [Path(project_dir()) / "outputs"]
+    return options
+
+
+def show(comparison: Comparison, by: str | None, limit: int) -> None:
+    """Show the leaderboard, or the averages by a key."""
+    console = _make_console()
+    if by is None:
+        show_leaderboard(console, comparison, limit)
+        return
+    if not comparison.settings:
+        raise CheckpointError(f"--by {by}: there is nothing to average, since no run is complete")
+    keys = {key for setting in comparison.settings for key in setting.hyperparameters}
+    if by not in keys:
+        raise ConfigError(f"--by {by}: no run has this key{suggest(by, keys)}")
+    show_by(console, comparison, by)
+
+
+def write(comparison: Comparison, options: argparse.Namespace) -> None:
+    """Write the files that were asked for, and say where they are."""
+    if options.csv:
+        _write_text(options.csv, to_csv(comparison))
+    if options.json:
+        content = finite_or_none(to_dict(comparison))
+        _write_text(options.json, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    if options.png:
+        from fashion_softmax.comparing.figures import draw_curves
+
+        _save(options.png, draw_curves(comparison))
+    if options.html:
+        from fashion_softmax.comparing.report import make_report
+
+        _save(options.html, make_report(comparison).encode())
+
+
+def _make_console() -> Console:
+    console = make_console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDE  # nobody's screen sets a limit
+    return console
+
+
+def _write_text(name: str, text: str) -> None:
+    if name == STDOUT:
+        sys.stdout.write(text)
+    else:
+        _save(name, text.encode())
+
+
+def _save(name: str, content: bytes) -> None:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+    print(f"saved {shorten(path)}", file=sys.stderr)
+
+
+def _require_run(folder: Path) -> Path:
+    if not (folder / ".hydra" / "config.yaml").is_file():
+        raise CheckpointError(f"--diff {folder}: is no run folder, since it has no .hydra/config.yaml")
+    return folder.resolve()
+
+
+if __name__ == "__main__":
+    main()

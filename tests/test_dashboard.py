@@ -1,0 +1,298 @@
+"""What TensorBoard gets beside the metrics: each thing where it is wanted, nothing else, and no harm to the run."""
+
+import dataclasses
+import errno
+import io
+import json
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+
+from fashion_softmax.config import compose
+from fashion_softmax.dashboard import NOTHING, Dashboard
+from fashion_softmax.data import Dataset, Split
+from fashion_softmax.description import Description, read_defaults
+from fashion_softmax.errors import ConfigError
+from fashion_softmax.events import EventFile
+from fashion_softmax.experiment import run as run_experiment
+from fashion_softmax.models import LeNet, SoftmaxRegression
+from fashion_softmax.records import Predictions
+from fashion_softmax.run_names import run_suffix
+from fashion_softmax.settings import fingerprint, refuse_differences
+from fashion_softmax.validation import validate
+from tests.conftest import TINY
+
+with warnings.catch_warnings():  # the copy of html5lib that TensorBoard brings warns of itself
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from tensorboard.plugin_util import markdown_to_safe_html
+
+
+def blank(shape: tuple[int, int, int], num_classes: int) -> Dataset:
+    split = Split(torch.zeros(1, *shape, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
+    return Dataset(split, None, split, tuple("0123456789"[:num_classes]), batch_size=1, num_workers=0)
+
+
+def record(run_dir: Path, *overrides: str, in_sweep: bool = False) -> EventAccumulator:
+    run_dir.mkdir()
+    run_experiment(compose([*TINY, *overrides]), run_dir, overrides=overrides, in_sweep=in_sweep)
+    accumulator = EventAccumulator(str(run_dir), size_guidance={"histograms": 0, "images": 0, "tensors": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+def names(accumulator: EventAccumulator) -> set[str]:
+    """Name what there is beside the curves: the first part of each tag."""
+    tags = accumulator.Tags()
+    found = {tag.removesuffix("/text_summary") for kind in ("images", "histograms", "tensors") for tag in tags[kind]}
+    found = {tag.partition("/")[0] if tag.startswith(("parameters", "precision_recall")) else tag for tag in found}
+    found |= {"graph"} if tags["graph"] else set()
+    return {tag for tag in found if not tag.startswith(("_hparams_", "custom_scalars"))}
+
+
+PICTURES = {"test_images/confusion_matrix", "test_images/mistakes"}
+EVERYTHING = {"weights/templates", "parameters", "precision_recall", "config", "differences", *PICTURES}
+
+
+def test_single_run_gets_everything_but_the_graph(tmp_path: Path) -> None:
+    events = record(tmp_path / "run", "trainer.num_epochs=2", "loss=huber")
+    assert names(events) == EVERYTHING
+    assert [image.step for image in events.Images("weights/templates")] == [256, 512]
+    assert [histogram.step for histogram in events.Histograms("parameters/weight")] == [256, 512]
+    assert [image.step for image in events.Images("test_images/confusion_matrix")] == [512]
+    for tag in ("weights/templates", *PICTURES):
+        shown = events.Images(tag)[0]
+        with Image.open(io.BytesIO(shown.encoded_image_string)) as picture:
+            assert picture.size == (shown.width, shown.height)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "in_sweep", "expected"),
+    [
+        ([], True, {"config", "differences"}),
+        (["dashboard.in_sweeps=true", "dashboard.graph=true"], True, {*EVERYTHING, "graph"}),
+        (["model=lenet", "dashboard.histograms=false"], False, EVERYTHING - {"weights/templates", "parameters"}),
+        (["dashboard.text=false", "dashboard.pr_curves=false", "dashboard.mistakes=false"], False,
+         {"weights/templates", "parameters", "test_images/confusion_matrix"}),
+    ],
+)  # fmt: skip
+def test_switches_decide(tmp_path: Path, overrides: Sequence[str], in_sweep: bool, expected: set[str]) -> None:
+    assert names(record(tmp_path / "run", "loss=huber", *overrides, in_sweep=in_sweep)) == expected
+
+
+def test_histogram_counts_every_weight(tmp_path: Path) -> None:
+    model = nn.Linear(3, 2)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.5, 1.0]]))
+        model.bias.fill_(0.25)
+    events = EventFile(tmp_path)
+    Dashboard(events, dataclasses.replace(NOTHING, histograms=True), model, blank((1, 1, 3), 2)).log_epoch(1)
+    events.close()
+    accumulator = EventAccumulator(str(tmp_path))
+    accumulator.Reload()
+    weight, bias = (accumulator.Histograms(f"parameters/{name}")[0].histogram_value for name in ("weight", "bias"))
+    assert (weight.min, weight.max, weight.num, weight.sum, weight.sum_squares) == (0, 1, 6, 2.5, 2.25)
+    assert weight.bucket[0] == 3 and weight.bucket[-1] == 2 and sum(weight.bucket) == 6
+    assert bias.min == bias.max == 0.25 and sum(bias.bucket) == 2
+
+
+def test_precision_and_recall_are_those_of_the_definition(tmp_path: Path) -> None:
+    labels = np.array([0, 0, 1, 1], np.uint8)
+    of_zero = np.array([0.9, 0.3, 0.6, 0.1], np.float32)
+    probabilities = np.stack([of_zero, 1 - of_zero], 1)
+    classes = probabilities.argmax(1).astype(np.uint8)
+    predictions = Predictions(labels, classes, probabilities.max(1), probabilities)
+    events = EventFile(tmp_path)
+    dashboard = Dashboard(events, dataclasses.replace(NOTHING, pr_curves=True), nn.Linear(1, 1), blank((1, 1, 1), 2))
+    dashboard.log_end(1, predictions)
+    events.close()
+    accumulator = EventAccumulator(str(tmp_path))
+    accumulator.Reload()
+    tensor = accumulator.Tensors("precision_recall/0 0")[0].tensor_proto
+    hits, false_alarms, _, missed, precision, recall = np.array(tensor.float_val).reshape(6, 127)
+    half = 63  # the threshold 0.5, above which are an image of class 0 and one of class 1
+    assert (hits[half], false_alarms[half], missed[half]) == (1, 1, 1)
+    assert precision[half] == recall[half] == 0.5 and recall[0] == 1 and precision[0] == 0.5
+
+
+def test_what_cannot_be_drawn_costs_a_line_and_not_the_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no\nfont")
+
+    monkeypatch.setattr(Dashboard, "_write_templates", fail)
+    with caplog.at_level(logging.WARNING):
+        events = record(tmp_path / "run", "trainer.num_epochs=3")
+    assert names(events) >= EVERYTHING - {"weights/templates", "test_images/mistakes"}
+    lines = [record.getMessage() for record in caplog.records if "TensorBoard" in record.getMessage()]
+    assert len(lines) == 1 and "templates" in lines[0] and "\n" not in lines[0]
+    assert json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf-8"))["state"] == "completed"
+
+
+@pytest.mark.parametrize("name", ["_write_templates", "_write_confusions"])
+def test_full_disk_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Dashboard, name, fail)
+    with pytest.raises(OSError, match="No space left"):
+        record(tmp_path / "run")
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+class Untraceable(nn.Module):
+    """Decides by what it sees, in a way that no trace can follow, and draws while it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        torch.rand(1)
+        raise RuntimeError("cannot be traced")
+
+
+@pytest.mark.parametrize("model", [Untraceable(), LeNet((1, 28, 28), 10), SoftmaxRegression((1, 28, 28), 10)])
+def test_graph_leaves_the_run_as_it_was(
+    tmp_path: Path, model: nn.Module, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    state, was_training = torch.get_rng_state(), model.training
+    events = EventFile(tmp_path)
+    Dashboard(events, dataclasses.replace(NOTHING, graph=True), model, blank((1, 28, 28), 10)).log_graph()
+    events.close()
+    assert torch.equal(torch.get_rng_state(), state) and model.training == was_training
+    assert capsys.readouterr().out == ""
+    assert ("no graph" in caplog.text) == isinstance(model, Untraceable)
+
+
+def test_defaults_are_those_that_hydra_composes() -> None:
+    config, choices = read_defaults()
+    expected = OmegaConf.to_container(compose())
+    assert config == expected
+    assert choices == {
+        "dataset": "fashion_mnist", "model": "softmax_regression", "loss": "ce", "optimizer": "sgd",
+        "scheduler": "constant",
+    }  # fmt: skip
+
+
+def describe(tmp_path: Path, *overrides: str, choices: str = "") -> Description:
+    if choices:
+        (tmp_path / ".hydra").mkdir()
+        (tmp_path / ".hydra" / "hydra.yaml").write_text(f"runtime:\n  choices:\n{choices}", encoding="utf-8")
+    return Description(compose(overrides), tmp_path, overrides)
+
+
+DEFAULT_CHOICES = "    dataset: fashion_mnist\n    model: softmax_regression\n    optimizer: sgd\n"
+
+
+def test_differences_name_options_and_values(tmp_path: Path) -> None:
+    choices = DEFAULT_CHOICES + "    loss: mse\n    scheduler: constant\n"
+    text = describe(tmp_path, "loss=mse", "optimizer.lr=0.5", choices=choices).texts()["differences"]
+    lines = text.replace("&#95;", "_").splitlines()
+    assert lines[:2] == ["| key | default | this run |", "|---|---|---|"]
+    assert "| loss | ce | mse |" in lines and "| optimizer.lr | 0.1 | 0.5 |" in lines
+    assert "| loss.label_smoothing | 0 | (none) |" in lines and not any("_target_" in line for line in lines)
+
+
+def test_default_run_differs_in_nothing(tmp_path: Path) -> None:
+    choices = DEFAULT_CHOICES + "    loss: ce\n    scheduler: constant\n"
+    assert describe(tmp_path, choices=choices).texts()["differences"] == "nothing differs\n"
+
+
+def test_f3_differences_show_any_text_in_one_cell(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script> | `x` **b** [a](javascript:b)\n\n# c \\ &lt; " + 10_000 * "y"
+    cfg = compose()
+    cfg.dataset.root = evil
+    html = markdown_to_safe_html(Description(cfg, tmp_path, []).texts()["differences"])
+    assert "<script" not in html and "<a" not in html and "<strong" not in html and "<h1" not in html
+    row = next(row for row in html.split("<tr>") if "dataset.root" in row)
+    assert row.count("<td>") == 3
+
+
+def test_f5_secrets_of_the_environment_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD", "hunter2")
+    description = describe(
+        tmp_path, "dataset=idx", "dataset.root=${oc.env:PASSWORD}", "+dataset.x=${dataset.root}", "scheduler=cosine"
+    )
+    shown = str([description.hyperparameters, description.trial, description.texts()])
+    assert "hunter2" not in shown and "oc.env" in shown
+    assert description.hyperparameters["scheduler.num_epochs"] == 10  # a reference to a plain number is followed
+
+
+def test_trial_has_a_name_and_typed_values_without_the_seed(tmp_path: Path) -> None:
+    choices = "    loss: huber\n    model: mlp\n"
+    overrides = ("loss=huber", "model=mlp", "seed=3", "optimizer.lr=0.5")
+    description = describe(tmp_path, *overrides, choices=choices)
+    assert description.trial == "mlp huber lr=0.5"
+    values = description.hyperparameters
+    assert values["loss"] == "huber" and values["optimizer.lr"] == 0.5 and values["model.hidden_sizes"] == "[256]"
+    assert "seed" not in values and None not in values.values()
+    assert not any(key.startswith(("dashboard", "sweep")) for key in values)
+
+
+def test_dashboard_says_nothing_about_a_run(tmp_path: Path) -> None:
+    before, after = compose(), compose(["dashboard.templates=false"])
+    assert fingerprint(before) == fingerprint(after)
+    refuse_differences(tmp_path, before, after)
+    older = OmegaConf.create({key: before[key] for key in before if key != "dashboard"})  # of a version without it
+    assert fingerprint(older) == fingerprint(before)
+    refuse_differences(tmp_path, older, after)
+    validate(older)
+
+
+def test_run_of_an_older_version_goes_on_and_may_change_the_switches(
+    train: Callable[..., CompletedProcess[str]], run: Path
+) -> None:
+    path = run / ".hydra" / "config.yaml"
+    text = path.read_text(encoding="utf-8")
+    start, end = text.index("dashboard:"), text.index("sweep:")
+    path.write_text(text[:start] + text[end:], encoding="utf-8")
+    result = train(f"resume={run}", "trainer.num_epochs=2", "dashboard.histograms=false")
+    assert result.returncode == 0, result.stderr
+    accumulator = EventAccumulator(str(run), size_guidance={"histograms": 0, "images": 0})
+    accumulator.Reload()
+    assert [image.step for image in accumulator.Images("weights/templates")] == [256, 512]
+    assert [histogram.step for histogram in accumulator.Histograms("parameters/weight")] == [256]
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"templates": "yes"}, "dashboard.templates='yes' has the wrong type: expected bool"),
+        ({"templates": None}, "dashboard.templates=null has the wrong type: expected bool"),
+        ({"template": True}, "dashboard.template is unknown; did you mean dashboard.templates?"),
+        (3, "dashboard=3 has the wrong type"),
+    ],
+)
+def test_switches_of_a_wrong_type_are_refused(section: object, message: str) -> None:
+    plain = OmegaConf.to_container(compose())
+    assert isinstance(plain, dict)
+    with pytest.raises(ConfigError) as caught:
+        validate(OmegaConf.create(plain | {"dashboard": section}))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ("", ""),
+        ("loss=huber\noptimizer.lr=0.5", "_huber_lr0.5"),
+        ("experiment=best_linear\nseed=1", "_best_linear_seed1"),
+        ("dataset.root=/a/b\ndevice=cpu\ntrainer.log_every=1\ndashboard.graph=true\nsweep.resume=true", ""),
+        ("+x=../..", "_x"),
+        ("dataset.resize=32\n~y", "_resize32_-y"),
+        ("loss=" + "é" * 300, "_" + "é" * 50),
+    ],
+)
+def test_folder_of_a_single_run_says_what_was_set(overrides: str, expected: str) -> None:
+    assert run_suffix(overrides) == expected
