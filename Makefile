@@ -31,10 +31,10 @@ board: setup ## open TensorBoard on all runs
 	@$(BIN)/python -m tensorboard.main --logdir outputs --host 127.0.0.1
 
 test: setup ## run the fast tests
-	$(BIN)/python -m pytest -n auto -m 'not slow'
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow'
 
 test-slow: setup ## run the slow tests alone
-	$(BIN)/python -m pytest -n auto -m slow
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m slow
 
 test-all: test test-slow ## run all tests
 

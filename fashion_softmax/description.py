@@ -5,7 +5,6 @@ written, and nothing in a name or value becomes Markdown or HTML.
 """
 
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -15,11 +14,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_yaml_loader
 
 from fashion_softmax.config import COMPONENTS, CONFIG_DIR
-from fashion_softmax.hyperparameters import Value, find_hyperparameters, flatten, name_trial, read_choices, show
+from fashion_softmax.hyperparameters import (
+    Value,
+    find_hyperparameters,
+    flatten,
+    is_comparable,
+    name_trial,
+    read_choices,
+    show,
+)
 from fashion_softmax.run_names import GROUPS
 
 MAX_SHOWN = 200  # characters of a value in the table; the whole text is in the configuration beside it
-REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 ABSENT = object()
 
 
@@ -32,7 +38,8 @@ class Description:
         overrides: of its command line.
 
     Attributes:
-        hyperparameters: name to value, typed; without the seed, of which a row of TensorBoard's table has several.
+        hyperparameters: name to value, typed. Those that all runs have, or that this one's command set: TensorBoard's
+            parallel coordinates leave out runs that lack one. Not the seed, of which a row of its table has several.
         trial: what names that row, such as `huber lr=0.1`.
     """
 
@@ -41,10 +48,11 @@ class Description:
         self._config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
         self._choices = read_choices(run_dir)
         found = find_hyperparameters(self._config, self._choices)
-        flat = dict(flatten(self._config))
-        settings = {key: _follow(value, flat) for key, value in found.items() if key != "seed"}
+        settings = {key: value for key, value in found.items() if key != "seed"}
         self.trial = name_trial(settings, overrides)
-        self.hyperparameters = {key: value for key, value in settings.items() if value is not None}
+        self.hyperparameters = {
+            key: value for key, value in settings.items() if value is not None and is_comparable(key, overrides)
+        }
 
     def texts(self) -> dict[str, str]:
         """Word the configuration and its differences to the defaults as Markdown, by tag."""
@@ -89,13 +97,6 @@ def _read(path: Path) -> dict[str, Any]:
     if yaml.__with_libyaml__:
         kind = type("QuickLoader", (yaml.CSafeLoader,), {"yaml_implicit_resolvers": kind.yaml_implicit_resolvers})
     return cast(dict[str, Any], yaml.load(path.read_text(encoding="utf-8"), Loader=kind))
-
-
-def _follow(value: Value, flat: Mapping[str, Any]) -> Value:
-    """Look up what a reference such as `${trainer.num_epochs}` stands for, where that is a plain number."""
-    reference = REFERENCE.fullmatch(value) if isinstance(value, str) else None
-    meant = flat.get(reference[1]) if reference else None
-    return meant if isinstance(meant, int | float) else value
 
 
 def _settings(config: Mapping[str, Any], choices: Mapping[str, str], named: Sequence[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ Value = bool | int | float | str | None
 SAYS_NOTHING = ("device", "dataset.mirror", "dataset.num_workers", "trainer.log_every", "trainer.save_every")
 SECTIONS_THAT_SAY_NOTHING = ("sweep", "dashboard")
 ALWAYS_NAMED = ("loss", "optimizer.lr")
+SHARED_BY_OPTIONS = ("dataset.batch_size", "dataset.val_size", "optimizer.lr")
 NAMED_FIRST = ("experiment", "model", "loss", "optimizer", "scheduler", "optimizer.lr")  # a table may cut the rest
 CHOICES = re.compile(r"^( *)choices:\n((?:\1 .*\n)+)", re.MULTILINE)
 MAX_DEPTH = 20
@@ -48,6 +49,17 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
     return named
 
 
+def is_comparable(key: str, overrides: Sequence[str]) -> bool:
+    """Tell whether a hyper-parameter belongs into a table of many runs: all have it, or this one's command set it.
+
+    Args:
+        key: of the hyper-parameter.
+        overrides: of the run's command line.
+    """
+    section, _, name = key.partition(".")
+    return section not in GROUPS or not name or key in SHARED_BY_OPTIONS or key in _keys(overrides)
+
+
 def name_trial(hyperparameters: Mapping[str, Value], overrides: Sequence[str]) -> str:
     """Name what distinguishes a run, whatever its seed, such as `huber lr=0.1`.
 
@@ -55,8 +67,12 @@ def name_trial(hyperparameters: Mapping[str, Value], overrides: Sequence[str]) -
         hyperparameters: from `find_hyperparameters`.
         overrides: of its command line.
     """
-    given = {override.partition("=")[0].lstrip("+~") for override in overrides}
-    return word(hyperparameters, [key for key in hyperparameters if key in given or key in ALWAYS_NAMED])
+    given = (*ALWAYS_NAMED, *_keys(overrides))
+    return word(hyperparameters, [key for key in hyperparameters if key in given])
+
+
+def _keys(overrides: Sequence[str]) -> set[str]:
+    return {override.partition("=")[0].lstrip("+~") for override in overrides}
 
 
 def word(hyperparameters: Mapping[str, Value], keys: Sequence[str]) -> str:
