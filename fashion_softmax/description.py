@@ -44,7 +44,7 @@ class Description:
     """
 
     def __init__(self, cfg: DictConfig, run_dir: Path, overrides: Sequence[str]) -> None:
-        self._cfg = cfg
+        self._cfg, self._run_dir = cfg, run_dir
         self._config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
         self._choices = read_choices(run_dir)
         found = find_hyperparameters(self._config, self._choices)
@@ -56,9 +56,13 @@ class Description:
 
     def texts(self) -> dict[str, str]:
         """Word the configuration and its differences to the defaults as Markdown, by tag."""
-        lines = OmegaConf.to_yaml(self._cfg).splitlines()
+        try:
+            yaml_text = (self._run_dir / ".hydra" / "config.yaml").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):  # Hydra was not there; it takes 2 ms, which a sweep would notice
+            yaml_text = OmegaConf.to_yaml(self._cfg)
         # Four spaces make it a code block.
-        return {"config": "".join(f"    {line}\n" for line in lines), "differences": self._tabulate_differences()}
+        code = "".join(f"    {line}\n" for line in yaml_text.splitlines())
+        return {"config": code, "differences": self._tabulate_differences()}
 
     def _tabulate_differences(self) -> str:
         default_config, default_choices = read_defaults()

@@ -73,7 +73,8 @@ class Recorder:
         self.events.write(custom_scalars(LAYOUT))
         for tag, markdown in (texts or {}).items():
             self.events.write(text(tag, markdown))
-        write_atomically(run_dir / "metrics.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+        if (run_dir / "metrics.jsonl").exists():
+            write_atomically(run_dir / "metrics.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
         self._metrics = (run_dir / "metrics.jsonl").open("a", encoding="utf-8")
         self.write_status("running")
 

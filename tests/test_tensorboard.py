@@ -35,6 +35,9 @@ PAGE_TIMEOUT_MS = 20_000
 
 Ask = Callable[..., Any]
 
+# One worker has what they share: a sweep, two servers, a browser.
+pytestmark = pytest.mark.xdist_group("tensorboard")
+
 
 def start(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, str(ROOT / "train.py"), *arguments]
