@@ -1,12 +1,14 @@
 """What several test files share: small IDX folders, the real command as a subprocess, and the real data set."""
 
 import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,3 +93,30 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(trained: Path, tmp_path: Path) -> Path:
     """A copy of that run."""
     return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium; the test is skipped without it, but never in CI."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None and not os.environ.get("CI"):
+        pytest.skip("there is no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def keep_picture(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[Any], None]:
+    """Keep what a page shows, in the folder `SCREENSHOTS` of the environment."""
+
+    def keep(page: Any) -> None:
+        folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+        name = re.sub(r"\W+", "_", request.node.name.removeprefix("test_"))
+        page.screenshot(path=folder / f"{name}_{page.viewport_size['width']}.png")  # makes the folder
+
+    return keep

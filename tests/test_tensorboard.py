@@ -3,9 +3,7 @@
 import contextlib
 import json
 import math
-import os
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,8 +18,6 @@ import pytest
 from fashion_softmax.console import tensorboard_command
 from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY, write_idx_folder
 
-pytestmark = pytest.mark.slow
-
 SWEEP_RUNS = [
     f"sweep/{2 * index + seed:03d}_{name}_seed{seed}"
     for index, name in enumerate(("ce_lr0.1", "ce_lr0.5", "huber_lr0.1", "huber_lr0.5"))
@@ -29,14 +25,12 @@ SWEEP_RUNS = [
 ]
 # Markdown and HTML that must stay text.
 EVIL = "a|b `c` <img src=x onerror=alert(1)> <script>alert(2)<"
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 PAGE_TIMEOUT_MS = 20_000
 
 Ask = Callable[..., Any]
 
 # One worker has what they share: a sweep, two servers, a browser.
-pytestmark = pytest.mark.xdist_group("tensorboard")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorboard")]
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -209,20 +203,8 @@ def test_f3_names_and_values_stay_text(boards: Callable[[str], str], loader: str
         assert "<img" not in shown["text"] and "<script" not in shown["text"] and "onerror" in shown["text"]
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    if BROWSER is None and not os.environ.get("CI"):
-        pytest.skip("there is no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def page(browser: Any, boards: Callable[[str], str], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+def page(browser: Any, boards: Callable[[str], str], keep_picture: Callable[[Any], None]) -> Iterator[Any]:
     """A page of TensorBoard's that may ask no other machine and must print no error; its picture is kept."""
     address = boards("fast")
     page = browser.new_page(viewport={"width": 1500, "height": 1100}, base_url=address)
@@ -241,9 +223,7 @@ def page(browser: Any, boards: Callable[[str], str], tmp_path: Path, request: py
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
     yield page
-    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / f"{request.node.name.removeprefix('test_')}.png")
+    keep_picture(page)
     page.close()
     assert not complaints
 
@@ -267,6 +247,17 @@ def test_page_hparams_shows_settings_and_metrics(page: Any) -> None:
     texts = [text.strip() for text in cells.all_inner_texts()]
     assert {"loss", "optimizer.lr", "best/accuracy", "Trial ID"} <= set(texts)
     assert texts.count("huber") == 2 and {"ce", "mse", "0.10000", "0.50000", "1.0000e+8"} <= set(texts)
+
+
+@pytest.mark.browser
+def test_page_hparams_draws_every_setting(page: Any) -> None:
+    page.goto("/#hparams")
+    page.get_by_text("Parallel coordinates view").click()
+    lines = page.locator("tf-hparams-parallel-coords-plot g.foreground path")
+    lines.nth(5).wait_for(state="attached")
+    assert lines.count() == 6  # all but the run that diverged, which has no seconds
+    page.get_by_text("Scatter plot matrix view").click()
+    page.locator("tf-hparams-scatter-plot-matrix-plot .data-marker").nth(5).wait_for(state="attached")
 
 
 @pytest.mark.browser

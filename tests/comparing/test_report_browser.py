@@ -1,8 +1,6 @@
 """The page in a real browser: it sorts, filters and draws, asks nothing of any host, and fits a small screen."""
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,30 +14,14 @@ from tests.comparing.conftest import RecordRun, write
 from tests.comparing.test_report import HOSTILE, MARKUP, TOY
 
 pytestmark = pytest.mark.browser
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 LEADERBOARD = "#ranking tbody tr"
 LINES = "#curve-chart .lines .line"
 
 Open = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not os.environ.get("CI"):
-        pytest.importorskip("playwright.sync_api")
-        if executable is None:
-            pytest.skip("there is no chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def open_page(browser: Any, tmp_path: Path) -> Iterator[Open]:
+def open_page(browser: Any, keep_picture: Callable[[Any], None], tmp_path: Path) -> Iterator[Open]:
     """Show the page of all runs; when the test is over, nothing was asked of a host and nothing went wrong."""
     problems: list[str] = []
     pages = []
@@ -59,6 +41,7 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Open]:
 
     yield open_report
     for page in pages:
+        keep_picture(page)
         page.close()
     assert problems == []
 
