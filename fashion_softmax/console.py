@@ -63,11 +63,16 @@ class PollingProgress(Progress):
 
 
 def tensorboard_command(folder: Path) -> str:
-    """Word the command that opens TensorBoard on a folder, with the interpreter that runs now.
+    """Word the command that opens TensorBoard on a sweep or beside a run, with the interpreter that runs now.
 
     Without a port it takes the first free one from 6006 on; it asks nobody for a password, so that only this machine
     may reach it.
+
+    Args:
+        folder: of a sweep, or of a single run: below `outputs` all runs are shown, since alone a run has no name there.
     """
+    if folder.parent.name == "runs" and folder.parent.parent.name == "outputs":
+        folder = folder.parent.parent
     command = [shorten(Path(sys.executable)), "-m", "tensorboard.main"]
     command += ["--logdir", shorten(folder), "--host", "127.0.0.1"]
     return shlex.join(command)

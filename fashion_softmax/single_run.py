@@ -45,6 +45,7 @@ class Run:
         epoch: finished epochs.
         best: epoch and objective of the best epoch so far.
         pause: where it stands inside the next epoch, None at its beginning.
+        dashboard: writes what TensorBoard gets beside the metrics.
 
     Raises:
         FashionSoftmaxError: the configuration, the data or the machine does not allow it; a checkpoint is damaged or
@@ -96,9 +97,9 @@ class Run:
         )
         if in_sweep and not switches.in_sweeps:
             switches = NOTHING
-        self._dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
+        self.dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
         if not self.epoch:
-            self._dashboard.log_graph()
+            self.dashboard.log_graph()
 
     def __enter__(self) -> Self:
         return self
@@ -118,7 +119,7 @@ class Run:
     @property
     def wants_probabilities(self) -> bool:
         """Whether its records need what the model says of every class, not of the predicted ones alone."""
-        return self._dashboard.switches.pr_curves
+        return self.dashboard.switches.pr_curves
 
     def restore_random_state(self) -> None:
         """Let torch draw what it would have drawn next, had the run not been interrupted."""
@@ -134,7 +135,7 @@ class Run:
         if is_best := self.objective > self.best["objective"]:
             self.best = {"epoch": report.epoch, "objective": self.objective}
         self._recorder.log_epoch(report, self.best["objective"])
-        self._dashboard.log_epoch(report.images_seen)
+        self.dashboard.log_epoch(report.images_seen)
         self.seconds["training"] += report.training_s
         self._save(report.step, pause=None, is_best=is_best)
 
@@ -184,7 +185,7 @@ class Run:
         try:
             if predictions is not None:
                 self._recorder.write_predictions(predictions)
-                self._dashboard.log_end(self.epoch * len(self.parts.dataset.train), predictions)
+                self.dashboard.log_end(self.epoch * len(self.parts.dataset.train), predictions)
             self.seconds["total"] = time.perf_counter() - self._start
             if error is None:
                 self._write_result(stack_size)

@@ -114,7 +114,9 @@ def show_sweep(
         console.print(f"compare       {command}", soft_wrap=True)
     console.print(f"TensorBoard   {tensorboard_command(sweep_dir)}", soft_wrap=True)
     if len(jobs) > MAX_TENSORBOARD_RUNS:
-        console.print(f"              (shows no curves of more than {MAX_TENSORBOARD_RUNS} runs until you filter them)")
+        best = "|".join(f"{number:03d}_" for label in ranking[:MAX_VALUES] for number in groups[label])
+        console.print(f"              (of more than {MAX_TENSORBOARD_RUNS} runs it shows none until you filter them,")
+        console.print(f"              such as the best by ^({best}))", soft_wrap=True)
 
 
 def find_shared(jobs: Sequence[Sequence[str]]) -> list[str]:

@@ -11,38 +11,37 @@ import argparse
 import itertools
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from benchmark_timers import (
+    best_of,
+    dashboard_share,
+    epoch,
+    floor_epoch,
+    lesson_epoch,
+    run_python,
+    stack_epoch,
+    stack_floor,
+)
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
 
 from fashion_softmax.cli import exit_on_error
 from fashion_softmax.config import compose
-from fashion_softmax.data import Batches, Dataset
 from fashion_softmax.parts import Parts, build_parts
 from fashion_softmax.stacking import Stack
-from fashion_softmax.training import fit
 
 TRAIN = Path(__file__).parent.parent / "train.py"
 LESSON_WORKERS = (0, 2, 4)
 STACK_SIZE = 64
 STACK_LOSSES = ("ce", "mse", "huber", "margin")
 TINY = ["dataset=synthetic", "dataset.num_train=256", "dataset.num_test=64", "trainer.num_epochs=1"]
-WATCH = """
-import resource, subprocess, sys, time
-start = time.perf_counter()
-subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
-print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
@@ -101,6 +100,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     warnings.filterwarnings("ignore", message="This DataLoader will create")  # four workers, whatever the machine
     parts = build_parts(compose())
     console.print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {parts.device}")
+    yield Figure("dashboard_share", "pictures and histograms / training", dashboard_share(), 0.1, 0.05, lower=True)
     rounds = []
     for _ in range(2 if quick else 4):
         lesson = min(lesson_epoch(workers, parts.dataset) for workers in LESSON_WORKERS)
@@ -139,7 +139,7 @@ def stack_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
     ours, floor = best_of(
         3 if quick else 6,
         lambda: stack_epoch(stack, parts) / STACK_SIZE,
-        lambda: stack_floor(parts.dataset) / STACK_SIZE,
+        lambda: stack_floor(parts.dataset, STACK_SIZE) / STACK_SIZE,
     )
     console.print(
         f"one of {STACK_SIZE} stacked runs, one epoch: ours {1000 * ours:.1f} ms, floor {1000 * floor:.1f} ms"
@@ -198,87 +198,6 @@ def pixel_cost(parts: Parts) -> Figure:
     large, small = best_of(6, lambda: epoch(large_parts), lambda: epoch(parts))
     growth = large / small / (64 * 64 / (28 * 28))
     return Figure("resize_growth", "64 x 64 epoch / 28 x 28 epoch, per pixel", growth, 1.5, 1.0, lower=True)
-
-
-def best_of(rounds: int, *candidates: Callable[[], float]) -> tuple[float, ...]:
-    """Let candidates take turns and return each one's best time in seconds."""
-    times = [[candidate() for candidate in candidates] for _ in range(rounds)]
-    return tuple(map(min, zip(*times, strict=True)))
-
-
-def epoch(parts: Parts) -> float:
-    """Time our training pass over all batches, as `fit` runs it, in seconds."""
-    return stack_epoch(Stack([parts.member]), parts)
-
-
-def floor_epoch(dataset: Dataset) -> float:
-    """Time what no implementation can leave out: the same batches, the forward product, the weight gradient."""
-    weight = torch.zeros(dataset.num_classes, dataset.train.images[0].numel())
-    gradient = torch.zeros(dataset.batch_size, dataset.num_classes)
-    start = time.perf_counter()
-    for images, labels in Batches(dataset.train, dataset.batch_size, seed=0).epoch(0, reuse_buffer=True):
-        features = images.flatten(1)
-        _ = features @ weight.T
-        _ = gradient[: len(labels)].T @ features
-    return time.perf_counter() - start
-
-
-def stack_epoch(stack: Stack, parts: Parts) -> float:
-    """Time a training pass of all runs of a stack, in seconds."""
-    return next(fit(stack, parts.make_batches(), {}, num_epochs=1))[0].training_s
-
-
-def stack_floor(dataset: Dataset) -> float:
-    """Time the two matrix products of a stack's epoch alone, on one batch again and again."""
-    features = torch.rand(dataset.batch_size, dataset.train.images[0].numel())
-    weight = torch.rand(STACK_SIZE * dataset.num_classes, features.shape[1])
-    gradient = torch.rand(len(weight), dataset.batch_size)
-    start = time.perf_counter()
-    for _ in range(len(Batches(dataset.train, dataset.batch_size, seed=0))):
-        _ = weight @ features.T
-        _ = gradient @ features
-    return time.perf_counter() - start
-
-
-def lesson_epoch(num_workers: int, dataset: Dataset) -> float:
-    """Time one epoch as the lesson writes it: torchvision's data set, `ToTensor` per image, a `DataLoader`."""
-    import torchvision
-
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder, "FashionMNIST", "raw")
-        raw.parent.mkdir()
-        raw.symlink_to(Path(compose().dataset.root).absolute())
-        to_tensor = torchvision.transforms.ToTensor()
-        images = torchvision.datasets.FashionMNIST(folder, train=True, transform=to_tensor)
-        loader = torch.utils.data.DataLoader(images, dataset.batch_size, shuffle=True, num_workers=num_workers)
-        net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-        nn.init.normal_(net[1].weight, std=0.01)  # type: ignore[arg-type]
-        loss = nn.CrossEntropyLoss(reduction="none")
-        trainer = torch.optim.SGD(net.parameters(), lr=0.1)
-        sums = torch.zeros(3)  # loss, correct predictions, images
-        start = time.perf_counter()
-        for batch, y in loader:
-            scores: Tensor = net(batch)
-            per_image = loss(scores, y)
-            trainer.zero_grad()
-            per_image.mean().backward()
-            trainer.step()
-            correct = float((scores.argmax(1) == y).sum())
-            sums += torch.tensor([float(per_image.detach().sum()), correct, float(len(y))])
-        return time.perf_counter() - start
-
-
-def run_python(arguments: list[str], memory_mb: list[float]) -> float:
-    """Run this interpreter as a new process; append its peak memory and return its wall time in seconds.
-
-    A small process in between starts and measures it: a child's peak begins with that of the process it forks from.
-    """
-    command = [sys.executable, *arguments]
-    output = subprocess.run([sys.executable, "-S", "-c", WATCH, *command], capture_output=True, text=True, check=True)
-    seconds, peak = map(float, output.stdout.split())
-    # Linux counts kilobytes, macOS bytes.
-    memory_mb.append(peak / (2**20 if sys.platform == "darwin" else 2**10))
-    return seconds
 
 
 if __name__ == "__main__":

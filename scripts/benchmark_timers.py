@@ -1,0 +1,133 @@
+"""What `benchmark.py` takes the time of: our passes, the lesson's, what no implementation can leave out, commands."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fashion_softmax.config import compose
+from fashion_softmax.data import Batches, Dataset
+from fashion_softmax.experiment import train
+from fashion_softmax.parts import Parts
+from fashion_softmax.single_run import Run
+from fashion_softmax.stacking import Stack
+from fashion_softmax.training import fit
+
+WATCH = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def best_of(rounds: int, *candidates: Callable[[], float]) -> tuple[float, ...]:
+    """Let candidates take turns and return each one's best time in seconds."""
+    times = [[candidate() for candidate in candidates] for _ in range(rounds)]
+    return tuple(map(min, zip(*times, strict=True)))
+
+
+def epoch(parts: Parts) -> float:
+    """Time our training pass over all batches, as `fit` runs it, in seconds."""
+    return stack_epoch(Stack([parts.member]), parts)
+
+
+def floor_epoch(dataset: Dataset) -> float:
+    """Time what no implementation can leave out: the same batches, the forward product, the weight gradient."""
+    weight = torch.zeros(dataset.num_classes, dataset.train.images[0].numel())
+    gradient = torch.zeros(dataset.batch_size, dataset.num_classes)
+    start = time.perf_counter()
+    for images, labels in Batches(dataset.train, dataset.batch_size, seed=0).epoch(0, reuse_buffer=True):
+        features = images.flatten(1)
+        _ = features @ weight.T
+        _ = gradient[: len(labels)].T @ features
+    return time.perf_counter() - start
+
+
+def stack_epoch(stack: Stack, parts: Parts) -> float:
+    """Time a training pass of all runs of a stack, in seconds."""
+    return next(fit(stack, parts.make_batches(), {}, num_epochs=1))[0].training_s
+
+
+def stack_floor(dataset: Dataset, num_runs: int) -> float:
+    """Time the two matrix products of a stack's epoch alone, on one batch again and again."""
+    features = torch.rand(dataset.batch_size, dataset.train.images[0].numel())
+    weight = torch.rand(num_runs * dataset.num_classes, features.shape[1])
+    gradient = torch.rand(len(weight), dataset.batch_size)
+    start = time.perf_counter()
+    for _ in range(len(Batches(dataset.train, dataset.batch_size, seed=0))):
+        _ = weight @ features.T
+        _ = gradient @ features
+    return time.perf_counter() - start
+
+
+def lesson_epoch(num_workers: int, dataset: Dataset) -> float:
+    """Time one epoch as the lesson writes it: torchvision's data set, `ToTensor` per image, a `DataLoader`."""
+    import torchvision
+
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder, "FashionMNIST", "raw")
+        raw.parent.mkdir()
+        raw.symlink_to(Path(compose().dataset.root).absolute())
+        to_tensor = torchvision.transforms.ToTensor()
+        images = torchvision.datasets.FashionMNIST(folder, train=True, transform=to_tensor)
+        loader = torch.utils.data.DataLoader(images, dataset.batch_size, shuffle=True, num_workers=num_workers)
+        net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+        nn.init.normal_(net[1].weight, std=0.01)  # type: ignore[arg-type]
+        loss = nn.CrossEntropyLoss(reduction="none")
+        trainer = torch.optim.SGD(net.parameters(), lr=0.1)
+        sums = torch.zeros(3)  # loss, correct predictions, images
+        start = time.perf_counter()
+        for batch, y in loader:
+            scores: Tensor = net(batch)
+            per_image = loss(scores, y)
+            trainer.zero_grad()
+            per_image.mean().backward()
+            trainer.step()
+            correct = float((scores.argmax(1) == y).sum())
+            sums += torch.tensor([float(per_image.detach().sum()), correct, float(len(y))])
+        return time.perf_counter() - start
+
+
+def run_python(arguments: list[str], memory_mb: list[float]) -> float:
+    """Run this interpreter as a new process; append its peak memory and return its wall time in seconds.
+
+    A small process in between starts and measures it: a child's peak begins with that of the process it forks from.
+    """
+    command = [sys.executable, *arguments]
+    output = subprocess.run([sys.executable, "-S", "-c", WATCH, *command], capture_output=True, text=True, check=True)
+    seconds, peak = map(float, output.stdout.split())
+    # Linux counts kilobytes, macOS bytes.
+    memory_mb.append(peak / (2**20 if sys.platform == "darwin" else 2**10))
+    return seconds
+
+
+def dashboard_share() -> float:
+    """Train the default run and tell how much longer its pictures, histograms and curves take, as a share of training.
+
+    What they import counts, so this has to be asked before anything else draws.
+    """
+    spent = 0.0
+
+    def timed(method: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: object) -> None:
+            nonlocal spent
+            start = time.perf_counter()
+            method(*arguments)
+            spent += time.perf_counter() - start
+
+        return call
+
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(compose(), Path(folder))
+        dashboard = run.dashboard
+        dashboard.log_epoch, dashboard.log_end = timed(dashboard.log_epoch), timed(dashboard.log_end)  # type: ignore[method-assign]
+        with run:
+            for _ in train([run], run.parts.make_batches()):
+                pass
+        return spent / run.seconds["training"]
