@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOGDIR ?= outputs
 
 .DEFAULT_GOAL := help
 .PHONY: help setup data train sweep board test test-slow test-all check lint format doctor benchmark clean
@@ -27,8 +28,8 @@ train: setup ## train the lesson's model for ten epochs
 sweep: setup ## compare losses and learning rates in one grid
 	@$(BIN)/python train.py -m loss=ce,mse,huber optimizer.lr=0.1,1.0
 
-board: setup ## open TensorBoard on all runs
-	@$(BIN)/python -m tensorboard.main --logdir outputs --host 127.0.0.1
+board: setup ## open TensorBoard on all runs (LOGDIR=FOLDER)
+	@$(BIN)/python -m tensorboard.main --logdir $(LOGDIR) --host 127.0.0.1
 
 test: setup ## run the fast tests
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow'

@@ -11,6 +11,8 @@ from typing import Any, Self
 from rich.console import Console, RenderableType
 from rich.progress import Progress
 
+from fashion_softmax.run_names import printable
+
 REFRESH_PER_S = 5  # each redraw takes a few milliseconds from the training
 
 
@@ -98,7 +100,7 @@ def resume_command(folder: Path, arguments: Iterable[str] = ()) -> str:
 def shorten(path: str | Path) -> str:
     """Name a path relative to the working folder where that is shorter."""
     absolute, relative = str(Path(path).absolute()), os.path.relpath(path)
-    return min(absolute, relative, key=len)
+    return printable(min(absolute, relative, key=len))
 
 
 def count(number: int, noun: str) -> str:

@@ -68,9 +68,10 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
     """Read a file that may be somebody else's.
 
     Raises:
-        OSError: it cannot be read, is longer than allowed, or is a device or a pipe, which might never end.
+        OSError: it cannot be read, is longer than allowed, or is a link, which may lead anywhere, a device or a pipe,
+            which might never end.
     """
-    if not path.is_file():
+    if not path.is_file() or path.is_symlink():
         raise FileNotFoundError(errno.ENOENT, "is no file", str(path))
     with path.open("rb") as file:
         content = file.read(max_bytes + 1)

@@ -117,12 +117,20 @@ def _is_running(pid: int) -> bool:
         return True
     except (OSError, OverflowError):
         return False
-    return True
+    return _read_stat(pid)[:1] not in (["Z"], ["X"])  # it has ended, and its parent has not asked yet how
 
 
 def _process_start(pid: int) -> int | None:
     """Ask when a process began, in clock ticks since the machine did, since their numbers are used again."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):  # no Linux, or no such process
+        return int(_read_stat(pid)[19])
+    except (ValueError, IndexError):
         return None
+
+
+def _read_stat(pid: int) -> list[str]:
+    """Read what Linux knows of a process, from its state on; nothing on other systems, or where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []

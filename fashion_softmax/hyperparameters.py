@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from fashion_softmax.files import read_bounded
-from fashion_softmax.run_names import GROUPS
+from fashion_softmax.run_names import GROUPS, printable
 
 Value = bool | int | float | str | None
 
@@ -20,7 +20,9 @@ SHARED_BY_OPTIONS = ("dataset.batch_size", "dataset.val_size", "optimizer.lr")
 NAMED_FIRST = ("experiment", "model", "loss", "optimizer", "scheduler", "optimizer.lr")  # a table may cut the rest
 CHOICES = re.compile(r"^( *)choices:\n((?:\1 .*\n)+)", re.MULTILINE)
 MAX_DEPTH = 20
+MAX_INT, MAX_TEXT = 2**63, 10_000
 MAX_YAML_BYTES = 2**20
+HARMLESS_LENGTH = 10_000  # characters, and with that levels; libyaml crashes at more than 20 000
 
 
 def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Value]:
@@ -45,8 +47,14 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
         flat.pop("dataset.root", None)
     for key, value in flat.items():
         if key not in SAYS_NOTHING and key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING:
-            named[key] = value if value is None or isinstance(value, bool | int | float | str) else str(value)
+            named[printable(key)] = _plain(value)
     return named
+
+
+def _plain(value: Any) -> Value:
+    if isinstance(value, int) and abs(value) >= MAX_INT:
+        return float("inf") if value > 0 else float("-inf")  # Python refuses to write out all digits of a larger one
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)[:MAX_TEXT]
 
 
 def is_comparable(key: str, overrides: Sequence[str]) -> bool:
@@ -79,24 +87,27 @@ def word(hyperparameters: Mapping[str, Value], keys: Sequence[str]) -> str:
     """Word some of a run's hyper-parameters, without its seed, such as `huber lr=0.1`."""
     keys = [key for key in keys if key in hyperparameters and key != "seed"]
     keys.sort(key=lambda key: NAMED_FIRST.index(key) if key in NAMED_FIRST else len(NAMED_FIRST))
-    short = [key.rpartition(".")[2] for key in keys]
     words = []
-    for key, name in zip(keys, short, strict=True):
+    for key, name in zip(keys, shorten_keys(keys), strict=True):
         value = show(hyperparameters[key])
-        words.append(value if key in GROUPS else f"{name if short.count(name) == 1 else key}={value}")
+        words.append(value if key in GROUPS else f"{name}={value}")
     return " ".join(words)
+
+
+def shorten_keys(keys: Sequence[str]) -> list[str]:
+    """Name dotted keys by their last words, such as `lr`, where that distinguishes them."""
+    short = [key.rpartition(".")[2] for key in keys]
+    return [name if short.count(name) == 1 else key for key, name in zip(keys, short, strict=True)]
 
 
 def show(value: Value) -> str:
     """Word a value as YAML would, on one line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else printable(str(value))
-
-
-def printable(text: str) -> str:
-    """Replace what a terminal would obey instead of showing it."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value or value != value else repr(value)
+    return printable(str(value))
 
 
 def read_choices(run_dir: Path) -> dict[str, str]:
@@ -129,12 +140,18 @@ def parse_yaml(text: str) -> Any:
     """Parse what Hydra wrote, five times faster than PyYAML alone where that was built with libyaml.
 
     Raises:
-        ValueError: it is no YAML, or has aliases: somebody else wrote it, and it could expand without end.
+        ValueError: it is no YAML, or somebody else wrote it: it has aliases, which could expand without end, or is
+            nested so deeply that libyaml would crash.
     """
-    if "&" in text and "*" in text:
-        raise ValueError("has aliases")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        if len(text) > HARMLESS_LENGTH or ("&" in text and "*" in text):
+            depth = 0
+            for event in yaml.parse(text, Loader=loader):
+                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                if isinstance(event, yaml.AliasEvent) or depth > MAX_DEPTH:
+                    raise ValueError("has aliases, or is nested too deeply")
+        return yaml.load(text, Loader=loader)
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error)) from error
 

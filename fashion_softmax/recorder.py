@@ -26,7 +26,7 @@ LAYOUT = {
     }
 }
 # Tags of what is written once a run has ended, and of what its beginning says; a run that goes on writes them anew.
-OF_THE_END = SECONDS, TEST_IMAGES, CURVES = "seconds/", "test_images/", "precision_recall/"
+OF_THE_END = TIME, TEST_IMAGES, CURVES = "time/", "test_images/", "precision_recall/"
 TEXTS = ("config", "differences")
 
 
@@ -95,12 +95,12 @@ class Recorder:
             if state:
                 self.write_status(state, str(error) or type(error).__name__)
 
-    def log_epoch(self, report: EpochReport, best: float) -> None:
+    def log_epoch(self, report: EpochReport, best: Mapping[str, float]) -> None:
         """Write an epoch's metrics and its training losses along the steps, and flush.
 
         Args:
             report: of the epoch.
-            best: objective so far.
+            best: objective so far, by its name.
         """
         self._images_seen = images_seen = report.images_seen
         num_steps = len(report.step_losses)
@@ -111,7 +111,8 @@ class Recorder:
             if (first_step + index + 1) % self.log_every == 0:
                 position = images_seen - round((num_steps - 1 - index) * images_per_step)
                 self.events.write_scalars({"train/step_loss": report.step_losses[index]}, position)
-        self.events.write_scalars({**report.metrics, "best/accuracy": best}, images_seen)
+        best_so_far = {f"best/{name.replace('/', '_')}": value for name, value in best.items()}
+        self.events.write_scalars(report.metrics | best_so_far, images_seen)
         self.events.flush()
         row = {"epoch": report.epoch, "step": report.step, "images_seen": images_seen, **report.metrics}
         self._metrics.write(json.dumps(finite_or_none(row)) + "\n")
@@ -139,7 +140,7 @@ class Recorder:
             seconds: `total` and `training`.
             **facts: objective, objective_name, num_epochs, metrics and best.
         """
-        self.events.write_scalars({f"{SECONDS}{name}": value for name, value in seconds.items()}, self._images_seen)
+        self.events.write_scalars({f"{TIME}{name}_s": value for name, value in seconds.items()}, self._images_seen)
         self.events.write_end(succeeded=True)
         self.events.flush()
         facts["seconds"] = dict(seconds)

@@ -59,11 +59,11 @@ def read_predictions(run_dir: Path) -> Predictions | None:
             return None  # it could fill the memory
         with np.load(content, allow_pickle=False) as arrays:
             predictions = Predictions(arrays["labels"], arrays["classes"], arrays["confidences"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # numpy and zipfile raise whatever a file that somebody made up leads to
         return None
     parts = (predictions.labels, predictions.classes, predictions.confidences)
-    one_length = all(part.shape == (len(parts[0]),) for part in parts if part.ndim) and parts[0].ndim == 1
-    return predictions if one_length and [part.dtype.kind for part in parts] == ["u", "u", "f"] else None
+    has_shape = all(part.shape == (parts[0].size,) for part in parts)
+    return predictions if has_shape and [part.dtype.kind for part in parts] == ["u", "u", "f"] else None
 
 
 def read_rows(run_dir: Path) -> list[dict[str, Any]]:

@@ -83,4 +83,5 @@ def describe(error: BaseException) -> str:
 def _passed_through_our_code(error: BaseException) -> bool:
     """Tell a bug of ours from something in the command line that only Hydra stumbled over."""
     files = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
-    return any(path.is_relative_to(PACKAGE_DIR) and path.name != "cli.py" for path in files)
+    ours = (PACKAGE_DIR, PACKAGE_DIR.parent / "scripts")
+    return any(path.is_relative_to(folder) and path.name != "cli.py" for path in files for folder in ours)

@@ -44,3 +44,8 @@ def _name(overrides: Sequence[str]) -> str:
         key, _, value = override.partition("=")
         words.append(value if key in GROUPS else key.lstrip("+").rpartition(".")[2] + value)
     return re.sub(r"[^\w.+-]+", "-", "_".join(words)).encode()[:100].decode(errors="ignore")
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal would obey instead of showing it."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -134,7 +134,7 @@ class Run:
         self.epoch, self.metrics = report.epoch, report.metrics
         if is_best := self.objective > self.best["objective"]:
             self.best = {"epoch": report.epoch, "objective": self.objective}
-        self._recorder.log_epoch(report, self.best["objective"])
+        self._recorder.log_epoch(report, {self.parts.objective_name: self.best["objective"]})
         self.dashboard.log_epoch(report.images_seen)
         self.seconds["training"] += report.training_s
         self._save(report.step, pause=None, is_best=is_best)

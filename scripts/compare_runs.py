@@ -24,6 +24,7 @@ from fashion_softmax.config import project_dir
 from fashion_softmax.console import make_console, shorten
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import finite_or_none, write_atomically
+from fashion_softmax.hyperparameters import shorten_keys
 from fashion_softmax.validation import suggest
 
 STDOUT = "-"
@@ -32,8 +33,10 @@ WIDE = 250
 
 def main() -> None:
     """Read the runs, compare them, and show or write what was asked for."""
-    options = parse_arguments(sys.argv[1:])
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")  # a terminal may know no \u00b1, and a folder's name be no UTF-8
     with exit_on_error():
+        options = parse_arguments(sys.argv[1:])
         if options.diff:
             first, second = (read_run(_require_run(folder)) for folder in options.diff)
             show_differences(_make_console(), first, second)
@@ -57,6 +60,13 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         default_name = "the terminal" if default == STDOUT else default
         parser.add_argument(f"--{name}", metavar="FILE", nargs="?", const=default, help=f"default: {default_name}")
     options = parser.parse_args(arguments)
+    if options.limit < 0:
+        parser.error(f"--limit {options.limit}: a number of rows is expected, 0 for all")
+    wanted = [name for name in files if getattr(options, name) is not None]
+    if options.diff and (wanted or options.by):
+        parser.error("--diff shows two runs and nothing else: leave out the other options")
+    if [options.csv, options.json].count(STDOUT) > 1:
+        parser.error("--csv and --json cannot both go to the terminal: name a FILE")
     for name, default in files.items():
         given = getattr(options, name)
         if given and Path(given).is_dir():
@@ -74,7 +84,8 @@ def show(comparison: Comparison, by: str | None, limit: int) -> None:
         return
     if not comparison.settings:
         raise CheckpointError(f"--by {by}: there is nothing to average, since no run is complete")
-    keys = {key for setting in comparison.settings for key in setting.hyperparameters}
+    keys = list(dict.fromkeys(key for setting in comparison.settings for key in setting.hyperparameters))
+    by = next((key for key, short in zip(keys, shorten_keys(keys), strict=True) if by in (key, short)), by)
     if by not in keys:
         raise ConfigError(f"--by {by}: no run has this key{suggest(by, keys)}")
     show_by(console, comparison, by)
@@ -112,9 +123,12 @@ def _write_text(name: str, text: str) -> None:
 
 
 def _save(name: str, content: bytes) -> None:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content)
+    path = Path(name).resolve()
+    if path.exists() and not path.is_file():  # such as a pipe, which must not be replaced by a file
+        path.write_bytes(content)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
     print(f"saved {shorten(path)}", file=sys.stderr)
 
 

@@ -39,14 +39,14 @@ def make_report(epoch: int, **metrics: float) -> EpochReport:
 def events(tmp_path: Path) -> EventAccumulator:
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
         for epoch in (1, 2):
-            recorder.log_epoch(make_report(epoch), best=0.75)
+            recorder.log_epoch(make_report(epoch), best={"test/accuracy": 0.75})
     accumulator = EventAccumulator(str(tmp_path))
     accumulator.Reload()
     return accumulator
 
 
 def test_every_metric_is_a_curve_over_images_seen(events: EventAccumulator) -> None:
-    assert set(events.Tags()["scalars"]) == {*METRICS, "train/step_loss", "best/accuracy"}
+    assert set(events.Tags()["scalars"]) == {*METRICS, "train/step_loss", "best/test_accuracy"}
     points = events.Scalars("test/accuracy")
     assert [(point.step, point.value) for point in points] == [(100, 0.75), (200, 0.75)]
 
@@ -66,8 +66,8 @@ def test_configuration_and_chart_layout_are_stored(events: EventAccumulator) -> 
 
 def test_metrics_jsonl_has_an_object_an_epoch(tmp_path: Path) -> None:
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
-        recorder.log_epoch(make_report(1), best=0.75)
-        recorder.log_epoch(make_report(2, **{"test/loss": float("inf")}), best=0.75)
+        recorder.log_epoch(make_report(1), best={"test/accuracy": 0.75})
+        recorder.log_epoch(make_report(2, **{"test/loss": float("inf")}), best={"test/accuracy": 0.75})
         # Readable while the run still goes on.
         lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(lines[0]) == {"epoch": 1, "step": 5, "images_seen": 100, **METRICS}
@@ -90,7 +90,7 @@ def test_status_follows_the_run(tmp_path: Path) -> None:
 
 def test_one_event_file_per_run(tmp_path: Path) -> None:
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
-        recorder.log_epoch(make_report(1), best=0.75)
+        recorder.log_epoch(make_report(1), best={"test/accuracy": 0.75})
     assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == 1
 
 
@@ -98,11 +98,11 @@ def test_one_event_file_per_run(tmp_path: Path) -> None:
 def test_curves_that_go_on_have_no_step_twice(tmp_path: Path, last_epoch: int) -> None:
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
         for epoch in range(1, last_epoch + 2):  # killed after the last one's records and before its checkpoint
-            recorder.log_epoch(make_report(epoch), best=0.75)
+            recorder.log_epoch(make_report(epoch), best={"test/accuracy": 0.75})
     recorder = Recorder(tmp_path, [], "abc", log_every=1, last_epoch=last_epoch)
     with contextlib.closing(recorder):
         for epoch in range(last_epoch + 1, last_epoch + 3):
-            recorder.log_epoch(make_report(epoch), best=0.75)
+            recorder.log_epoch(make_report(epoch), best={"test/accuracy": 0.75})
     # What TensorBoard itself uses without its fast loader; it forgets less than the other accumulator.
     accumulator = plugin_event_accumulator.EventAccumulator(str(tmp_path))
     accumulator.Reload()
@@ -145,18 +145,18 @@ def test_table_is_told_how_a_run_ended(tmp_path: Path, error: BaseException | No
 def test_run_that_goes_on_begins_and_ends_once(tmp_path: Path) -> None:
     make_recorder(tmp_path).close(ValueError("failed"))
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
-        recorder.log_epoch(make_report(1), best=0.75)
+        recorder.log_epoch(make_report(1), best={"test/accuracy": 0.75})
         finish(recorder)
     recorder = Recorder(tmp_path, [], "abc", log_every=9, last_epoch=1, hyperparameters={"lr": 0.2}, trial="lr=0.2")
     with contextlib.closing(recorder):
-        recorder.log_epoch(make_report(2), best=0.75)
+        recorder.log_epoch(make_report(2), best={"test/accuracy": 0.75})
         finish(recorder)
     start, end = read_sessions(tmp_path)
     assert start.session_start_info.hparams["lr"].number_value == 0.2 and end.session_end_info.status == 1
     accumulator = plugin_event_accumulator.EventAccumulator(str(tmp_path))
     accumulator.Reload()
-    assert [event.step for event in accumulator.Tensors("best/accuracy")] == [100, 200]
-    assert [event.step for event in accumulator.Tensors("seconds/total")] == [200]
+    assert [event.step for event in accumulator.Tensors("best/test_accuracy")] == [100, 200]
+    assert [event.step for event in accumulator.Tensors("time/total_s")] == [200]
 
 
 def test_f1_forgetting_copies_what_is_whole_wherever_the_file_was_cut(tmp_path: Path) -> None:

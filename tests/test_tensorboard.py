@@ -154,9 +154,9 @@ def test_table_has_a_row_for_each_setting_with_means_over_seeds(
         values = {metric["name"]["tag"]: metric["value"] for metric in rows[pair]["metricValues"]}
         for tag, values_of_runs in {
             "test/accuracy": [result["objective"] for result in results],
-            "best/accuracy": [result["best"]["objective"] for result in results],
-            "seconds/total": [result["seconds"]["total"] for result in results],
-            "seconds/training": [result["seconds"]["training"] for result in results],
+            "best/test_accuracy": [result["best"]["objective"] for result in results],
+            "time/total_s": [result["seconds"]["total"] for result in results],
+            "time/training_s": [result["seconds"]["training"] for result in results],
         }.items():
             assert math.isclose(values[tag], sum(values_of_runs) / 2, rel_tol=1e-6)
     assert rows[("resumed",)]["hparams"]["trainer.num_epochs"] == 2
@@ -168,8 +168,8 @@ def test_runs_have_their_own_tags_and_no_other_runs_appear(boards: Callable[[str
     assert set(ask(address, "/data/runs")) == {*SWEEP_RUNS, "single", "diverged", "resumed"}
     tags = ask(address, "/data/plugin/timeseries/tags")
     scalars = tags["scalars"]["runTagInfo"]
-    assert {"train/loss", "test/accuracy", "lr", "best/accuracy", "seconds/total"} <= set(scalars[SWEEP_RUNS[0]])
-    assert "seconds/total" not in scalars["diverged"]
+    assert {"train/loss", "test/accuracy", "lr", "best/test_accuracy", "time/total_s"} <= set(scalars[SWEEP_RUNS[0]])
+    assert "time/total_s" not in scalars["diverged"]
     assert set(tags["histograms"]["runTagInfo"]) == {"single", "diverged", "resumed"}
     runs_of_images = {tag: set(runs) for tag, runs in tags["images"]["tagRunSampledInfo"].items()}
     assert runs_of_images["weights/templates"] == {"single", "diverged", "resumed"}
@@ -185,7 +185,7 @@ def test_runs_have_their_own_tags_and_no_other_runs_appear(boards: Callable[[str
 @pytest.mark.parametrize("loader", ["fast", "slow"])
 def test_run_that_went_on_has_every_epoch_and_its_end_once(boards: Callable[[str], str], loader: str) -> None:
     address = boards(loader)
-    for tag, steps in {"test/accuracy": [256, 512], "seconds/total": [512]}.items():
+    for tag, steps in {"test/accuracy": [256, 512], "time/total_s": [512]}.items():
         points = ask(address, f"/data/plugin/scalars/scalars?run=resumed&tag={tag}")
         assert [point[1] for point in points] == steps
     for tag, steps in {"weights/templates": [256, 512], "test_images/confusion_matrix": [512]}.items():
@@ -245,7 +245,7 @@ def test_page_hparams_shows_settings_and_metrics(page: Any) -> None:
     cells = page.locator("tf-hparams-table-view vaadin-grid-cell-content")
     cells.filter(has_text="huber").first.wait_for()
     texts = [text.strip() for text in cells.all_inner_texts()]
-    assert {"loss", "optimizer.lr", "best/accuracy", "Trial ID"} <= set(texts)
+    assert {"loss", "optimizer.lr", "best/test_accuracy", "Trial ID"} <= set(texts)
     assert texts.count("huber") == 2 and {"ce", "mse", "0.10000", "0.50000", "1.0000e+8"} <= set(texts)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from fashion_softmax.comparing.ranking import TEST, Comparison
 from fashion_softmax.comparing.runs import RecordedRun
 from fashion_softmax.comparing.setting import Setting
+from fashion_softmax.run_names import printable
 
 
 def to_dict(comparison: Comparison) -> dict[str, Any]:
@@ -23,6 +24,7 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
 
 def _describe_setting(setting: Setting, comparison: Comparison) -> dict[str, Any]:
     test = setting.against_best
+    seed = setting.tests[(len(setting.tests) - 1) // 2][0] if setting.tests else None
     return {
         "rank": setting.rank,
         "name": comparison.name(setting),
@@ -37,13 +39,16 @@ def _describe_setting(setting: Setting, comparison: Comparison) -> dict[str, Any
         "test_accuracy": setting.average(TEST),
         "cross_entropy": setting.average(f"{comparison.split}/cross_entropy"),
         "seconds": setting.average_seconds(),
+        "stack_size": setting.runs[0].stack_size,
         "against_best": test
         and {
-            "seed": setting.test_seed,
+            "seed": seed,
             "only_best_correct": test.only_first,
             "only_this_correct": test.only_second,
             "p_value": test.p_value,
             "distinguishable": not setting.is_like_best,
+            "num_seeds": len(setting.tests),
+            "num_seeds_best_better": setting.num_worse,
         },
         "runs": [describe_run(run) for run in setting.runs],
     }
@@ -52,7 +57,7 @@ def _describe_setting(setting: Setting, comparison: Comparison) -> dict[str, Any
 def describe_run(run: RecordedRun) -> dict[str, Any]:
     """Say what is known of a run in plain values."""
     return {
-        "path": str(run.path),
+        "path": printable(str(run.path)),
         "name": run.name,
         "state": run.state,
         "seed": run.seed,
@@ -60,6 +65,7 @@ def describe_run(run: RecordedRun) -> dict[str, Any]:
         "metrics": run.metrics,
         "best": run.best,
         "seconds": run.seconds,
+        "stack_size": run.stack_size,
         "hyperparameters": run.hyperparameters,
     }
 
@@ -68,18 +74,23 @@ def to_csv(comparison: Comparison) -> str:
     """Write a line for each run, ranked ones first, with its hyper-parameters, metrics and its setting's mean."""
     rows = [
         _csv_row(run)
-        | {"rank": setting.rank, "mean": setting.mean, "deviation": setting.deviation}
+        | {"rank": setting.rank, "ranked_by": comparison.metric, "mean": setting.mean, "deviation": setting.deviation}
         | {"p_value": setting.against_best and setting.against_best.p_value}
         for setting in comparison.settings
         for run in setting.runs
     ] + [_csv_row(run) for run in comparison.unfinished]
-    first = ["rank", "name", "state", "seed", "mean", "deviation", "p_value"]
+    first = ["rank", "name", "state", "seed", "ranked_by", "mean", "deviation", "p_value"]
     names = list(dict.fromkeys([*first, *(name for row in rows for name in row)]))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _harmless(value: Any) -> Any:
+    """Keep a spreadsheet from taking a text for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _csv_row(run: RecordedRun) -> dict[str, Any]:
@@ -89,5 +100,5 @@ def _csv_row(run: RecordedRun) -> dict[str, Any]:
         | run.metrics
         | {f"best/{name}": value for name, value in run.best.items()}
         | {f"seconds/{name}": value for name, value in run.seconds.items()}
-        | {"path": str(run.path)}
+        | {"path": printable(str(run.path))}
     )

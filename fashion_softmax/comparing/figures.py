@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from fashion_softmax.comparing.ranking import Comparison
-from fashion_softmax.comparing.runs import RecordedRun
+from fashion_softmax.comparing.runs import RecordedRun, numbers
 from fashion_softmax.errors import CheckpointError
 
 if TYPE_CHECKING:  # a third of a second
@@ -26,6 +26,8 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 STYLES = ("-", "--", ":")
 MAX_LINES = len(COLORS) * 2  # beyond, nobody finds a line in the legend; the rest are grey
 DPI = 150
+MAX_NAME, MAX_LEGEND_LENGTH = 80, 160  # characters
+LOG_SPREAD = 1000  # largest by smallest value of an axis that is logarithmic
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class _Line:
         """Collect an epoch's values of all runs, as far as all have come."""
         epochs, values = [], []
         for rows in zip(*(run.rows for run in self.runs), strict=False):
-            found = [row[tag] for row in rows if isinstance(row.get(tag), int | float)]
+            found = [values[tag] for values in map(numbers, rows) if tag in values]
             if len(found) == len(self.runs):
                 epochs.append(int(rows[0]["epoch"]))
                 values.append(found)
@@ -79,13 +81,19 @@ def make_figure(comparison: Comparison) -> "Figure":
     else:
         if "loss" in comparison.keys:
             tags[0] = "train/cross_entropy"
-        height = 3.4 + 0.2 * -(-min(len(lines), MAX_LINES) // 3)
+        height = 3.6 + 0.2 * -(-min(len(lines), MAX_LINES) // 2)
         figure = Figure(figsize=(3.8 * len(tags), height), dpi=DPI, layout="constrained")
         panels = figure.subplots(1, len(tags), squeeze=False)[0]
         for axes, tag in zip(panels, tags, strict=True):
             _draw_one(axes, lines, tag)
+        has_bands = any(len(line.runs) > 1 for line in lines)
+        notes = ["lines: mean over seeds, bands: lowest to highest seed"] if has_bands else []
+        notes += [f"grey: the other {len(lines) - MAX_LINES}"] if len(lines) > MAX_LINES else []
+        figure.suptitle("; ".join(notes), fontsize="small", color="#555555")
     legend = panels[0].get_legend_handles_labels()
-    figure.legend(*legend, loc="outside lower center", ncols=min(3, len(legend[1])), frameon=False)
+    if legend[1]:
+        columns = min(3, max(1, MAX_LEGEND_LENGTH // max(map(len, legend[1]))))
+        figure.legend(*legend, loc="outside lower center", ncols=columns, frameon=False)
     return figure
 
 
@@ -110,6 +118,9 @@ def _draw_one(axes: "Axes", lines: Sequence[_Line], tag: str) -> None:
     for index, line in enumerate(lines[:MAX_LINES]):  # named in their order, best first
         color, style = COLORS[index % len(COLORS)], STYLES[index // len(COLORS)]
         axes.plot([], [], color=color, linestyle=style, label=_as_text(line.name))
+    drawn = [value for line in lines for found in line.points(tag)[1] for value in found if value > 0]
+    if drawn and max(drawn) > LOG_SPREAD * min(drawn):
+        axes.set_yscale("log")
     axes.set_title(TITLES[tag])
     axes.set_ylabel(
         "accuracy (fraction)"
@@ -144,4 +155,5 @@ def _finish(axes: "Axes") -> None:
 
 def _as_text(name: str) -> str:
     """Keep matplotlib from reading a name as a formula, and from leaving out one that begins with an underscore."""
-    return name.replace("$", r"\$") if not name.startswith("_") else f" {name}"
+    name = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 3]}..."
+    return f" {name}".replace("$", r"\$") if name.startswith("_") else name.replace("$", r"\$")

@@ -23,7 +23,9 @@ def format_value(value: float | None, metric: str) -> str:
 
 def format_number(value: float, metric: str) -> str:
     """Word a value of a metric without its unit: percent for an accuracy."""
-    return f"{100 * value:.2f}" if metric.endswith("accuracy") else f"{value:.4f}"
+    if metric.endswith("accuracy"):
+        return f"{100 * value:.2f}"
+    return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3g}"
 
 
 def format_seconds(value: float | None) -> str:

@@ -11,24 +11,24 @@ from fashion_softmax.comparing.formatting import (
     NOTHING,
     format_mean,
     format_number,
-    format_seconds,
     format_value,
     name_metric,
 )
 from fashion_softmax.comparing.ranking import TEST, Comparison
 from fashion_softmax.comparing.setting import Setting
-from fashion_softmax.comparing.statistics import Interval
+from fashion_softmax.comparing.statistics import SIGNIFICANCE, Interval
 from fashion_softmax.console import count, shorten
-from fashion_softmax.hyperparameters import show
+from fashion_softmax.hyperparameters import shorten_keys, show
 
 MAX_ERROR_LENGTH = 100
+WANTED = 3  # columns of this priority or a smaller one come before a column for each key
 
 
 @dataclass(frozen=True)
 class _Column:
     title: str
     show: Callable[[Setting], str]
-    is_optional: bool = False  # left out, last one first, where the terminal is too narrow
+    priority: int = 0  # the largest is left out first where the terminal is too narrow, 0 never
 
 
 def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> None:
@@ -43,12 +43,14 @@ def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> No
     if settings:
         shown = settings[:limit] if limit else settings
         columns = _columns(comparison)
-        while _natural_width(console, _leaderboard(comparison, shown, columns)) > console.width:
-            optional = [column for column in columns if column.is_optional]
+        table = _leaderboard(comparison, shown, [column for column in columns if column.priority <= WANTED])
+        max_width = console.width // 2 if _natural_width(console, table) > console.width else None
+        while _natural_width(console, _leaderboard(comparison, shown, columns, max_width)) > console.width:
+            optional = [column for column in columns if column.priority]
             if not optional:
                 break
-            columns.remove(optional[-1])
-        console.print(_leaderboard(comparison, shown, columns))
+            columns.remove(max(optional, key=lambda column: column.priority))
+        console.print(_leaderboard(comparison, shown, columns, max_width))
         if len(shown) < len(settings):
             console.print(f"and {len(settings) - len(shown)} more: --limit 0 shows all", soft_wrap=True)
         for line in _explain(comparison, columns):
@@ -61,19 +63,22 @@ def _natural_width(console: Console, table: Table) -> int:
     return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
 
 
-def _leaderboard(comparison: Comparison, settings: Sequence[Setting], columns: Sequence[_Column]) -> Table:
+def _leaderboard(
+    comparison: Comparison, settings: Sequence[Setting], columns: Sequence[_Column], max_width: int | None = None
+) -> Table:
+    """Make the table with a column for each key that differs, or with one for all of them, at most so wide."""
     sizes = f"{count(len(comparison.settings), 'setting')}, {count(len(comparison.runs), 'run')}"
     title = f"{sizes}, by {name_metric(comparison.metric)}"
     table = Table(title=title, title_justify="left")
     table.add_column("#", justify="right", no_wrap=True)
-    for key in comparison.keys:
-        table.add_column(key, overflow="fold")
+    for title in ["setting"] if max_width else shorten_keys(comparison.keys):
+        table.add_column(title, overflow="fold", max_width=max_width)
     for column in columns:
         table.add_column(column.title, justify="right", no_wrap=True)
     for setting in settings:
-        values = [
-            show(setting.hyperparameters[key]) if key in setting.hyperparameters else NOTHING for key in comparison.keys
-        ]
+        known = setting.hyperparameters
+        values = [show(known[key]) if key in known else NOTHING for key in comparison.keys]
+        values = [comparison.name(setting)] if max_width else values
         table.add_row(str(setting.rank), *values, *(column.show(setting) for column in columns))
     return table
 
@@ -84,39 +89,48 @@ def _columns(comparison: Comparison) -> list[_Column]:
     if not all(setting.hyperparameters and comparison.keys for setting in comparison.settings):
         columns.append(_Column("run", lambda setting: setting.runs[0].name))
     columns += [
-        _Column("seeds", lambda setting: str(len(setting.runs))),
+        _Column("seeds", lambda setting: str(len(setting.runs)), priority=2),
         _Column(name_metric(metric), lambda setting: format_mean(setting, metric)),
     ]
     if metric != TEST:
-        columns.append(_Column("test accuracy", lambda setting: format_value(setting.average(TEST), TEST)))
+        columns.append(_Column("test accuracy", lambda setting: format_value(setting.average(TEST), TEST), priority=1))
     columns += [
-        _Column("95 % (images)", lambda setting: _format_interval(setting.interval_images, metric)),
-        _Column("p", _format_p),
-        _Column("best epoch", lambda setting: format_value(setting.average_best(metric), metric), is_optional=True),
+        _Column("p", _format_p, priority=3),
+        _Column("worse in", _format_num_worse, priority=4),
+        _Column(
+            f"95 % ({split} images)", lambda setting: _format_interval(setting.interval_images, metric), priority=5
+        ),
+        _Column("in best epoch", lambda setting: format_value(setting.average_best(metric), metric), priority=6),
         _Column(
             f"{split} cross-entropy",
             lambda setting: format_value(setting.average(f"{split}/cross_entropy"), "cross_entropy"),
-            is_optional=True,
+            priority=7,
         ),
-        _Column("95 % (seeds)", lambda setting: _format_interval(setting.interval_seeds, metric), is_optional=True),
-        _Column("seconds", lambda setting: format_seconds(setting.average_seconds()), is_optional=True),
+        _Column("95 % (seeds)", lambda setting: _format_interval(setting.interval_seeds, metric), priority=8),
+        _Column("seconds", _format_seconds, priority=9),
     ]
     return [column for column in columns if any(column.show(each) != NOTHING for each in comparison.settings)]
 
 
 def _explain(comparison: Comparison, columns: Sequence[_Column]) -> list[str]:
     titles = {column.title for column in columns}
-    best = comparison.settings[0].runs[0]
-    lines = [f"best: {shorten(best.path)}", f"by {name_metric(comparison.metric)}: {comparison.reason}"]
+    best = comparison.settings[0].best_run
+    lines = [f"best run: {shorten(best.path)}", f"ranked by {name_metric(comparison.metric)}: {comparison.reason}"]
     if any(setting.deviation is not None for setting in comparison.settings):
         lines.append("±: standard deviation over seeds")
     if "p" in titles:
         lines.append(
-            "p: McNemar's test against the best on the same test images, in the seed that speaks least for the best; "
-            "≈: cannot be told from it (p ≥ 0.05, or ahead of it)"
+            "p: McNemar's test against the best on the same test images, in the middle one of the seeds; "
+            "≈: cannot be told from it (not behind it with p < 0.05)"
         )
+    if "worse in" in titles:
+        lines.append("worse in: seeds in which it is behind the best with p < 0.05")
+    if "seconds" in titles:
+        lines.append("seconds: of a run's whole stack, of so many runs")
     if comparison.num_repeated:
-        lines.append(f"{comparison.num_repeated} runs left out: a later one has the same settings and seed")
+        lines.append(
+            f"{count(comparison.num_repeated, 'run')} left out, repeated later with the same settings and seed"
+        )
     return lines
 
 
@@ -130,7 +144,9 @@ def _show_unfinished(console: Console, comparison: Comparison, limit: int) -> No
     table.add_column("reason", overflow="fold")
     for run in runs:
         value = format_value(run.metrics.get(comparison.metric), comparison.metric)
-        reason = run.error or ""
+        reason = run.error if run.error and run.error != run.state else ""
+        if run.is_complete:
+            reason = f"has no {comparison.metric}"
         reason = reason if len(reason) <= MAX_ERROR_LENGTH else f"{reason[: MAX_ERROR_LENGTH - 3]}..."
         table.add_row(run.name, run.state, str(run.num_epochs), value, reason)
     console.print(table)
@@ -147,6 +163,17 @@ def _format_interval(interval: Interval | None, metric: str) -> str:
 def _format_p(setting: Setting) -> str:
     if setting.against_best is None:
         return NOTHING
-    p_value = setting.against_best.p_value
-    words = f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
+    test = setting.against_best
+    if test.p_value < SIGNIFICANCE and not test.is_first_better:
+        return "ahead ≈"
+    words = f"{test.p_value:.3f}" if test.p_value >= 0.001 else "< 0.001"
     return f"{words} ≈" if setting.is_like_best else f"{words}  "
+
+
+def _format_num_worse(setting: Setting) -> str:
+    return f"{setting.num_worse} of {len(setting.tests)}" if len(setting.tests) > 1 else NOTHING
+
+
+def _format_seconds(setting: Setting) -> str:
+    seconds, size = setting.average_seconds(), setting.runs[0].stack_size
+    return NOTHING if seconds is None else f"{seconds:.1f} ({size})" if size > 1 else f"{seconds:.1f}"

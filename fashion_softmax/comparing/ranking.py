@@ -69,16 +69,24 @@ def compare(runs: Sequence[RecordedRun], metric: str | None = None) -> Compariso
     ranked, num_repeated = _leave_out_repeated([run for run in complete if metric in run.metrics])
     groups: dict[Settings, list[RecordedRun]] = {}
     for run in ranked:
-        key = tuple(sorted((key, value) for key, value in run.hyperparameters.items() if key != "seed"))
+        settings_of_run = [(key, value) for key, value in run.hyperparameters.items() if key != "seed"]
+        # A run without a readable configuration is like no other.
+        key = tuple(sorted(settings_of_run, key=lambda item: item[0])) or (("path", str(run.path)),)
         groups.setdefault(key, []).append(run)
-    settings = [Setting(group, [run.metrics[metric] for run in group]) for group in groups.values()]
-    sign = -1 if metric.endswith("/accuracy") else 1
+    is_accuracy = metric.endswith("/accuracy")
+    settings = [
+        Setting(group, [run.metrics[metric] for run in group], has_largest_best=is_accuracy)
+        for group in groups.values()
+    ]
+    sign = -1 if is_accuracy else 1
     settings.sort(key=lambda setting: (sign * setting.mean, setting.runs[0].path))
     for rank, setting in enumerate(settings, start=1):
         setting.rank = rank
         setting.num_images = _count_images(setting, metric)
         if rank > 1:
-            setting.test_seed, setting.against_best = _test(settings[0], setting)
+            setting.tests = _test(settings[0], setting)
+    if metric.endswith("/loss") and len({setting.hyperparameters.get("loss") for setting in settings}) > 1:
+        reason += f"; of different losses, which cannot be compared: {metric[:-5]}/cross_entropy can"
     datasets = list(dict.fromkeys(show(setting.hyperparameters.get("dataset")) for setting in settings))
     if len(datasets) > 1:
         reason += f"; of different data sets ({', '.join(datasets)}), so compare within one only"
@@ -93,13 +101,14 @@ def _choose_metric(runs: Sequence[RecordedRun], metric: str | None) -> tuple[str
         known = sorted({tag for run in runs for tag in run.metrics})
         if metric not in known:
             raise ConfigError(f"--metric {metric}: no run has it; they have {', '.join(known) or 'none'}")
-        return metric, "as asked"
+        return metric, "as --metric asks"
     num_with_validation = sum(VALIDATION in run.metrics for run in runs)
     if num_with_validation == len(runs) > 0:
         return VALIDATION, "validation images choose, test images measure"
-    reason = "no validation images were held out: dataset.val_size=10000 does"
+    reason = "no run held out validation images; dataset.val_size=10000 does"
     if num_with_validation:
-        reason = f"only {num_with_validation} of {len(runs)} runs held out validation images"
+        reason = f"only {num_with_validation} of {len(runs)} runs held out validation images; "
+        reason += f"--metric {VALIDATION} ranks them alone"
     return TEST, reason
 
 
@@ -111,15 +120,10 @@ def _leave_out_repeated(runs: Sequence[RecordedRun]) -> tuple[list[RecordedRun],
             latest[("path", str(run.path)),] = run
             continue
         key = tuple(sorted(run.hyperparameters.items(), key=lambda item: item[0]))
-        if key not in latest or _modified(run) >= _modified(latest[key]):
+        if key not in latest or run.started >= latest[key].started:
             latest[key] = run
     kept = sorted(latest.values(), key=lambda run: (str(run.seed).zfill(10), run.path))
     return kept, len(runs) - len(kept)
-
-
-def _modified(run: RecordedRun) -> float:
-    path = run.path / "result.json"
-    return path.stat().st_mtime if path.exists() else 0.0
 
 
 def _count_images(setting: Setting, metric: str) -> int | None:
@@ -132,27 +136,37 @@ def _count_images(setting: Setting, metric: str) -> int | None:
     return next((len(run.predictions.labels) for run in setting.runs if run.predictions), None)
 
 
-def _test(best: Setting, other: Setting) -> tuple[Value, PairedTest | None]:
-    """Compare the runs of equal seeds, and give the pair that speaks least for the best: it is to be ahead in each."""
+def _test(best: Setting, other: Setting) -> list[tuple[Value, PairedTest]]:
+    """Compare the runs of equal seeds, or one of each where no seeds are equal."""
     by_seed = {run.seed: run for run in best.runs}
     pairs = [(by_seed[run.seed], run) for run in other.runs if run.seed in by_seed] or [(best.runs[0], other.runs[0])]
     tests = [(first.seed, test) for first, second in pairs if (test := compare_pair(first, second))]
-    if not tests:
-        return None, None
-    return min(tests, key=lambda pair: (pair[1].only_first > pair[1].only_second, -pair[1].p_value))
+    sign = {True: -1, False: 1}  # of p: from the second clearly better over no difference to the first clearly better
+    tests.sort(key=lambda pair: (ahead := pair[1].only_first > pair[1].only_second, sign[ahead] * pair[1].p_value))
+    return tests
 
 
 def compare_pair(first: RecordedRun, second: RecordedRun) -> PairedTest | None:
     """Compare two runs by McNemar's test; None unless both have predictions of the same test images."""
-    same_data = all(first.hyperparameters.get(key) == second.hyperparameters.get(key) for key in IMAGE_KEYS)
     one, other = first.predictions, second.predictions
-    if not same_data or one is None or other is None or not np.array_equal(one.labels, other.labels):
+    if one is None or other is None or _images_of(first) != _images_of(second):
+        return None
+    if not np.array_equal(one.labels, other.labels):
         return None
     return mcnemar(one.is_correct, other.is_correct)
 
 
-# Where these agree, and the labels, the test images are the same, in the same order.
-IMAGE_KEYS = ("dataset", "dataset.root", "dataset.data_seed")
+# Neither changes which test images there are, nor their order.
+NOT_OF_TEST_IMAGES = ("dataset.batch_size", "dataset.val_size", "dataset.resize")
+
+
+def _images_of(run: RecordedRun) -> dict[str, Value]:
+    """Say where a run's test images come from; where that and their labels agree, they are the same."""
+    return {
+        key: value
+        for key, value in run.hyperparameters.items()
+        if key.partition(".")[0] == "dataset" and key not in NOT_OF_TEST_IMAGES
+    }
 
 
 def find_differing_keys(hyperparameters: Sequence[dict[str, Value]]) -> list[str]:

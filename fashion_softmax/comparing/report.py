@@ -101,7 +101,7 @@ def _gather(comparison: Comparison) -> dict[str, Any]:
 
 
 def _without_repeated(run: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what the setting says already, and folders: a page may be shown to others."""
+    """Leave out what the setting says already, and the run's folder: a page may be shown to others."""
     return {key: value for key, value in run.items() if key not in ("path", "hyperparameters")}
 
 
@@ -112,7 +112,8 @@ def _find_shared(comparison: Comparison) -> dict[str, Value]:
     return {
         key: value
         for key, value in first.items()
-        if key not in comparison.keys and all(key in each and each[key] == value for each in settings)
+        if key not in (*comparison.keys, "dataset.root")  # a folder of its maker's, who may show the page to others
+        and all(key in each and each[key] == value for each in settings)
     }
 
 

@@ -45,8 +45,8 @@ def describe_predictions(comparison: Comparison) -> dict[str, Any]:
 
 
 def _find_member(setting: Setting) -> Member | None:
-    """Find the run with the lowest seed that has predictions."""
-    for run in setting.runs:
+    """Find the best run, or the first one that has predictions."""
+    for run in (setting.best_run, *setting.runs):
         if run.predictions is not None and len(run.predictions.labels):
             return setting, run, run.predictions
     return None

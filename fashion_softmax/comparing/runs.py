@@ -1,6 +1,5 @@
 """Finding and reading recorded runs; they may be unfinished, damaged or somebody else's, and nothing of them is run."""
 
-import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -18,12 +17,13 @@ from fashion_softmax.hyperparameters import (
     find_hyperparameters,
     name_trial,
     parse_yaml,
-    printable,
     read_choices,
 )
 from fashion_softmax.records import Predictions, read_predictions, read_rows
+from fashion_softmax.run_names import printable
 
 RECORDS = ("status.json", "result.json", "metrics.jsonl")  # of which a run has at least one
+MAX_NUMBER = 1e100  # whose sums and squares are still floats
 SET_ASIDE = re.compile(r"earlier-\d+")  # what `folders.py` keeps of a folder that was used again
 
 
@@ -37,12 +37,14 @@ class RecordedRun:
         state: completed, diverged, failed, interrupted, running, or killed; unknown where nothing says.
         error: why it did not complete, where there is a reason.
         config: its configuration, plain values, interpolations unresolved; empty where it cannot be read.
-        hyperparameters: see `find_hyperparameters`, with `seed`.
+        hyperparameters: see `find_hyperparameters`, with `seed`; empty where the configuration cannot be read.
         overrides: of its command line.
         rows: metrics after each finished epoch, see `read_rows`.
         metrics: after the last epoch, finite ones only, by tag.
         best: `epoch` and `objective` of its best epoch; empty before the first one.
-        seconds: `total` and `training`, of a completed run.
+        seconds: `total` and `training`, of a completed run; of all runs of its stack together.
+        stack_size: runs that were trained as one with it, itself included; 1 where nothing says.
+        started: when, in ISO 8601 and UTC; empty where nothing says.
     """
 
     path: Path
@@ -56,6 +58,8 @@ class RecordedRun:
     metrics: dict[str, float]
     best: dict[str, float]
     seconds: dict[str, float]
+    stack_size: int = 1
+    started: str = ""
 
     @property
     def is_complete(self) -> bool:
@@ -115,8 +119,10 @@ def read_run(path: Path, name: str | None = None) -> RecordedRun:
     """
     status, result = read_json(path / "status.json"), read_json(path / "result.json")
     rows = read_rows(path)
-    config = _read_yaml(path / ".hydra" / "config.yaml", dict)
-    overrides = [str(line) for line in _read_yaml(path / ".hydra" / "overrides.yaml", list)]
+    hydra_dir = path / ".hydra"
+    has_own = not hydra_dir.is_symlink()
+    config = _read_yaml(hydra_dir / "config.yaml", dict) if has_own else {}
+    overrides = [str(line) for line in _read_yaml(hydra_dir / "overrides.yaml", list)] if has_own else []
     state = printable(str(status.get("state") or result.get("state") or "unknown"))
     is_complete = state == "completed"
     metrics = numbers(result.get("metrics") if is_complete else rows[-1] if rows else {})
@@ -132,6 +138,8 @@ def read_run(path: Path, name: str | None = None) -> RecordedRun:
         metrics={tag: value for tag, value in metrics.items() if "/" in tag or tag == "lr"},
         best=numbers(result.get("best")) if is_complete else _find_best(rows),
         seconds=numbers(result.get("seconds")),
+        stack_size=int(numbers(result).get("stack_size", 1)),
+        started=str(status.get("started", "")),
     )
 
 
@@ -140,21 +148,30 @@ def numbers(values: Any) -> dict[str, float]:
     if not isinstance(values, dict):
         return {}
     return {
-        str(key): value
+        printable(str(key)): value
         for key, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
     }
 
 
 def _find_runs(folder: Path) -> Iterator[Path]:
-    for parent, names, files in os.walk(folder):
+    visited = set()
+    for parent, names, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in visited:  # links can make a circle
+            names.clear()
+            continue
+        visited.add(real)
         if ".hydra" in names or not set(RECORDS).isdisjoint(files):
             yield Path(parent)
-            names.clear()
+            if ".hydra" in names or "status.json" in files:  # else something of that name may lie above runs
+                names.clear()
         names[:] = [name for name in names if name[0] != "." and not SET_ASIDE.fullmatch(name)]
 
 
 def _hyperparameters(config: dict[str, Any], path: Path) -> dict[str, Value]:
+    if not config:  # without it nobody knows whether two runs are alike
+        return {}
     try:
         return find_hyperparameters(config, read_choices(path))
     except ValueError:

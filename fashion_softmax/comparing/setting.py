@@ -1,13 +1,11 @@
 """A setting: runs that differ only in their seed, and what they say together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
 from fashion_softmax.comparing.runs import RecordedRun, find_best_epoch
 from fashion_softmax.comparing.statistics import Interval, PairedTest, t_interval, wilson_interval
 from fashion_softmax.hyperparameters import Value
-
-SIGNIFICANCE = 0.05
 
 
 @dataclass
@@ -19,17 +17,17 @@ class Setting:
         values: what they are ranked by, a value for each run.
         rank: from 1.
         num_images: that the values were measured on, None where it is not known.
-        against_best: test of the best setting's run (first) and of the run of this one with the same seed, in the seed
-            that speaks least for the best; None for the best, and where there are no predictions of the same images.
-        test_seed: that seed.
+        tests: of the best setting's run (first) and of the run of this one with the same seed, by that seed, those
+            that speak least for the best first; empty for the best, and where no predictions are of the same images.
+        has_largest_best: whether a larger value is a better one.
     """
 
     runs: list[RecordedRun]
     values: list[float]
     rank: int = 0
     num_images: int | None = None
-    against_best: PairedTest | None = None
-    test_seed: Value = None
+    tests: list[tuple[Value, PairedTest]] = field(default_factory=list)
+    has_largest_best: bool = True
 
     @property
     def hyperparameters(self) -> dict[str, Value]:
@@ -58,10 +56,25 @@ class Setting:
         return t_interval(self.values) if len(self.values) > 1 else None
 
     @property
+    def best_run(self) -> RecordedRun:
+        """The run with the best value."""
+        find_best = max if self.has_largest_best else min
+        return self.runs[self.values.index(find_best(self.values))]
+
+    @property
+    def against_best(self) -> PairedTest | None:
+        """The test in the middle one of the seeds, of an even number the one that speaks less for the best."""
+        return self.tests[(len(self.tests) - 1) // 2][1] if self.tests else None
+
+    @property
+    def num_worse(self) -> int:
+        """Seeds in which the best is better by more than chance."""
+        return sum(test.is_first_better for _, test in self.tests)
+
+    @property
     def is_like_best(self) -> bool:
-        """Whether the test images cannot tell it from the best, in at least one seed."""
-        test = self.against_best
-        return test is not None and not (test.only_first > test.only_second and test.p_value < SIGNIFICANCE)
+        """Whether the test images cannot tell it from the best, in the middle one of the seeds."""
+        return self.against_best is not None and not self.against_best.is_first_better
 
     def average(self, tag: str) -> float | None:
         """Average a metric over the runs that have it."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+SIGNIFICANCE = 0.05
 
 Interval = tuple[float, float]
 
@@ -86,6 +87,11 @@ class PairedTest:
     only_first: int
     only_second: int
     p_value: float
+
+    @property
+    def is_first_better(self) -> bool:
+        """Whether the first is ahead by more than chance."""
+        return self.only_first > self.only_second and self.p_value < SIGNIFICANCE
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTest:

@@ -63,7 +63,7 @@ def test_leaderboard_fits_the_terminal(record_run: RecordRun, compare: Compare) 
     wide, narrow = compare(".").stdout, compare(".", columns=70).stdout
     assert "3 settings, 6 runs, by test accuracy" in wide and "85.25 ± 0.35 %" in wide
     assert "95 % (seeds)" in wide and "95 % (seeds)" not in narrow and "85.25 ± 0.35 %" in narrow
-    assert "no validation images were held out" in wide and "best: margin0" in wide
+    assert "no run held out validation images" in wide and "best run: margin1" in wide
     assert "1 run not ranked" in wide and "the loss is nan" in wide
     assert max(map(len, narrow.splitlines()[:8])) <= 70
     assert "and 2 more" in compare(".", "--limit", "1").stdout
@@ -107,6 +107,10 @@ def test_files_are_written(record_run: RecordRun, compare: Compare, tmp_path: Pa
         (["nowhere"], 4, "no such folder"),
         (["."], 4, "holds no run"),
         (["--limit", "x"], 2, "invalid int value"),
+        (["--limit", "-1"], 2, "0 for all"),
+        (["--diff", "a", "b", "--csv"], 2, "nothing else"),
+        (["--csv", "--json"], 2, "cannot both"),
+        (["--csv", "x" * 300], 7, "too long"),
     ],
 )
 def test_mistakes_are_one_line(compare: Compare, arguments: list[str], exit_code: int, message: str) -> None:

@@ -8,7 +8,7 @@ from scipy import stats
 from fashion_softmax.comparing.ranking import Comparison, compare, find_differing_keys
 from fashion_softmax.comparing.runs import read_run
 from fashion_softmax.errors import ConfigError
-from tests.comparing.conftest import RecordRun
+from tests.comparing.conftest import RecordRun, write
 
 
 def compare_folders(*folders: os.PathLike[str], metric: str | None = None) -> Comparison:
@@ -47,8 +47,9 @@ def test_a_metric_may_be_asked_for(record_run: RecordRun) -> None:
 
 
 def test_the_same_run_again_does_not_count_twice(record_run: RecordRun) -> None:
-    old, new = record_run("old", 100), record_run("new", 150)
-    os.utime(old / "result.json", (1, 1))
+    old, new = record_run("z_old", 100), record_run("a_new", 150)
+    for folder, started in ((old, "2026-01-01T00:00:00+00:00"), (new, "2026-01-02T00:00:00+00:00")):
+        write(folder / "status.json", {"state": "completed", "started": started})
     comparison = compare_folders(old, new)
     assert comparison.num_repeated == 1 and [run.path for run in comparison.runs] == [new]
 
@@ -60,15 +61,17 @@ def test_unfinished_runs_are_listed_and_not_ranked(record_run: RecordRun) -> Non
     assert [(run.path.name, run.state) for run in comparison.unfinished] == [("b", "diverged"), ("c", "killed")]
 
 
-def test_pairs_of_equal_seeds_are_tested_and_the_least_favourable_counts(record_run: RecordRun) -> None:
+def test_pairs_of_equal_seeds_are_tested_and_the_middle_one_counts(record_run: RecordRun) -> None:
     folders = []
-    for seed, (best, other) in enumerate([(190, 150), (185, 180), (190, 160)]):
+    for seed, (best, other) in enumerate([(190, 150), (185, 180), (180, 190)]):
         folders.append(record_run(f"best{seed}", best, seed=seed, first_wrong=0))
         folders.append(record_run(f"other{seed}", other, lr=0.5, seed=seed, first_wrong=100))
     setting = compare_folders(*folders).settings[1]
+    assert [seed for seed, _ in setting.tests] == [2, 1, 0]  # from the one that speaks least for the best
     test = setting.against_best
-    assert test is not None and setting.test_seed == 1 and (test.only_first, test.only_second) == (20, 15)
-    assert test.p_value == pytest.approx(stats.binomtest(20, 35).pvalue) and setting.is_like_best
+    assert test is not None and (test.only_first, test.only_second) == (20, 15)
+    assert test.p_value == pytest.approx(stats.binomtest(20, 35).pvalue)
+    assert setting.is_like_best and setting.num_worse == 1
 
 
 def test_a_setting_that_is_clearly_worse_is_told_apart(record_run: RecordRun) -> None:
@@ -91,3 +94,27 @@ def test_keys_differ_only_within_an_option() -> None:
         "optimizer.nesterov"
     ]
     assert find_differing_keys([huber, {}]) == []
+
+
+def test_runs_without_a_readable_configuration_are_settings_of_their_own(record_run: RecordRun) -> None:
+    folders = [record_run("a", 150), record_run("b", 160), record_run("c", 170)]
+    for folder in folders[:2]:
+        (folder / ".hydra" / "config.yaml").write_text("a: &a [1]\nb: *a\n", encoding="utf-8")
+    comparison = compare_folders(*folders)
+    assert comparison.num_repeated == 0 and [len(setting.runs) for setting in comparison.settings] == [1, 1, 1]
+
+
+def test_toy_images_of_another_kind_are_other_images(record_run: RecordRun) -> None:
+    toy = {"_target_": "fashion_softmax.data.make_synthetic", "noise_std": 0.1}
+    folders = [record_run("a", 190, dataset=toy), record_run("b", 120, dataset=toy | {"noise_std": 0.2})]
+    assert compare_folders(*folders).settings[1].against_best is None
+
+
+def test_losses_of_several_kinds_are_no_common_yardstick(record_run: RecordRun) -> None:
+    folders = [record_run("a"), record_run("b", loss="huber")]
+    assert "test/cross_entropy can" in compare_folders(*folders, metric="test/loss").reason
+
+
+def test_best_run_is_that_with_the_best_value(record_run: RecordRun) -> None:
+    folders = [record_run(f"a{seed}", num_correct, seed=seed) for seed, num_correct in enumerate([150, 170, 160])]
+    assert compare_folders(*folders).settings[0].best_run.seed == 1

@@ -1,9 +1,12 @@
 """Reading runs that are unfinished, damaged or somebody else's."""
 
+import io
 import json
 import os
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fashion_softmax.comparing.runs import read_run, read_runs
@@ -63,6 +66,10 @@ def test_a_run_whose_process_is_gone_was_killed(record_run: RecordRun) -> None:
     [
         (".hydra/config.yaml", "a: &a [x, x]\nb: &b [*a, *a]\n"),
         (".hydra/config.yaml", "- no\n- mapping\n"),
+        (".hydra/config.yaml", "[" * 500_000),
+        (".hydra/config.yaml", "a: 0x" + "f" * 5000),
+        (".hydra/hydra.yaml", "    choices:\n      loss: " + "[" * 500_000 + "\n"),
+        ("result.json", '{"state": "completed", "metrics": {"test/accuracy": 1' + "0" * 400 + "}}"),
         (".hydra/config.yaml", "a: [unclosed\n"),
         (".hydra/config.yaml", "a: " + "{a: " * 50 + "1" + "}" * 50),
         (".hydra/hydra.yaml", "    choices:\n      loss: [huber]\n"),
@@ -88,3 +95,41 @@ def test_a_pipe_in_a_folder_is_not_read(record_run: RecordRun, name: str) -> Non
     (folder / name).unlink()
     os.mkfifo(folder / name)
     _ = read_run(folder).predictions
+
+
+@pytest.mark.parametrize("kind", ["scalar", "objects", "header"])
+def test_made_up_predictions_are_none(record_run: RecordRun, kind: str) -> None:
+    folder = record_run("a")
+    buffer = io.BytesIO()
+    if kind == "header":
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name in ("labels", "classes", "confidences"):
+                archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': (((((((")
+    else:
+        value = np.uint8(1) if kind == "scalar" else np.array([{}], dtype=object)
+        np.savez(buffer, labels=np.ones(3, np.uint8), classes=value, confidences=np.ones(3, np.float32))
+    (folder / "predictions.npz").write_bytes(buffer.getvalue())
+    assert read_run(folder).predictions is None
+
+
+def test_links_of_a_foreign_folder_are_not_followed(record_run: RecordRun, tmp_path: Path) -> None:
+    folder = record_run("a")
+    secret = tmp_path / "secret.yaml"
+    secret.write_text("optimizer:\n  password: hunter2\n", encoding="utf-8")
+    (folder / ".hydra" / "config.yaml").unlink()
+    (folder / ".hydra" / "config.yaml").symlink_to(secret)
+    assert "hunter2" not in str(read_run(folder))
+
+
+def test_linked_folders_are_searched_once(record_run: RecordRun, tmp_path: Path) -> None:
+    record_run("elsewhere/a")
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "sweeps").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "circle").symlink_to(tmp_path)
+    assert [run.path.name for run in read_runs([tmp_path / "outputs"])] == ["a"]
+
+
+def test_a_stray_file_hides_no_runs(record_run: RecordRun, tmp_path: Path) -> None:
+    record_run("sweep/a")
+    (tmp_path / "sweep" / "result.json").write_text("{}", encoding="utf-8")
+    assert "a" in {run.path.name for run in read_runs([tmp_path / "sweep"])}

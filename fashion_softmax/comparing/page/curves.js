@@ -1,4 +1,4 @@
-// A curve for each setting that passes the filters: the mean over seeds, and a band from the least to the most.
+// A curve for each setting that passes the filters: the mean over seeds, and a band from the lowest to the highest seed.
 
 const MAX_GREY = 200; // lines; more would only be a grey area
 const curves = { tag: null, frame: null, x: null, y: null };
@@ -147,7 +147,7 @@ function drawLegend() {
 function noteCurves(numLines, numGrey) {
   const lines = [];
   if (settings.some((setting) => setting.runs.length > 1))
-    lines.push("Lines are means over seeds, bands reach from the least to the most.");
+    lines.push("Lines are means over seeds, bands reach from the lowest to the highest seed.");
   if (numGrey)
     lines.push(
       `The best ${numLines - numGrey} are in colour, ` +

@@ -25,7 +25,7 @@ function drawFilters() {
     applyFilters();
   });
   whenFiltered.push(() => (reset.hidden = state.shown.length === settings.length));
-  form.append(make("label", {}, "Contains", search), ...selects, reset, count);
+  form.append(make("label", {}, "Search", search), ...selects, reset, count);
 }
 
 // A select with every value of a key; options are known by their place, since a value may be any text.
@@ -68,6 +68,7 @@ function drawSelected() {
     words ?? "",
     list,
   );
+  box.scrollIntoView({ block: "nearest" }); // it stands below the table, which may be long
 }
 
 function explain() {
@@ -75,23 +76,27 @@ function explain() {
   const has = (find) => settings.some((setting) => find(setting) !== null);
   if (has((setting) => setting.deviation)) {
     lines.push(
-      "\u00b1 is the standard deviation over seeds. Of seeds and interval: a dot for each seed, a bar at the mean.",
+      "\u00b1 is the standard deviation over seeds. In the column of dots: one for each seed, a bar at the mean.",
     );
   }
   if (has((setting) => setting.interval_images)) {
-    lines.push("95 % interval (images): where the accuracy on other test images of the same kind would lie.");
+    lines.push(`95 % interval (${data.split} images): where the accuracy on endlessly many such images would lie.`);
   }
   if (has((setting) => setting.interval_seeds)) {
-    lines.push("95 % interval (seeds): where the mean over very many seeds would lie.");
+    lines.push("95 % interval (seeds): where the mean over endlessly many seeds would lie.");
   }
   if (has((setting) => setting.against_best)) {
     lines.push(
-      "p: McNemar's test against the best on the same test images, in the seed that speaks least for the best. " +
-        "\u2248 marks what cannot be told from the best (p \u2265 0.05, or ahead of it).",
+      "p: McNemar's test against the best on the same test images, in the middle one of the seeds. " +
+        "\u2248 marks what cannot be told from the best (not behind it with p < 0.05). " +
+        "Worse in: seeds in which it is behind the best with p < 0.05.",
     );
   }
   if (settings.some((setting) => setting.runs.some((run) => isNumber(run.best_epoch)))) {
-    lines.push("Best epoch: the value in each run's best epoch, averaged; in brackets which epoch that was.");
+    lines.push("In best epoch: the value in each run's best epoch, averaged; in brackets which epoch that was.");
+  }
+  if (settings.some((setting) => setting.stack_size > 1)) {
+    lines.push("Seconds: of the whole stack that a run was trained in, of so many runs.");
   }
   if (data.num_repeated) {
     lines.push(`${plural(data.num_repeated, "run")} left out, since a later one has the same settings and seed.`);

@@ -34,7 +34,7 @@ function findFigures() {
     const alike = tested.filter((setting) => !setting.against_best.distinguishable);
     if (tested.length)
       figures.push([
-        "As good, as far as the images tell",
+        "Not told from the best",
         plural(alike.length, "other setting"),
         `of ${tested.length} tested`,
       ]);

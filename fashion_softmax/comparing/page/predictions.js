@@ -13,7 +13,7 @@ function drawBest() {
     `${formatPercent(right / best.num_images, 2)}. `,
     best.rank > 1 ? "The better ones left no predictions." : "",
   );
-  byId("confusion").append(make("h3", {}, "What it takes for what"));
+  byId("confusion").append(make("h3", {}, "Confusion matrix"));
   if (best.counts)
     byId("confusion").append(
       make(

@@ -32,7 +32,7 @@ function listColumns() {
     { title: nameMetric(data.metric), value: (setting) => setting.mean, show: formatMean },
     { title: "seeds and interval", draw: drawSpread, show: () => "" },
     {
-      title: "95 % interval (images)",
+      title: `95 % interval (${data.split} images)`,
       value: (setting) => setting.interval_images?.[0],
       show: (setting) => formatInterval(setting.interval_images),
     },
@@ -43,11 +43,17 @@ function listColumns() {
     },
     { title: "p vs. best", value: (setting) => setting.against_best?.p_value, show: showP },
     {
+      title: "worse in",
+      value: (setting) => setting.against_best?.num_seeds_best_better,
+      show: ({ against_best: test }) =>
+        test?.num_seeds > 1 ? `${test.num_seeds_best_better} of ${test.num_seeds}` : MISSING,
+    },
+    {
       title: "test accuracy",
       value: (setting) => setting.test_accuracy,
       show: (setting) => formatPercent(setting.test_accuracy, 2),
     },
-    { title: "best epoch", value: (setting) => setting.best_epoch_mean, show: formatBest },
+    { title: "in best epoch", value: (setting) => setting.best_epoch_mean, show: formatBest },
     {
       title: nameMetric(crossEntropy),
       value: (setting) => setting.cross_entropy,
@@ -56,7 +62,10 @@ function listColumns() {
     {
       title: "seconds",
       value: (setting) => setting.seconds,
-      show: (setting) => (isNumber(setting.seconds) ? setting.seconds.toFixed(1) : MISSING),
+      show: (setting) =>
+        isNumber(setting.seconds)
+          ? setting.seconds.toFixed(1) + (setting.stack_size > 1 ? ` (${setting.stack_size})` : "")
+          : MISSING,
     },
   ];
   const isFirst = (column, place) => columns.findIndex((other) => other.title === column.title) === place;
@@ -68,7 +77,9 @@ function listColumns() {
 // The blank is as wide as the sign, which keeps the numbers below each other.
 function showP(setting) {
   const test = setting.against_best;
-  return test ? `${formatP(test)} ${test.distinguishable ? "\u2007" : "\u2248"}` : MISSING;
+  if (!test) return MISSING;
+  const isAhead = !test.distinguishable && test.p_value < 0.05;
+  return `${isAhead ? "ahead" : formatP(test)} ${test.distinguishable ? "\u2007" : "\u2248"}`;
 }
 
 // Each seed's value as a dot, the mean as a bar, the interval (images) as a line; all rows on one scale.
@@ -144,7 +155,8 @@ function moveInTable(event) {
 }
 
 function sortBy(place) {
-  sorting.isDescending = sorting.column === place && !sorting.isDescending;
+  const isNew = sorting.column !== place;
+  sorting.isDescending = isNew ? columns[place].title.endsWith("accuracy") : !sorting.isDescending; // the best first
   sorting.column = place;
   updateRows();
 }
