@@ -38,7 +38,7 @@ def test_option_is_composed_validated_and_built(
 def test_experiment_is_composed_validated_and_built(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_idx_folder(tmp_path / "d", (28, 28), num_classes=10)
     monkeypatch.setattr("fashion_softmax.data.catalog.prepare", lambda *args: find_idx_files(folder))
-    cfg = compose([f"experiment={name}"])
+    cfg = compose([f"experiment={name}", f"dataset.root={folder}"])  # its own words: parts remembers data sets by them
     validate(cfg)
     assert build_parts(cfg).dataset.num_classes == 10
 

@@ -3,6 +3,7 @@
 A letter and a number in a test's name group the cases: A configuration, E sweeps, F logs.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -313,8 +314,9 @@ def listening_addresses(pid: int) -> dict[str, str]:
     inodes = set()
     for process in (pid, *map(int, children)):
         for entry in Path(f"/proc/{process}/fd").iterdir():
-            if (target := str(entry.readlink())).startswith("socket:["):
-                inodes.add(target[8:-1])
+            with contextlib.suppress(FileNotFoundError):  # closed in between
+                if (target := str(entry.readlink())).startswith("socket:["):
+                    inodes.add(target[8:-1])
     found: dict[str, str] = {}
     for table in ("tcp", "tcp6"):
         rows = [line.split() for line in Path(f"/proc/net/{table}").read_text(encoding="utf-8").splitlines()[1:]]

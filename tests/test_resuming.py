@@ -46,7 +46,7 @@ def count_rows(run: Path) -> int:
 def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
     accumulator = EventAccumulator(str(run), size_guidance={"scalars": 0})
     accumulator.Reload()
-    tags = [tag for tag in accumulator.Tags()["scalars"] if not tag.startswith("seconds/")]
+    tags = [tag for tag in accumulator.Tags()["scalars"] if not tag.startswith("time/")]
     return {tag: [(p.step, p.value) for p in accumulator.Scalars(tag)] for tag in tags}
 
 

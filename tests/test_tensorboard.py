@@ -254,8 +254,8 @@ def test_page_hparams_draws_every_setting(page: Any) -> None:
     page.goto("/#hparams")
     page.get_by_text("Parallel coordinates view").click()
     lines = page.locator("tf-hparams-parallel-coords-plot g.foreground path")
-    lines.nth(5).wait_for(state="attached")
-    assert lines.count() == 6  # all but the run that diverged, which has no seconds
+    lines.nth(6).wait_for(state="attached")
+    assert lines.count() == 7
     page.get_by_text("Scatter plot matrix view").click()
     page.locator("tf-hparams-scatter-plot-matrix-plot .data-marker").nth(5).wait_for(state="attached")
 
