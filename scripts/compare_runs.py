@@ -65,13 +65,13 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     wanted = [name for name in files if getattr(options, name) is not None]
     if options.diff and (wanted or options.by):
         parser.error("--diff shows two runs and nothing else: leave out the other options")
-    if [options.csv, options.json].count(STDOUT) > 1:
-        parser.error("--csv and --json cannot both go to the terminal: name a FILE")
     for name, default in files.items():
         given = getattr(options, name)
         if given and Path(given).is_dir():
             options.folders.append(Path(given))
             setattr(options, name, default)
+    if options.csv == options.json == STDOUT:
+        parser.error("--csv and --json cannot both go to the terminal: name a FILE")
     options.folders = options.folders or [Path(project_dir()) / "outputs"]
     return options
 

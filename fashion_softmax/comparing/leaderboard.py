@@ -68,11 +68,10 @@ def _leaderboard(
 ) -> Table:
     """Make the table with a column for each key that differs, or with one for all of them, at most so wide."""
     sizes = f"{count(len(comparison.settings), 'setting')}, {count(len(comparison.runs), 'run')}"
-    title = f"{sizes}, by {name_metric(comparison.metric)}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=f"{sizes}, by {name_metric(comparison.metric)}", title_justify="left")
     table.add_column("#", justify="right", no_wrap=True)
-    for title in ["setting"] if max_width else shorten_keys(comparison.keys):
-        table.add_column(title, overflow="fold", max_width=max_width)
+    for name in ["setting"] if max_width else shorten_keys(comparison.keys):
+        table.add_column(name, overflow="fold", max_width=max_width)
     for column in columns:
         table.add_column(column.title, justify="right", no_wrap=True)
     for setting in settings:
