@@ -45,6 +45,11 @@ def write_idx_folder(
     return folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that one worker has to do alone, so that the others need not wait for it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 @pytest.fixture
 def idx_folder(tmp_path: Path) -> Path:
     return write_idx_folder(tmp_path / "data")
