@@ -124,7 +124,7 @@ def _explain(comparison: Comparison, columns: Sequence[_Column]) -> list[str]:
         )
     if "worse in" in titles:
         lines.append("worse in: seeds in which it is behind the best with p < 0.05")
-    if "seconds" in titles:
+    if "seconds" in titles and any(setting.runs[0].stack_size > 1 for setting in comparison.settings):
         lines.append("seconds: of a run's whole stack, of so many runs")
     if comparison.num_repeated:
         lines.append(
