@@ -19,6 +19,7 @@ from yaml import YAMLError
 
 from fashion_softmax.composition import refuse_alias_bombs
 from fashion_softmax.errors import CheckpointError, ConfigError
+from fashion_softmax.hyperparameters import MAX_DEPTH, MAX_YAML_BYTES
 
 FUNCTIONS = {
     *(f"fashion_softmax.data.{name}" for name in ("load_published", "load_idx", "make_synthetic")),
@@ -34,8 +35,6 @@ CLASSES = {
 RESOLVERS = ("project_dir",)
 GROUPS_AND_KEYS = "dataset|model|loss|optimizer|scheduler|experiment|seed|device|dtype|trainer|dashboard|sweep"
 PLAIN_OVERRIDE = re.compile(rf"(~|\+\+?)?({GROUPS_AND_KEYS})(\.[a-z]\w*)*(=[\w.,+/ ()\[\]-]*)?")
-MAX_DEPTH = 20
-MAX_YAML_BYTES = 2**20
 
 
 def read_yaml(path: Path) -> Any:

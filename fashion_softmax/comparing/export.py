@@ -23,8 +23,7 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
 
 
 def _describe_setting(setting: Setting, comparison: Comparison) -> dict[str, Any]:
-    test = setting.against_best
-    seed = setting.tests[(len(setting.tests) - 1) // 2][0] if setting.tests else None
+    seed, test = setting.middle_test
     return {
         "rank": setting.rank,
         "name": comparison.name(setting),

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from fashion_softmax.comparing.ranking import Comparison
-from fashion_softmax.comparing.runs import RecordedRun, numbers
+from fashion_softmax.comparing.runs import RecordedRun, is_accuracy, numbers
 from fashion_softmax.errors import CheckpointError
 
 if TYPE_CHECKING:  # a third of a second
@@ -123,11 +123,7 @@ def _draw_one(axes: "Axes", lines: Sequence[_Line], tag: str) -> None:
         axes.set_yscale("log")
     axes.set_title(TITLES[tag])
     axes.set_ylabel(
-        "accuracy (fraction)"
-        if tag.endswith("accuracy")
-        else "mean per image (nats)"
-        if "cross" in tag
-        else "mean per image"
+        "accuracy (fraction)" if is_accuracy(tag) else "mean per image (nats)" if "cross" in tag else "mean per image"
     )
     _finish(axes)
 

@@ -1,5 +1,6 @@
 """Numbers in words: percent for accuracies, four decimals for the rest."""
 
+from fashion_softmax.comparing.runs import is_accuracy
 from fashion_softmax.comparing.setting import Setting
 
 NOTHING = "-"
@@ -23,7 +24,7 @@ def format_value(value: float | None, metric: str) -> str:
 
 def format_number(value: float, metric: str) -> str:
     """Word a value of a metric without its unit: percent for an accuracy."""
-    if metric.endswith("accuracy"):
+    if is_accuracy(metric):
         return f"{100 * value:.2f}"
     return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3g}"
 
@@ -35,4 +36,4 @@ def format_seconds(value: float | None) -> str:
 
 def unit(metric: str) -> str:
     """Give the unit of a metric, with the space before it."""
-    return " %" if metric.endswith("accuracy") else ""
+    return " %" if is_accuracy(metric) else ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fashion_softmax.comparing.runs import RecordedRun
+from fashion_softmax.comparing.runs import RecordedRun, is_accuracy
 from fashion_softmax.comparing.setting import Setting
 from fashion_softmax.comparing.statistics import PairedTest, mcnemar
 from fashion_softmax.errors import ConfigError
@@ -73,12 +73,11 @@ def compare(runs: Sequence[RecordedRun], metric: str | None = None) -> Compariso
         # A run without a readable configuration is like no other.
         key = tuple(sorted(settings_of_run, key=lambda item: item[0])) or (("path", str(run.path)),)
         groups.setdefault(key, []).append(run)
-    is_accuracy = metric.endswith("/accuracy")
     settings = [
-        Setting(group, [run.metrics[metric] for run in group], has_largest_best=is_accuracy)
+        Setting(group, [run.metrics[metric] for run in group], has_largest_best=is_accuracy(metric))
         for group in groups.values()
     ]
-    sign = -1 if is_accuracy else 1
+    sign = -1 if is_accuracy(metric) else 1
     settings.sort(key=lambda setting: (sign * setting.mean, setting.runs[0].path))
     for rank, setting in enumerate(settings, start=1):
         setting.rank = rank

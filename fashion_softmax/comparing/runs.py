@@ -143,6 +143,11 @@ def read_run(path: Path, name: str | None = None) -> RecordedRun:
     )
 
 
+def is_accuracy(tag: str) -> bool:
+    """Tell whether a metric is a fraction of images, of which the largest is the best."""
+    return tag.endswith("accuracy")
+
+
 def numbers(values: Any) -> dict[str, float]:
     """Keep what is a finite number of an object that may hold anything."""
     if not isinstance(values, dict):
@@ -193,7 +198,7 @@ def find_best_epoch(rows: Sequence[dict[str, Any]], tag: str) -> tuple[int, floa
     Returns:
         The epoch and its value, None if there is none.
     """
-    sign = -1 if tag.endswith("accuracy") else 1
+    sign = -1 if is_accuracy(tag) else 1
     found = [(sign * values[tag], epoch) for epoch, values in enumerate(map(numbers, rows), start=1) if tag in values]
     if not found:
         return None

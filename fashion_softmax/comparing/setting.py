@@ -62,9 +62,14 @@ class Setting:
         return self.runs[self.values.index(find_best(self.values))]
 
     @property
+    def middle_test(self) -> tuple[Value, PairedTest | None]:
+        """The middle one of the seeds, of an even number the one that speaks less for the best, and its test."""
+        return self.tests[(len(self.tests) - 1) // 2] if self.tests else (None, None)
+
+    @property
     def against_best(self) -> PairedTest | None:
-        """The test in the middle one of the seeds, of an even number the one that speaks less for the best."""
-        return self.tests[(len(self.tests) - 1) // 2][1] if self.tests else None
+        """The test in the middle one of the seeds."""
+        return self.middle_test[1]
 
     @property
     def num_worse(self) -> int:
