@@ -17,7 +17,13 @@ from fashion_softmax.metrics import cross_entropies, log_softmax, one_hot, softm
 
 
 class Loss(ABC):
-    """A loss per image. A subclass writes `__call__`; its gradient comes from autograd unless it is written too."""
+    """A loss per image. A subclass writes `__call__`; its gradient comes from autograd unless it is written too.
+
+    Attributes:
+        formula: for the titles of figures, as matplotlib reads mathematics; may be empty.
+    """
+
+    formula = ""
 
     def __init_subclass__(cls) -> None:
         # A subclass that changes the loss but not its gradient must not inherit the gradient of another loss.
@@ -63,6 +69,8 @@ class CrossEntropy(Loss):
     References:
         Szegedy et al., Rethinking the Inception Architecture (label smoothing), https://arxiv.org/abs/1512.00567
     """
+
+    formula = r"$L = -\Sigma_i\, y_i \log p_i$"
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing
@@ -124,6 +132,8 @@ class RegressionLoss(Loss):
 class SquaredError(RegressionLoss):
     """Squared error (L2) `f(e) = e^2 / 2`, gradient `e`. `torch.nn.MSELoss` does not have the half."""
 
+    formula = r"$f(e) = e^2 / 2$"
+
     def penalty(self, error: Tensor) -> Tensor:
         return error.square().div_(2)
 
@@ -137,6 +147,8 @@ class AbsoluteError(RegressionLoss):
     On probabilities it learns badly on purpose: an image the model is sure to get wrong has a vanishing softmax
     gradient and a bounded one from the loss, so whole classes are given up (about 0.73 to 0.76 on Fashion-MNIST).
     """
+
+    formula = r"$f(e) = |e|$"
 
     def penalty(self, error: Tensor) -> Tensor:
         return error.abs()
@@ -156,6 +168,8 @@ class Huber(RegressionLoss):
     References:
         Huber, Robust Estimation of a Location Parameter, https://doi.org/10.1214/aoms/1177703732
     """
+
+    formula = r"$e^2 / 2$ if $|e| \leq \delta$, else $\delta |e| - \delta^2 / 2$"
 
     def __init__(self, delta: float = 0.5, input: Literal["probabilities", "logits"] = "probabilities") -> None:
         super().__init__(input)
@@ -181,6 +195,8 @@ class Margin(Loss):
     References:
         Weston and Watkins, Support Vector Machines for Multi-Class Pattern Recognition (ESANN 1999)
     """
+
+    formula = r"$L = \Sigma_{i \neq y} \max(0,\, \delta - o_y + o_i) \,/\, K$"
 
     def __init__(self, delta: float = 1.0) -> None:
         self.delta = delta

@@ -127,7 +127,7 @@ def draw_mistakes(
         confidences: N probabilities, of the predicted classes.
         title: above them.
     """
-    pictures = _fit(np.moveaxis(images, 1, -1) if images.shape[1] == 3 else images.mean(1).astype(np.uint8), 112)
+    pictures = _fit(to_pixels(images), 112)
     height, width = pictures.shape[1:3]
     columns = max(3, min(6, len(pictures)))
     step_x, step_y = max(width, 146) + GAP, height + 2 * LINE + GAP
@@ -147,6 +147,11 @@ def draw_mistakes(
         draw.text((left, top + height + 2), f"true {known}", fill="black", font=font)
         draw.text((left, top + height + LINE), f"seen as {said}{percent}", fill="dimgrey", font=font)
     return sheet
+
+
+def to_pixels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Turn images (N, C, H, W) into what is drawn: colours (N, H, W, 3), or else the mean of channels (N, H, W)."""
+    return np.moveaxis(images, 1, -1) if images.shape[1] == 3 else images.mean(1).astype(np.uint8)
 
 
 def to_png(image: Image.Image) -> bytes:

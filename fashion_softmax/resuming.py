@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
 
-from fashion_softmax.config import COMPONENTS, CONFIG_DIR, Config, project_dir
+from fashion_softmax.config import CONFIG_DIR, project_dir
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import write_atomically
 from fashion_softmax.folders import refuse_if_alive
 from fashion_softmax.progress import find_objective, find_progress
 from fashion_softmax.settings import fingerprint, override, refuse_differences, refuse_new_schedule
-from fashion_softmax.trust import check_config, is_plain_override, read_yaml, refuse_links_out
+from fashion_softmax.trust import CONFIG_PATH, is_plain_override, read_config, read_yaml, refuse_links_out
 
 LATEST = "latest"
 # What every sweep's command has or is given; all of it is given anew.
@@ -75,7 +74,7 @@ def read_request(arguments: Sequence[str]) -> Request | None:
         raise CheckpointError(
             f"resume={name}: this sweep cannot go on as a whole, but each of its runs can: {name}/..."
         )
-    if not request.is_sweep and not (folder / ".hydra" / "config.yaml").is_file():
+    if not request.is_sweep and not (folder / CONFIG_PATH).is_file():
         raise CheckpointError(
             f"resume={name}: is no run folder, since it has no .hydra/config.yaml; start the run anew"
         )
@@ -124,15 +123,7 @@ def resume_run(request: Request) -> None:
     run_dir = request.folder
     refuse_links_out(run_dir)
     refuse_if_alive(run_dir, CheckpointError)
-    path = run_dir / ".hydra" / "config.yaml"
-    content = read_yaml(path)
-    check_config(content, request.trusted, path)
-    if missing := [key for key in COMPONENTS if not isinstance(content.get(key), dict)]:
-        raise CheckpointError(f"{path}: is no configuration of a run: {', '.join(missing)} missing")
-    try:
-        saved = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(content)))
-    except OmegaConfBaseException as error:
-        raise CheckpointError(f"{path}: {' '.join(str(error.msg or error).split())}") from error
+    saved = read_config(run_dir, request.trusted)
     cfg = override(saved, request.overrides)
     refuse_differences(run_dir, saved, cfg)
     validate(cfg)
@@ -146,9 +137,9 @@ def resume_run(request: Request) -> None:
         print("a dry run: this can go on; nothing was trained")
         return
     if cfg != saved:
-        write_atomically(path, OmegaConf.to_yaml(cfg).encode())
+        write_atomically(run_dir / CONFIG_PATH, OmegaConf.to_yaml(cfg).encode())
     _configure_log(run_dir)
-    path = path.with_name("overrides.yaml")
+    path = run_dir / ".hydra" / "overrides.yaml"
     new_keys = {line.partition("=")[0] for line in request.overrides}
     earlier = [str(line) for line in read_yaml(path)] if path.exists() else []
     overrides = [*(line for line in earlier if line.partition("=")[0] not in new_keys), *request.overrides]

@@ -11,16 +11,18 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fashion_softmax.composition import refuse_alias_bombs
+from fashion_softmax.config import COMPONENTS, Config, register
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.hyperparameters import MAX_DEPTH, MAX_YAML_BYTES
 
+CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
 FUNCTIONS = {
     *(f"fashion_softmax.data.{name}" for name in ("load_published", "load_idx", "make_synthetic")),
     *(f"fashion_softmax.schedules.{name}" for name in ("constant", "step", "exponential", "cosine")),
@@ -52,6 +54,31 @@ def read_yaml(path: Path) -> Any:
         raise CheckpointError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
+
+
+def read_config(run_dir: Path, trusted: Sequence[str]) -> DictConfig:
+    """Read the configuration of a run that may be somebody else's, and refuse what it may not name.
+
+    Args:
+        run_dir: the run's folder.
+        trusted: see `check_config`.
+
+    Returns:
+        A configuration of the shape of `config.Config`; nothing of it is built.
+
+    Raises:
+        CheckpointError: it cannot be read, is no run's, or names what is refused.
+    """
+    path = run_dir / CONFIG_PATH
+    content = read_yaml(path)
+    check_config(content, trusted, path)
+    if missing := [key for key in COMPONENTS if not isinstance(content.get(key), dict)]:
+        raise CheckpointError(f"{path}: is no configuration of a run: {', '.join(missing)} missing")
+    register()
+    try:
+        return cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(content)))
+    except OmegaConfBaseException as error:
+        raise CheckpointError(f"{path}: {' '.join(str(error.msg or error).split())}") from error
 
 
 def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:

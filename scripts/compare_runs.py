@@ -14,17 +14,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fashion_softmax.cli import exit_on_error
 from fashion_softmax.comparing.export import to_csv, to_dict
 from fashion_softmax.comparing.leaderboard import show_leaderboard
 from fashion_softmax.comparing.ranking import Comparison, compare
 from fashion_softmax.comparing.runs import read_run, read_runs
 from fashion_softmax.comparing.tables import show_by, show_differences
 from fashion_softmax.config import project_dir
-from fashion_softmax.console import make_console, shorten
+from fashion_softmax.console import make_console
 from fashion_softmax.errors import CheckpointError, ConfigError
-from fashion_softmax.files import finite_or_none, write_atomically
+from fashion_softmax.files import finite_or_none
 from fashion_softmax.hyperparameters import shorten_keys
+from fashion_softmax.scripting import make_parser, save, script
 from fashion_softmax.validation import suggest
 
 STDOUT = "-"
@@ -33,9 +33,7 @@ WIDE = 250
 
 def main() -> None:
     """Read the runs, compare them, and show or write what was asked for."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.reconfigure(errors="backslashreplace")  # a terminal may know no \u00b1, and a folder's name be no UTF-8
-    with exit_on_error():
+    with script():
         options = parse_arguments(sys.argv[1:])
         if options.diff:
             first, second = (read_run(_require_run(folder)) for folder in options.diff)
@@ -49,7 +47,7 @@ def main() -> None:
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """Read the command line; a folder that stands after an option such as --csv is one of the folders."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("folders", nargs="*", type=Path, help="runs, sweeps or folders above them (default: outputs)")
     parser.add_argument("--by", metavar="KEY", help="average by a hyper-parameter, such as loss")
     parser.add_argument("--metric", metavar="TAG", help="rank by this, such as test/cross_entropy")
@@ -101,11 +99,11 @@ def write(comparison: Comparison, options: argparse.Namespace) -> None:
     if options.png:
         from fashion_softmax.comparing.figures import draw_curves
 
-        _save(options.png, draw_curves(comparison))
+        save(Path(options.png), draw_curves(comparison))
     if options.html:
         from fashion_softmax.comparing.report import make_report
 
-        _save(options.html, make_report(comparison).encode())
+        save(Path(options.html), make_report(comparison).encode())
 
 
 def _make_console() -> Console:
@@ -119,17 +117,7 @@ def _write_text(name: str, text: str) -> None:
     if name == STDOUT:
         sys.stdout.write(text)
     else:
-        _save(name, text.encode())
-
-
-def _save(name: str, content: bytes) -> None:
-    path = Path(name).resolve()
-    if path.exists() and not path.is_file():  # such as a pipe, which must not be replaced by a file
-        path.write_bytes(content)
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
-    print(f"saved {shorten(path)}", file=sys.stderr)
+        save(Path(name), text.encode())
 
 
 def _require_run(folder: Path) -> Path:

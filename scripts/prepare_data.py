@@ -4,23 +4,19 @@ python scripts/prepare_data.py
 python scripts/prepare_data.py dataset=mnist dataset.root=my_data/mnist
 """
 
-import argparse
-import logging
-
-from fashion_softmax.cli import exit_on_error
 from fashion_softmax.config import build, compose
 from fashion_softmax.console import shorten
+from fashion_softmax.scripting import add_overrides, make_parser, script
 from fashion_softmax.validation import validate
 
 
 def main() -> None:
     """Compose the configuration, build its data set, print the facts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("overrides", nargs="*", help="Hydra overrides, as for train.py")
-    overrides = parser.parse_args().overrides
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with exit_on_error():
-        cfg = compose(overrides)
+    parser = make_parser(__doc__)
+    add_overrides(parser)
+    options = parser.parse_args()
+    with script():
+        cfg = compose(options.overrides)
         validate(cfg)
         dataset = build(cfg.dataset, "dataset")
     sizes = f"{len(dataset.train)} training and {len(dataset.test)} test images"

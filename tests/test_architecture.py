@@ -15,24 +15,26 @@ LAYERS = [
     {"tally"},
     {"losses", "models", "schedules", "data"},
     {"stacking"},
-    {"prediction", "training"},
+    {"evidence", "figures", "photo", "prediction", "training"},
     {"checkpoint", "events", "recorder", "console", "run_display"},
     {"config"},
     {"dashboard", "hyperparameters", "validation"},
     {"composition", "deriving", "description", "parts", "quick_configs", "settings", "trust"},
     {"comparing", "progress"},
+    {"trained"},
     {"single_run", "reporting", "planning"},
     {"experiment"},
     {"sweep_tables", "preparation"},
     {"sweep_display"},
     {"launching", "sweep", "resuming"},
     {"cli"},
+    {"scripting"},
 ]
 KNOWS_HYDRA = set().union(*LAYERS[LAYERS.index({"config"}) :])
 ONLY_IN = {
     "tensorboard": {"events"},
     "torch.utils.tensorboard": {"dashboard", "recorder"},
-    "PIL": {"comparing", "pictures"},
+    "PIL": {"comparing", "photo", "pictures"},
     "rich": {"comparing", "console", "run_display", "sweep_display", "sweep_tables"},
 }
 

@@ -1,6 +1,5 @@
 """The lesson's figure, for one setting or several: training loss, training accuracy and test accuracy over epochs."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fashion_softmax.comparing.ranking import Comparison
 from fashion_softmax.comparing.runs import RecordedRun, is_accuracy, numbers
 from fashion_softmax.errors import CheckpointError
+from fashion_softmax.figures.style import COLORS, encode, finish, new_figure
 
 if TYPE_CHECKING:  # a third of a second
     from matplotlib.axes import Axes
@@ -21,11 +21,8 @@ TITLES = {
     "val/accuracy": "validation accuracy",
     "test/accuracy": "test accuracy",
 }
-# Okabe and Ito's colours, which colour-blind readers can tell apart, without the yellow that white paper swallows.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", ":")
 MAX_LINES = len(COLORS) * 2  # beyond, nobody finds a line in the legend; the rest are grey
-DPI = 150
 MAX_NAME, MAX_LEGEND_LENGTH = 80, 160  # characters
 LOG_SPREAD = 1000  # largest by smallest value of an axis that is logarithmic
 
@@ -48,9 +45,7 @@ class _Line:
 
 def draw_curves(comparison: Comparison) -> bytes:
     """Draw the figure of `make_figure` as a PNG."""
-    content = io.BytesIO()
-    make_figure(comparison).savefig(content, format="png")
-    return content.getvalue()
+    return encode(make_figure(comparison), "png")
 
 
 def make_figure(comparison: Comparison) -> "Figure":
@@ -66,8 +61,6 @@ def make_figure(comparison: Comparison) -> "Figure":
     Raises:
         CheckpointError: no run has finished an epoch.
     """
-    from matplotlib.figure import Figure
-
     lines = [_Line(comparison.name(setting), setting.runs) for setting in comparison.settings if setting.runs[0].rows]
     lines = lines or [_Line(run.name, [run]) for run in comparison.unfinished if run.rows]
     if not lines:
@@ -75,14 +68,14 @@ def make_figure(comparison: Comparison) -> "Figure":
     has_validation = any("val/accuracy" in run.metrics for line in lines for run in line.runs)
     tags = ["train/loss", "train/accuracy", *(["val/accuracy"] if has_validation else []), "test/accuracy"]
     if len(lines) == 1:
-        figure = Figure(figsize=(5.5, 4), dpi=DPI, layout="constrained")
+        figure = new_figure(5.5, 4)
         panels = [figure.subplots()]
         _draw_together(panels[0], lines[0], tags)
     else:
         if "loss" in comparison.keys:
             tags[0] = "train/cross_entropy"
         height = 3.6 + 0.2 * -(-min(len(lines), MAX_LINES) // 2)
-        figure = Figure(figsize=(3.8 * len(tags), height), dpi=DPI, layout="constrained")
+        figure = new_figure(3.8 * len(tags), height)
         panels = figure.subplots(1, len(tags), squeeze=False)[0]
         for axes, tag in zip(panels, tags, strict=True):
             _draw_one(axes, lines, tag)
@@ -145,8 +138,7 @@ def _finish(axes: "Axes") -> None:
 
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    finish(axes)
 
 
 def _as_text(name: str) -> str:

@@ -14,7 +14,7 @@ from PIL import Image
 from fashion_softmax.comparing.runs import RecordedRun
 from fashion_softmax.config import register
 from fashion_softmax.errors import DataError, FashionSoftmaxError
-from fashion_softmax.pictures import to_png
+from fashion_softmax.pictures import to_pixels, to_png
 from fashion_softmax.records import Predictions
 from fashion_softmax.trust import check_config
 
@@ -141,8 +141,7 @@ def _draw_toy_images(node: dict[str, Any]) -> tuple[Images, Labels]:
 
 
 def _encode(pixels: Images) -> str:
-    """Encode a picture, shape (C, H, W); two channels or more than three show their mean."""
-    values = np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else pixels.mean(0).astype(np.uint8)
-    image = Image.fromarray(np.ascontiguousarray(values))
+    """Encode a picture, shape (C, H, W)."""
+    image = Image.fromarray(np.ascontiguousarray(to_pixels(pixels[None])[0]))
     image.thumbnail((MAX_SIDE, MAX_SIDE))
     return f"data:image/png;base64,{base64.b64encode(to_png(image)).decode()}"

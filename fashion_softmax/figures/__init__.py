@@ -1,0 +1,1 @@
+"""Figures of the lesson: data in, a matplotlib figure out; the scripts save them."""

@@ -1,0 +1,149 @@
+"""Grids of images under their names, and a user's own picture beside what the model says of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fashion_softmax.figures.style import BLUE, FIRST_ASIAN, GREY, finish, new_figure
+from fashion_softmax.pictures import to_pixels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FONT_SIZE = 9.0  # points
+LETTER = 0.54 * FONT_SIZE / 72  # inches, the width of an average letter
+LINE = 1.3 * FONT_SIZE / 72  # inches
+MIN_CELL, MAX_CELL = 0.85, 1.3  # inches; between them an image takes what the longest line above it needs
+MAX_WIDTH = 48.0  # inches; wider grids have smaller images and letters
+GAP = 0.1  # of a cell, between images
+TITLE_HEIGHT = 0.4  # inches
+MAX_BARS = 20
+MISTAKE = "#B2182B"  # a dark red
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What stands above an image: a line or several; a mistake is red and has a frame."""
+
+    lines: tuple[str, ...]
+    is_mistake: bool = False
+
+
+def draw_grid(images: NDArray[np.uint8], captions: Sequence[Caption], columns: int, title: str) -> "Figure":
+    """Draw images in rows, each under its caption.
+
+    Args:
+        images: shape (N, C, H, W), N at least 1.
+        captions: N, each of as many lines.
+        columns: images in a row, at least 1.
+        title: of the figure.
+    """
+    pixels = to_pixels(images)
+    columns = min(columns, len(pixels))
+    num_rows = -(-len(pixels) // columns)
+    longest = max((count_letters(line) for caption in captions for line in caption.lines), default=0)
+    wanted = min(max(MIN_CELL, (longest + 1) * LETTER), MAX_CELL)
+    cell = min(wanted, MAX_WIDTH / columns)
+    shrinking = cell / wanted
+    num_lines = max(len(caption.lines) for caption in captions)
+    side = cell * (1 - GAP)  # of an image
+    image_height = side * pixels.shape[1] / pixels.shape[2]
+    row_height = num_lines * LINE * shrinking + image_height + 1.6 * GAP * cell
+    grid_width, grid_height = columns * cell, num_rows * row_height
+    width, height = max(grid_width, len(title) * 1.4 * LETTER), grid_height + TITLE_HEIGHT
+    figure = new_figure(width, height)
+    figure.set_layout_engine("none")  # the places are known
+    axes = figure.add_axes(((1 - grid_width / width) / 2, 0, grid_width / width, grid_height / height))
+    axes.set_axis_off()
+    for index, (picture, caption) in enumerate(zip(pixels, captions, strict=True)):
+        left = index % columns * cell + cell * GAP / 2
+        top = index // columns * row_height
+        for number, line in enumerate(caption.lines, start=1):
+            axes.text(
+                left + side / 2, top + number * LINE * shrinking, cut(line, int(wanted / LETTER)), ha="center",
+                fontsize=FONT_SIZE * shrinking, color=MISTAKE if caption.is_mistake else "black", parse_math=False,
+            )  # fmt: skip
+        top += num_lines * LINE * shrinking + GAP * cell / 2
+        extent = (left, left + side, top + image_height, top)
+        show_image(axes, picture, extent=extent)
+        if caption.is_mistake:
+            _draw_frame(axes, *extent)
+    axes.set(xlim=(0, grid_width), ylim=(grid_height, 0), aspect="auto")
+    figure.text(0.5, 1 - 0.12 / height, title, ha="center", va="top", fontsize=12, parse_math=False)
+    return figure
+
+
+def draw_own_picture(
+    picture: NDArray[np.uint8],
+    image: NDArray[np.uint8],
+    probabilities: NDArray[np.floating[Any]],
+    names: Sequence[str],
+) -> "Figure":
+    """Draw a user's picture, what the model saw of it, and the probability of each class.
+
+    Args:
+        picture: as the user has it, shape (height, width, 3).
+        image: as the model saw it, shape (C, H, W).
+        probabilities: shape (K,); the `MAX_BARS` largest are drawn.
+        names: of the K classes.
+    """
+    order = np.argsort(-probabilities, kind="stable")[:MAX_BARS]
+    figure = new_figure(6.5, max(4.2, 2.4 + 0.24 * len(order)))
+    grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.4))
+    for row, (title, pixels) in enumerate(
+        (("your picture", picture), ("what the model saw", to_pixels(image[None])[0]))
+    ):
+        axes = figure.add_subplot(grid[row, 0])
+        show_image(axes, pixels)
+        axes.set_title(title, fontsize=10)
+        axes.set(xticks=[], yticks=[])
+    draw_probabilities(figure.add_subplot(grid[:, 1]), probabilities[order], [names[index] for index in order])
+    best = order[0]
+    figure.suptitle(f"{names[best]}: {100 * probabilities[best]:.0f} %", parse_math=False)
+    return figure
+
+
+def draw_probabilities(axes: "Axes", probabilities: NDArray[np.floating[Any]], names: Sequence[str]) -> None:
+    """Draw a bar with its percentage for each class, the first one on top and in another colour."""
+    places = np.arange(len(names))
+    axes.barh(places, probabilities, color=[BLUE, *["#9CC3DC"] * (len(names) - 1)], height=0.7)
+    for place, probability in zip(places, probabilities, strict=True):
+        axes.text(
+            float(probability) + 0.02, float(place), f"{100 * probability:.1f} %", va="center", fontsize=9, color=GREY
+        )
+    axes.set_yticks(places, [cut(name, 18) for name in names], parse_math=False)
+    axes.set(xlim=(0, 1.22), ylim=(len(names) - 0.4, -0.6), xticks=(0, 0.25, 0.5, 0.75, 1))
+    axes.set_xlabel("probability")
+    axes.set_title("what the model says", fontsize=10)
+    axes.set_axisbelow(True)
+    finish(axes)
+    axes.grid(visible=False, axis="y")
+
+
+def show_image(axes: "Axes", pixels: NDArray[np.uint8], **options: Any) -> None:
+    """Show bytes as they are: 0 is black and 255 white, and every pixel a square."""
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest", **options)
+
+
+def cut(text: str, num_letters: int) -> str:
+    """Shorten a text to so many letters of average width, and to one line."""
+    line = " ".join(text[:200].split())
+    if count_letters(line) <= num_letters:
+        return line
+    while line and count_letters(line) >= num_letters:
+        line = line[:-1]
+    return f"{line.rstrip()}\u2026"
+
+
+def count_letters(text: str) -> int:
+    """Measure a text in letters of average width; Asian characters count twice."""
+    return len(text) + sum(letter >= FIRST_ASIAN for letter in text)
+
+
+def _draw_frame(axes: "Axes", left: float, right: float, bottom: float, top: float) -> None:
+    corners = [left, right, right, left, left], [top, top, bottom, bottom, top]
+    axes.plot(*corners, color=MISTAKE, linewidth=2.5, solid_joinstyle="miter")

@@ -1,0 +1,96 @@
+"""What a model looks for, and what it found in one image: weights as images, and the evidence of each pixel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fashion_softmax.figures.images import MAX_BARS, cut, draw_probabilities, show_image
+from fashion_softmax.figures.style import PAGE_WIDTH, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.image import AxesImage
+
+TEMPLATE_COLUMNS = 5
+MAX_TEMPLATES = 50
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One image and what is said of it.
+
+    Attributes:
+        pixels: the image, bytes, see `pictures.to_pixels`.
+        title: of the figure.
+        probabilities: of all classes, shape (K,).
+        evidence: shares of the pixels, each of shape (H, W), by what they speak for and against.
+    """
+
+    pixels: NDArray[np.uint8]
+    title: str
+    probabilities: NDArray[np.floating[Any]]
+    evidence: dict[str, NDArray[np.floating[Any]]]
+
+
+def draw_inspection(
+    templates: NDArray[np.floating[Any]] | None, names: Sequence[str], explanation: Explanation
+) -> "Figure":
+    """Draw the weights of each class as an image, and below what each pixel of one image says.
+
+    Args:
+        templates: shape (K, H, W), of softmax regression; None for other models, which have no such weights.
+        names: of the K classes.
+        explanation: of the image.
+    """
+    num_rows = 0 if templates is None else -(-min(len(templates), MAX_TEMPLATES) // TEMPLATE_COLUMNS)
+    heights = [1.45 * num_rows + 0.9] * bool(num_rows) + [5.4]
+    figure = new_figure(PAGE_WIDTH, sum(heights))
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    if templates is not None:
+        _draw_templates(parts[0], templates[:MAX_TEMPLATES], names)
+    _draw_explanation(parts[-1], names, explanation)
+    return figure
+
+
+def _draw_templates(figure: "SubFigure", templates: NDArray[np.floating[Any]], names: Sequence[str]) -> None:
+    num_rows = -(-len(templates) // TEMPLATE_COLUMNS)
+    limit = float(np.abs(templates).max()) or 1.0
+    for index, (template, name) in enumerate(zip(templates, names, strict=False)):
+        axes = figure.add_subplot(num_rows, TEMPLATE_COLUMNS, index + 1)
+        drawn = _show_signed(axes, template, limit)
+        axes.set_axis_off()
+        axes.set_title(cut(name, 14), fontsize=9, parse_math=False)
+    _draw_scale(figure, drawn, "weight of a pixel: for the class (red) or against it (blue)")
+    figure.suptitle("What the model looks for")
+
+
+def _draw_explanation(figure: "SubFigure", names: Sequence[str], explanation: Explanation) -> None:
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.1))
+    image, bars = top.subplots(1, 2, width_ratios=(1, 1.3))
+    show_image(image, explanation.pixels)
+    image.set(xticks=[], yticks=[])
+    image.set_title("the image", fontsize=10)
+    order = np.argsort(-explanation.probabilities, kind="stable")[:MAX_BARS]
+    draw_probabilities(bars, explanation.probabilities[order], [names[index] for index in order])
+    panels = bottom.subplots(1, len(explanation.evidence), squeeze=False)[0]
+    limit = max(float(np.abs(shares).max()) for shares in explanation.evidence.values()) or 1.0
+    for axes, (title, shares) in zip(panels, explanation.evidence.items(), strict=True):
+        drawn = _show_signed(axes, shares, limit)
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(title, fontsize=10, parse_math=False)
+    _draw_scale(bottom, drawn, "share of a pixel in the lead, in logits: for (red) or against (blue)")
+    figure.suptitle(explanation.title, parse_math=False)
+
+
+def _show_signed(axes: "Axes", values: NDArray[np.floating[Any]], limit: float) -> "AxesImage":
+    return axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+
+
+def _draw_scale(figure: "SubFigure", drawn: "AxesImage", label: str) -> None:
+    scale = figure.colorbar(drawn, ax=figure.axes, location="bottom", shrink=0.7, aspect=40)
+    scale.set_label(label, fontsize=9)
+    scale.ax.tick_params(labelsize=8)

@@ -1,0 +1,188 @@
+"""A user's own picture, turned into an image as those of a data set: the steps that Fashion-MNIST's authors took.
+
+They trimmed the background, made the longer side fill the image, centred it, and inverted it: the things of the shop
+are dark on white, the images light on black. Other data sets have other habits (MNIST leaves a margin), so what is
+usual is measured on the data set's own images. A picture that has their size already is only inverted.
+
+References:
+    Xiao et al., Fashion-MNIST, section 2, https://arxiv.org/abs/1708.07747
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from fashion_softmax.errors import DataError
+
+MAX_SIDE = 1024  # pixels; larger pictures are made smaller first
+TOLERANCE = 26  # of 255: what differs less from the background belongs to it; photos are less even than studio pictures
+MIN_SHARE = 0.005  # of a row or column must stand out, lest a speck of dust counts
+NUM_STUDIED = 1000  # images of the data set
+WIDE_MODES = "IF"  # how Pillow's names of modes with more than 8 bits begin; it would clip their values
+DARK, LIGHT = 64, 191  # of 255: a data set whose border is between them has no background to speak of
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture of the user's.
+
+    Attributes:
+        picture: as it is, colours, shape (height, width, 3), at most `MAX_SIDE` pixels high and wide.
+        image: as the model sees it, bytes, shape (C, H, W).
+        steps: what was done to it, in words.
+    """
+
+    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
+    steps: list[str]
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a data set shows its things.
+
+    Attributes:
+        background: brightness of the border, 0 to 255; the median of many images.
+        extent: share of the image that the longer side of a thing takes, 0 to 1; the median of many images.
+    """
+
+    background: float
+    extent: float
+
+    @property
+    def is_even(self) -> bool:
+        """Whether its images have a background, dark or light."""
+        return not DARK <= self.background <= LIGHT
+
+
+def study(images: NDArray[np.uint8]) -> Habits:
+    """Find out how a data set shows its things.
+
+    Args:
+        images: of the data set, shape (N, C, H, W); the first `NUM_STUDIED` are looked at.
+    """
+    greys = images[:NUM_STUDIED].mean(1, dtype=np.float32)
+    background = float(np.median([np.median(_border(grey[..., None]), 0) for grey in greys]))
+    extents = []
+    for grey in greys:
+        left, top, right, bottom = _find_thing(grey[..., None], np.full(1, background, np.float32))
+        extents.append(max((bottom - top) / grey.shape[0], (right - left) / grey.shape[1]))
+    return Habits(background, float(np.median(extents)))
+
+
+def read_photo(path: Path, habits: Habits, image_shape: tuple[int, int, int]) -> Photo:
+    """Read a picture and bring it into the form of a data set's images.
+
+    Args:
+        path: of a file that Pillow can read, of any size, colour or transparent.
+        habits: of the data set.
+        image_shape: (C, H, W), C 1 or 3.
+
+    Raises:
+        DataError: there is no such file, it is no picture or too large, or the model's images have no colours or greys.
+    """
+    if image_shape[0] not in (1, 3):
+        raise DataError(f"{path}: the model's images have {image_shape[0]} channels; a picture has 1 or 3")
+    steps: list[str] = []
+    picture = _lay_on_background(_open(path), steps)
+    values = np.asarray(picture, np.float32)
+    if image_shape[0] == 1:
+        if np.ptp(values, axis=-1).max() > TOLERANCE:
+            steps.append("colours became greys")
+        values = np.asarray(picture.convert("L"), np.float32)[..., None]
+    background = np.median(_border(values), 0)
+    leveled = _level(values, background, habits, steps) if habits.is_even else values
+    if values.shape[:2] == image_shape[1:]:
+        image = np.rint(leveled).astype(np.uint8)
+    else:
+        left, top, right, bottom = _find_thing(values, background)
+        if (right - left, bottom - top) != picture.size:
+            steps.append(f"background trimmed, {right - left} x {bottom - top} pixels are left")
+        image = _place(leveled[top:bottom, left:right], habits, image_shape, background)
+        steps.append(f"scaled to {image_shape[2]} x {image_shape[1]} pixels")
+    if not np.ptp(image):
+        steps.append("nothing is to be seen on it")
+    return Photo(np.asarray(picture), np.ascontiguousarray(np.moveaxis(image, -1, 0)), steps or ["taken as it is"])
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            file = Image.open(path)
+            file.draft("RGB", (MAX_SIDE, MAX_SIDE))
+            picture = ImageOps.exif_transpose(file).convert(None if file.mode[0] in WIDE_MODES else "RGBA")
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: is no picture that can be read; PNG, JPEG, WebP, GIF, BMP and TIFF can") from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: is too large; make it smaller than {Image.MAX_IMAGE_PIXELS} pixels") from error
+    except Exception as error:  # Pillow's readers raise whatever a damaged file leads to
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read: {reason}") from error
+    if picture.mode[0] in WIDE_MODES:
+        wide = np.asarray(picture, np.float64)
+        picture = Image.fromarray((255 * wide / max(wide.max(), 1)).clip(0, 255).astype(np.uint8)).convert("RGBA")
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    return picture
+
+
+def _lay_on_background(picture: Image.Image, steps: list[str]) -> Image.Image:
+    """Fill what is transparent with white, or with black behind a light thing."""
+    opacity = np.asarray(picture.getchannel("A"), np.float64) / 255
+    if opacity.min() == 1:
+        return picture.convert("RGB")
+    greys = np.asarray(picture.convert("L"), np.float64)
+    is_light = opacity.sum() > 0 and float((greys * opacity).sum() / opacity.sum()) > 127
+    color = "black" if is_light else "white"
+    steps.append(f"transparent parts became {color}")
+    below = Image.new("RGBA", picture.size, color)
+    return Image.alpha_composite(below, picture).convert("RGB")
+
+
+def _border(values: Values) -> Values:
+    """Take the outermost pixels, (H, W, C) to (N, C)."""
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+
+
+def _find_thing(values: Values, background: Values) -> tuple[int, int, int, int]:
+    """Find the box (left, top, right, bottom) outside which all is background; all there is when nothing stands out."""
+    stands_out = (np.abs(values - background) > TOLERANCE).any(-1)
+    rows, columns = ((stands_out.mean(axis) > MIN_SHARE).nonzero()[0] for axis in (1, 0))
+    if not len(rows) or not len(columns):
+        return 0, 0, values.shape[1], values.shape[0]
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _level(values: Values, background: Values, habits: Habits, steps: list[str]) -> Values:
+    """Bring the background to where the data set has it: invert if that is the other end, then shift what is left."""
+    wants_dark = habits.background < DARK
+    level = background
+    if (level.mean() > 127) == wants_dark:
+        values, level = 255 - values, 255 - level
+        dark, light = ("dark on light", "light on dark") if wants_dark else ("light on dark", "dark on light")
+        steps.append(f"inverted: the picture is {dark}, the data set's images are {light}")
+    if wants_dark:
+        return ((values - level) * (255 / (255 - level))).clip(0, 255)
+    return (values * (255 / level)).clip(0, 255)
+
+
+def _place(thing: Values, habits: Habits, image_shape: tuple[int, int, int], background: Values) -> NDArray[np.uint8]:
+    """Scale a thing as large as the data set's usually are, in the middle of an image, shape (H, W, C)."""
+    channels, height, width = image_shape
+    per_pixel = max(thing.shape[0] / height, thing.shape[1] / width) / habits.extent  # pixels of the picture
+    size = max(thing.shape[0], round(height * per_pixel)), max(thing.shape[1], round(width * per_pixel))
+    empty = (0 if habits.background < DARK else 255) if habits.is_even else background
+    canvas = np.full((*size, channels), empty, np.float32)
+    top, left = (size[0] - thing.shape[0]) // 2, (size[1] - thing.shape[1]) // 2
+    canvas[top : top + thing.shape[0], left : left + thing.shape[1]] = thing
+    layers = [
+        Image.fromarray(layer).resize((width, height), Image.Resampling.BILINEAR)
+        for layer in np.moveaxis(canvas, -1, 0)
+    ]
+    return np.rint(np.stack([np.asarray(layer) for layer in layers], -1)).astype(np.uint8)

@@ -1,0 +1,165 @@
+"""What the scripts share: their options, their errors, and saving and showing what they draw."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fashion_softmax.cli import exit_on_error
+from fashion_softmax.config import project_dir
+from fashion_softmax.console import shorten
+from fashion_softmax.errors import ConfigError, MachineError
+from fashion_softmax.figures.style import FORMATS, encode
+from fashion_softmax.files import write_atomically
+from fashion_softmax.interruption import raise_on_sigterm
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fashion_softmax.photo import Photo
+    from fashion_softmax.trained import TrainedRun
+
+
+@contextmanager
+def script() -> Iterator[None]:
+    """Run a script: errors become a line and an exit code, log lines go to standard error."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")  # a terminal may know no ±
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with exit_on_error():
+        raise_on_sigterm()
+        yield
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """Make a parser that shows a script's docstring, examples included, as its help."""
+    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Let a script take overrides as train.py does; `parse_intermixed_args` finds them between the options."""
+    parser.add_argument("overrides", nargs="*", help="as for train.py, such as dataset=mnist dataset.resize=64")
+
+
+def add_output(parser: argparse.ArgumentParser, *default_names: str) -> None:
+    """Let a script choose where its figure is saved, and show it in a window.
+
+    Args:
+        parser: of the script.
+        *default_names: files in `outputs/figures`.
+    """
+    endings = ", ".join(f".{suffix}" for suffix in FORMATS)
+    default = " and ".join(f"outputs/figures/{name}" for name in default_names)
+    help_text = f"where to save, a file that ends in {endings}; may be given again (default: {default})"
+    parser.add_argument("--output", metavar="FILE", type=_figure_path, action="append", help=help_text)
+    parser.add_argument("--show", action="store_true", help="also open a window")
+    parser.set_defaults(default_names=default_names)
+
+
+def at_least(lowest: int) -> Callable[[str], int]:
+    """Make the type of an option that is a whole number, for `add_argument`."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = lowest - 1
+        if number < lowest:
+            raise argparse.ArgumentTypeError(f"{text} is no whole number from {lowest} on")
+        return number
+
+    return read
+
+
+def add_grid(parser: argparse.ArgumentParser, *, rows: int, columns: int) -> None:
+    """Let a script choose the size of its grid of images."""
+    parser.add_argument("--rows", type=at_least(1), default=rows, help=f"of the grid (default: {rows})")
+    parser.add_argument("--columns", type=at_least(1), default=columns, help=f"of the grid (default: {columns})")
+    parser.add_argument("--start", type=at_least(0), default=0, metavar="N", help="first image, counted from 0")
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Let a script choose a trained run, and a picture of the user's own; `find_run_and_picture` reads them."""
+    parser.add_argument(
+        "paths", nargs="*", type=Path, metavar="RUN [PICTURE]",
+        help="a run's folder, or one above (default: outputs), or nothing, and a picture of your own",
+    )  # fmt: skip
+    parser.add_argument("--best", action="store_true", help="take the best run in the folder, not the latest")
+    parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="its epoch (default: last)")
+    parser.add_argument(
+        "--trust", metavar="PACKAGE", action="append", default=[], help="of your own that the run may name"
+    )
+
+
+def load_run_and_photo(options: argparse.Namespace) -> "tuple[TrainedRun, Photo | None]":
+    """Load what `add_run` let the user choose.
+
+    Returns:
+        The run, and the picture if one was named, in the form of the run's images.
+
+    Raises:
+        FashionSoftmaxError: there is no such run or picture, or it cannot be used.
+    """
+    from fashion_softmax.photo import read_photo, study
+    from fashion_softmax.trained import find_run, load_trained
+
+    paths = options.paths
+    if len(paths) == 1 and paths[0].is_file():
+        paths = [Path(project_dir(), "outputs"), *paths]
+    folder, *pictures = paths or [Path(project_dir(), "outputs")]
+    if len(pictures) > 1:
+        raise ConfigError(f"{pictures[1]}: one run and one picture are expected")
+    run = load_trained(find_run(folder, best=options.best), checkpoint=options.checkpoint, trusted=options.trust)
+    if not pictures:
+        return run, None
+    dataset = run.parts.dataset
+    photo = read_photo(pictures[0], study(dataset.train.images.numpy()), dataset.image_shape)
+    print(f"{pictures[0]}: {'; '.join(photo.steps)}")
+    return run, photo
+
+
+def save_figure(figure: "Figure", options: argparse.Namespace) -> None:
+    """Save a figure where the options say, tell where that is, and show it if that was asked for.
+
+    Raises:
+        MachineError: it cannot be written, or no window can be opened here.
+    """
+    folder = Path(project_dir(), "outputs", "figures")
+    for path in options.output or [folder / name for name in options.default_names]:
+        save(path, encode(figure, path.suffix[1:].lower()))
+    if options.show:
+        from matplotlib import pyplot
+
+        if pyplot.get_backend().lower() == "agg":  # what matplotlib falls back on
+            raise MachineError("--show: no window can be opened here: there is no display, or Python has no tkinter")
+        pyplot.figure(figure)
+        pyplot.show()
+
+
+def save(path: Path, content: bytes) -> None:
+    """Save a file, its folder made if needed, and tell where it is.
+
+    Raises:
+        MachineError: it cannot be written.
+    """
+    path = path.resolve()
+    try:
+        if path.exists() and not path.is_file():  # such as a pipe, which must not be replaced by a file
+            path.write_bytes(content)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
+    except OSError as error:
+        raise MachineError(f"{path}: cannot be written: {error.strerror}") from error
+    print(f"saved {shorten(path)}", file=sys.stderr)
+
+
+def _figure_path(text: str) -> Path:
+    path = Path(text)
+    if path.suffix[1:].lower() not in FORMATS:
+        endings = ", ".join(f".{suffix}" for suffix in FORMATS)
+        raise argparse.ArgumentTypeError(f"{text} is no file that ends in {endings}")
+    return path

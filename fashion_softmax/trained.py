@@ -1,0 +1,104 @@
+"""Finding a trained run and loading its model; its folder may be somebody else's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fashion_softmax.checkpoint import load_checkpoint, restore
+from fashion_softmax.comparing.runs import RecordedRun, read_runs
+from fashion_softmax.data import Split
+from fashion_softmax.errors import CheckpointError
+from fashion_softmax.parts import Parts, build_parts
+from fashion_softmax.prediction import predict
+from fashion_softmax.records import Predictions
+from fashion_softmax.stacking import Stack
+from fashion_softmax.trust import read_config, refuse_links_out
+from fashion_softmax.validation import validate
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run as it was when a checkpoint was written.
+
+    Attributes:
+        run_dir: its folder.
+        parts: its data set, and its model on the CPU.
+        epoch: finished epochs.
+    """
+
+    run_dir: Path
+    parts: Parts
+    epoch: int
+
+    def predict(self, images: Tensor, labels: Tensor) -> Predictions:
+        """Classify images: bytes (N, C, H, W), with their labels (N,)."""
+        stack = Stack([self.parts.member])
+        return predict(stack, Split(images, labels), self.parts.dtype, keep_probabilities=True)[0]
+
+    def predict_probabilities(self, image: Tensor) -> NDArray[np.float32]:
+        """Give the probability of each class, shape (K,), for an image that has no label, bytes (C, H, W)."""
+        predictions = self.predict(image[None], torch.zeros(1, dtype=torch.int64))
+        assert predictions.probabilities is not None
+        probabilities: NDArray[np.float32] = predictions.probabilities[0]
+        return probabilities
+
+
+def find_run(folder: Path, *, best: bool = False) -> Path:
+    """Find a run that can be asked for predictions.
+
+    Args:
+        folder: of a run, of a sweep, or above them.
+        best: among several take the one with the best objective, not the one that was saved last.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if (folder / ".hydra").is_dir():
+        return folder
+    runs = [run for run in read_runs([folder]) if (run.path / "checkpoints" / "last.pt").is_file()]
+    if not runs:
+        raise CheckpointError(f"{folder}: none of its runs has a checkpoint; train one first: python train.py")
+    return max(runs, key=_objective if best else _time_of_saving).path
+
+
+def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[str] = ()) -> TrainedRun:
+    """Load a run's data set and its trained model.
+
+    Args:
+        run_dir: the run's folder, which may be somebody else's: nothing in it is executed.
+        checkpoint: `last` or `best`.
+        trusted: packages of the user's own that the configuration may name.
+
+    Raises:
+        CheckpointError: the folder is no run's, or its checkpoint is missing, damaged or another run's.
+        FashionSoftmaxError: the configuration or the data does not allow it.
+    """
+    if not (run_dir / ".hydra" / "config.yaml").is_file():
+        raise CheckpointError(f"{run_dir}: is no run folder, since it has no .hydra/config.yaml")
+    refuse_links_out(run_dir)
+    path = run_dir / "checkpoints" / f"{checkpoint}.pt"
+    if not path.is_file():
+        raise CheckpointError(f"{run_dir}: has no checkpoint yet ({path.name} is missing); let it train an epoch")
+    state = load_checkpoint(path)
+    cfg = read_config(run_dir, trusted)
+    cfg.device = "cpu"  # wherever it was trained; a few images need no more
+    validate(cfg)
+    parts = build_parts(cfg)
+    restore(parts.member, state, path)
+    return TrainedRun(run_dir, parts, state["epoch"])
+
+
+def _objective(run: RecordedRun) -> float:
+    return run.best.get("objective", -1.0)
+
+
+def _time_of_saving(run: RecordedRun) -> int:
+    return (run.path / "checkpoints" / "last.pt").stat().st_mtime_ns

@@ -1,0 +1,104 @@
+"""Look into a trained run: the weights of each class as an image, and which pixels of one image spoke for what.
+
+python scripts/inspect_model.py                        the latest run below outputs/, the first test image
+python scripts/inspect_model.py RUN --image 42
+python scripts/inspect_model.py RUN photo.png          a picture of your own
+"""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from fashion_softmax.console import count, shorten
+from fashion_softmax.errors import ConfigError
+from fashion_softmax.scripting import (
+    add_output,
+    add_run,
+    at_least,
+    load_run_and_photo,
+    make_parser,
+    save_figure,
+    script,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fashion_softmax.figures.weights import Explanation
+    from fashion_softmax.photo import Photo
+    from fashion_softmax.trained import TrainedRun
+
+
+def main() -> None:
+    """Load the run, account for one image, save the figure."""
+    parser = make_parser(__doc__)
+    add_run(parser)
+    parser.add_argument("--image", type=at_least(0), default=0, metavar="N", help="of the test images (default: 0)")
+    add_output(parser, "inspection.png")
+    options = parser.parse_intermixed_args()
+    with script():
+        run, photo = load_run_and_photo(options)
+        print(f"{shorten(run.run_dir)}, {count(run.epoch, 'epoch')}")
+        from fashion_softmax.figures.weights import draw_inspection
+        from fashion_softmax.models import SoftmaxRegression
+
+        model, templates = run.parts.member.model, None
+        if isinstance(model, SoftmaxRegression):
+            templates = model.weight.detach().unflatten(1, run.parts.dataset.image_shape).mean(1).numpy()
+        else:
+            print(
+                f"a {type(model).__name__} has no weights of a class to be shown as an image; evidence is first-order"
+            )
+        explanation = explain_image(run, *choose_image(run, photo, options))
+        save_figure(draw_inspection(templates, run.parts.dataset.class_names, explanation), options)
+
+
+def choose_image(
+    run: "TrainedRun", photo: "Photo | None", options: argparse.Namespace
+) -> "tuple[Tensor, int | None, str]":
+    """Choose the image: bytes (C, H, W), its class where that is known, and what to call it.
+
+    Raises:
+        ConfigError: there is no such test image.
+    """
+    if photo:
+        import torch
+
+        return torch.from_numpy(photo.image), None, "your picture"
+    test = run.parts.dataset.test
+    if options.image >= len(test):
+        raise ConfigError(f"--image {options.image}: there are test images 0 to {len(test) - 1}")
+    return test.images[options.image], int(test.labels[options.image]), f"test image {options.image}"
+
+
+def explain_image(run: "TrainedRun", image: "Tensor", label: int | None, name: str) -> "Explanation":
+    """Account for what the run says of an image: over all classes, and over the class that came closest.
+
+    Of an image that is classified wrongly, the second account is over its true class.
+    """
+    from fashion_softmax.data.batches import to_float
+    from fashion_softmax.evidence import explain
+    from fashion_softmax.figures.weights import Explanation
+    from fashion_softmax.models import SoftmaxRegression
+    from fashion_softmax.pictures import to_pixels
+
+    names = run.parts.dataset.class_names
+    probabilities = run.predict_probabilities(image)
+    order = (-probabilities).argsort(kind="stable").tolist()
+    predicted, runner_up = order[0], order[min(1, len(order) - 1)]
+    rival = runner_up if label in (None, predicted) else label
+    is_known = "" if label is None else f", {names[label]}:"
+    title = f"{name}{is_known} seen as {names[predicted]}, {100 * probabilities[predicted]:.0f} %"
+    print(title)
+    pixels = to_float(image, run.parts.dtype)
+    evidence, rest = {}, "bias" if isinstance(run.parts.member.model, SoftmaxRegression) else "rest"
+    for against, whom in ((None, "all classes"), (rival, names[rival])):
+        account = explain(run.parts.member.model, pixels, predicted, against)
+        heading = f"{names[predicted]} over {whom}"
+        numbers = f"lead {account.lead:+.2f} = pixels {account.pixels.sum():+.2f}, {rest} {account.rest:+.2f}"
+        print(f"  {heading}: {numbers}")
+        evidence[f"{heading}\n{numbers}"] = account.pixels.numpy()
+    return Explanation(to_pixels(image[None].numpy())[0], title, probabilities, evidence)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Draw the lesson's losses: value, gradient and likelihood over one prediction, a panel for each loss in conf/loss.
+
+python scripts/plot_losses.py
+python scripts/plot_losses.py loss=huber loss.delta=0.2      this loss only, with another setting
+python scripts/plot_losses.py loss=mse,huber loss.delta=1    these two; a setting counts for the losses that have it
+python scripts/plot_losses.py --compare                      all losses in the same axes
+"""
+
+from omegaconf import DictConfig
+
+from fashion_softmax.config import CONFIG_DIR, build, compose
+from fashion_softmax.errors import ConfigError
+from fashion_softmax.scripting import add_output, add_overrides, make_parser, save_figure, script
+from fashion_softmax.validation import suggest, validate
+
+
+def main() -> None:
+    """Build the losses from their configurations, draw them, save the figure."""
+    parser = make_parser(__doc__)
+    add_overrides(parser)
+    parser.add_argument("--compare", action="store_true", help="draw all losses into the same axes")
+    add_output(parser, "losses.png", "losses.svg")
+    options = parser.parse_intermixed_args()
+    with script():
+        configs = compose_losses(options.overrides)
+        from fashion_softmax.figures.losses import NamedLoss, compare_losses, draw_losses
+        from fashion_softmax.losses import RegressionLoss
+
+        losses = [NamedLoss(name, word_settings(cfg.loss), build(cfg.loss, "loss")) for name, cfg in configs.items()]
+        losses.sort(key=lambda loss: not isinstance(loss.loss_fn, RegressionLoss))
+        if options.compare and not options.output:
+            options.default_names = ("losses_compared.png", "losses_compared.svg")
+        save_figure((compare_losses if options.compare else draw_losses)(losses), options)
+
+
+def compose_losses(overrides: list[str]) -> dict[str, DictConfig]:
+    """Compose a configuration for each loss.
+
+    Args:
+        overrides: of the command line; `loss=a,b` chooses losses, `loss.KEY=VALUE` counts for those that have the key.
+
+    Returns:
+        Checked configurations by the loss's name.
+
+    Raises:
+        ConfigError: a loss, a key or a value is not allowed.
+    """
+    chosen = [line.partition("=")[2] for line in overrides if line.startswith("loss=")]
+    names = chosen[-1].split(",") if chosen else sorted(path.stem for path in (CONFIG_DIR / "loss").glob("*.yaml"))
+    settings = [line for line in overrides if line.startswith("loss.")]
+    others = [line for line in overrides if not line.startswith(("loss=", "loss."))]
+    configs = {name: compose([*others, f"loss={name}"]) for name in names}
+    known = {f"loss.{key}" for cfg in configs.values() for key in cfg.loss if key != "_target_"}
+    for line in settings:
+        if (key := line.partition("=")[0]) not in known:
+            raise ConfigError(f"{key} is unknown{suggest(key, known)}")
+    for name, cfg in configs.items():
+        if own := [line for line in settings if line.partition("=")[0].removeprefix("loss.") in cfg.loss]:
+            configs[name] = compose([*others, f"loss={name}", *own])
+        validate(configs[name])
+    return configs
+
+
+def word_settings(node: DictConfig) -> str:
+    """Word a loss's settings; `input` is not among them, since the axis says it."""
+    return ", ".join(f"{key}={value}" for key, value in node.items() if key not in ("_target_", "input") and value)
+
+
+if __name__ == "__main__":
+    main()

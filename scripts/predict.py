@@ -1,0 +1,103 @@
+"""Let a trained run predict: test images under their true and predicted names, or a picture of your own.
+
+python scripts/predict.py                              the latest run below outputs/
+python scripts/predict.py outputs --best --wrong       the best run's mistakes, the most confident first
+python scripts/predict.py RUN --rows 3 --columns 6 --start 100
+python scripts/predict.py RUN photo.png                your own picture: any size, colour or transparent
+"""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from rich.bar import Bar
+from rich.table import Table
+
+from fashion_softmax.console import count, make_console, shorten
+from fashion_softmax.errors import ConfigError
+from fashion_softmax.scripting import (
+    add_grid,
+    add_output,
+    add_run,
+    load_run_and_photo,
+    make_parser,
+    save_figure,
+    script,
+)
+
+if TYPE_CHECKING:
+    from fashion_softmax.photo import Photo
+    from fashion_softmax.trained import TrainedRun
+
+BAR_WIDTH = 40  # characters
+MAX_BARS = 20
+
+
+def main() -> None:
+    """Load the run, let it predict, print and save what it says."""
+    parser = make_parser(__doc__)
+    add_run(parser)
+    parser.add_argument("--wrong", action="store_true", help="show mistakes only, the most confident first")
+    add_grid(parser, rows=2, columns=9)
+    add_output(parser, "predictions.png")
+    options = parser.parse_intermixed_args()
+    with script():
+        run, photo = load_run_and_photo(options)
+        print(f"{shorten(run.run_dir)}, {count(run.epoch, 'epoch')}")
+        if photo:
+            predict_photo(run, photo, options)
+        else:
+            predict_test_images(run, options)
+
+
+def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
+    """Draw test images with what the run says of them.
+
+    Raises:
+        ConfigError: there is no test image, or no mistake, from `--start` on.
+    """
+    import numpy as np
+
+    from fashion_softmax.figures.images import Caption, draw_grid
+
+    test, names = run.parts.dataset.test, run.parts.dataset.class_names
+    first, last = options.start, options.start + options.rows * options.columns
+    if options.wrong:
+        predictions = run.predict(test.images, test.labels)
+        wrong = (~predictions.is_correct).nonzero()[0]
+        indices = wrong[np.argsort(-predictions.confidences[wrong], kind="stable")][first:last]
+        what = f"{len(wrong)} of {len(test)} test images are wrong"
+        title = f"The {len(indices)} most confident mistakes" + (f" after {first} others" if first else "")
+    else:
+        indices = np.arange(len(test))[first:last]
+        predictions = run.predict(test.images[first:last], test.labels[first:last])
+        what = f"{predictions.is_correct.sum()} of these {len(indices)} test images are right"
+        title = f"Test images {first} to {first + len(indices) - 1}: {what}"
+    if not len(indices):
+        raise ConfigError(f"--start {first}: there are {what.split(' of ')[0] if options.wrong else len(test)} images")
+    captions = []
+    for place in indices if options.wrong else range(len(indices)):
+        true, predicted = names[predictions.labels[place]], names[predictions.classes[place]]
+        said = f"{predicted} {100 * predictions.confidences[place]:.0f} %"
+        captions.append(Caption((f"true: {true}", said), is_mistake=not predictions.is_correct[place]))
+    print(what)
+    save_figure(draw_grid(test.images[indices].numpy(), captions, options.columns, title), options)
+
+
+def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace) -> None:
+    """Draw a picture of the user's with what the run says of it, and print the probabilities as bars."""
+    import torch
+
+    from fashion_softmax.figures.images import draw_own_picture
+
+    names = run.parts.dataset.class_names
+    probabilities = run.predict_probabilities(torch.from_numpy(photo.image))
+    table = Table.grid(padding=(0, 1))
+    for index in (-probabilities).argsort(kind="stable")[:MAX_BARS]:
+        bar = Bar(size=1, begin=0, end=float(probabilities[index]), width=BAR_WIDTH, color="blue")
+        table.add_row(names[index], f"{100 * probabilities[index]:5.1f} %", bar)
+    make_console().print(table)
+    save_figure(draw_own_picture(photo.picture, photo.image, probabilities, names), options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Time one pass over the training images as the lesson does: its pipeline, image by image, beside ours.
+
+python scripts/time_loading.py
+python scripts/time_loading.py dataset.resize=64 dataset.batch_size=64 --workers 0 2
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from fashion_softmax.config import build, compose
+from fashion_softmax.console import make_console
+from fashion_softmax.scripting import add_overrides, at_least, make_parser, script
+from fashion_softmax.validation import validate
+
+if TYPE_CHECKING:
+    from fashion_softmax.data import Dataset, Split
+
+WORKERS = [0, 1, 2, 4]  # the lesson has 4
+
+
+class Pictures:
+    """A split as torchvision's data sets are: each image becomes a picture of Pillow's, and is transformed alone.
+
+    Args:
+        split: the images.
+        transform: of a picture.
+    """
+
+    def __init__(self, split: "Split", transform: Callable[[Any], Any]) -> None:
+        self.split = split
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        from PIL import Image
+
+        from fashion_softmax.pictures import to_pixels
+
+        pixels = to_pixels(self.split.images[index : index + 1].numpy())[0]
+        return self.transform(Image.fromarray(pixels)), int(self.split.labels[index])
+
+
+def main() -> None:
+    """Time each pipeline with each number of workers, print the table."""
+    parser = make_parser(__doc__)
+    add_overrides(parser)
+    help_text = "processes that prepare batches (default: 0 1 2 4)"
+    parser.add_argument("--workers", type=at_least(0), nargs="+", default=WORKERS, metavar="N", help=help_text)
+    options = parser.parse_intermixed_args()
+    with script():
+        cfg = compose(options.overrides)
+        validate(cfg)
+        dataset = build(cfg.dataset, "dataset")
+        is_resized = cfg.dataset.get("resize") is not None
+        cfg.dataset.resize = None
+        original = build(cfg.dataset, "dataset") if is_resized else dataset
+        warnings.filterwarnings("ignore", message="This DataLoader will create")  # four workers, whatever the machine
+        console, rows = make_console(), []
+        for name, load in (("image by image", load_as_the_lesson), ("whole batches", load_as_we_do)):
+            for workers in dict.fromkeys(options.workers):
+                with console.status(f"{name}, {workers} workers"):
+                    seconds = time_pass(load(dataset, original, workers))
+                rows.append((name, workers, seconds))
+        size = " x ".join(map(str, dataset.image_shape[1:]))
+        num_batches = -(-len(dataset.train) // dataset.batch_size)
+        print(f"{len(dataset.train)} training images of {size}, {num_batches} batches of {dataset.batch_size}")
+        console.print(make_table(rows, len(dataset.train)))
+        print(f"ratio: times faster than {rows[0][0]}, the lesson's way, at its fastest; the lesson has 4 workers")
+
+
+def load_as_the_lesson(dataset: "Dataset", original: "Dataset", num_workers: int) -> Iterable[Any]:
+    """Make the lesson's batches: every image is decoded, resized and converted alone, in every pass anew."""
+    from torch.utils.data import DataLoader
+    from torchvision import transforms
+
+    resize = [transforms.Resize(dataset.image_shape[1:])] if dataset is not original else []
+    pictures = Pictures(original.train, transforms.Compose([*resize, transforms.ToTensor()]))
+    return DataLoader(pictures, dataset.batch_size, shuffle=True, num_workers=num_workers)  # type: ignore[arg-type]
+
+
+def load_as_we_do(dataset: "Dataset", original: "Dataset", num_workers: int) -> Iterable[Any]:
+    """Make our batches: a batch is one index operation and one conversion."""
+    from fashion_softmax.data import Batches
+
+    return Batches(dataset.train, dataset.batch_size, seed=0, num_workers=num_workers).epoch(0)
+
+
+def time_pass(batches: Iterable[Any]) -> float:
+    """Draw all batches and return the seconds it took, the start of the workers included."""
+    start = time.perf_counter()
+    for _ in batches:
+        pass
+    return time.perf_counter() - start
+
+
+def make_table(rows: list[tuple[str, int, float]], num_images: int) -> Table:
+    """Show each pass beside the fastest one of the lesson's pipeline.
+
+    Args:
+        rows: name, workers and seconds of each pass, the lesson's first.
+        num_images: of a pass.
+    """
+    lesson = rows[0][0]
+    fastest = min(seconds for name, _, seconds in rows if name == lesson)
+    table = Table("batches")
+    for column in ("workers", "seconds", "images/s", "ratio"):
+        table.add_column(column, justify="right")
+    for index, (name, workers, seconds) in enumerate(rows):
+        ends_section = rows[min(index + 1, len(rows) - 1)][0] != name
+        figures = f"{seconds:.3f}", f"{num_images / seconds:,.0f}", f"{fastest / seconds:.1f}"
+        table.add_row(name, str(workers), *figures, end_section=ends_section)
+    return table
+
+
+if __name__ == "__main__":
+    main()
