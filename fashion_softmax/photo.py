@@ -185,4 +185,5 @@ def _place(thing: Values, habits: Habits, image_shape: tuple[int, int, int], bac
         Image.fromarray(layer).resize((width, height), Image.Resampling.BILINEAR)
         for layer in np.moveaxis(canvas, -1, 0)
     ]
-    return np.rint(np.stack([np.asarray(layer) for layer in layers], -1)).astype(np.uint8)
+    image: NDArray[np.uint8] = np.rint(np.stack([np.asarray(layer) for layer in layers], -1)).astype(np.uint8)
+    return image

@@ -69,7 +69,7 @@ def _draw_templates(figure: "SubFigure", templates: NDArray[np.floating[Any]], n
 
 
 def _draw_explanation(figure: "SubFigure", names: Sequence[str], explanation: Explanation) -> None:
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.1))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.1), squeeze=False)[:, 0]
     image, bars = top.subplots(1, 2, width_ratios=(1, 1.3))
     show_image(image, explanation.pixels)
     image.set(xticks=[], yticks=[])
