@@ -113,9 +113,10 @@ def read_photo(path: Path, habits: Habits, image_shape: tuple[int, int, int]) ->
 
 def _open(path: Path) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            file = Image.open(path)
+        with (
+            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
+            Image.open(path) as file,
+        ):
             file.draft("RGB", (MAX_SIDE, MAX_SIDE))
             picture = ImageOps.exif_transpose(file).convert(None if file.mode[0] in WIDE_MODES else "RGBA")
     except UnidentifiedImageError as error:
@@ -127,7 +128,8 @@ def _open(path: Path) -> Image.Image:
         raise DataError(f"{path}: cannot be read: {reason}") from error
     if picture.mode[0] in WIDE_MODES:
         wide = np.asarray(picture, np.float64)
-        picture = Image.fromarray((255 * wide / max(wide.max(), 1)).clip(0, 255).astype(np.uint8)).convert("RGBA")
+        white = next((limit for limit in (1, 2**8 - 1, 2**16 - 1) if wide.max() <= limit), wide.max())
+        picture = Image.fromarray((255 * wide / white).clip(0, 255).astype(np.uint8)).convert("RGBA")
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     return picture
 
@@ -182,8 +184,7 @@ def _place(thing: Values, habits: Habits, image_shape: tuple[int, int, int], bac
     top, left = (size[0] - thing.shape[0]) // 2, (size[1] - thing.shape[1]) // 2
     canvas[top : top + thing.shape[0], left : left + thing.shape[1]] = thing
     layers = [
-        Image.fromarray(layer).resize((width, height), Image.Resampling.BILINEAR)
-        for layer in np.moveaxis(canvas, -1, 0)
+        Image.fromarray(layer).resize((width, height), Image.Resampling.BOX) for layer in np.moveaxis(canvas, -1, 0)
     ]
     image: NDArray[np.uint8] = np.rint(np.stack([np.asarray(layer) for layer in layers], -1)).astype(np.uint8)
     return image

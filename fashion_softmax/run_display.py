@@ -9,6 +9,7 @@ from fashion_softmax.console import (
     REFRESH_PER_S,
     LiveDisplay,
     PollingProgress,
+    count,
     make_console,
     shorten,
     tensorboard_command,
@@ -60,7 +61,7 @@ class RunDisplay(LiveDisplay):
         """Show the final measures, where the run lies, and how to look at its curves."""
         if self.brief:
             return
-        table = Table("split", title=f"after {self.num_epochs} epochs", title_justify="left")
+        table = Table("split", title=f"after {count(self.num_epochs, 'epoch')}", title_justify="left")
         for column in ("loss", "accuracy", "cross-entropy"):
             table.add_column(column, justify="right")
         for split in ("train", "val", "test"):

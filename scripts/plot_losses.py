@@ -28,7 +28,7 @@ def main() -> None:
 
         losses = [NamedLoss(name, word_settings(cfg.loss), build(cfg.loss, "loss")) for name, cfg in configs.items()]
         losses.sort(key=lambda loss: not isinstance(loss.loss_fn, RegressionLoss))
-        if options.compare and not options.output:
+        if options.compare:
             options.default_names = ("losses_compared.png", "losses_compared.svg")
         save_figure((compare_losses if options.compare else draw_losses)(losses), options)
 

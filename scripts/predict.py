@@ -7,10 +7,12 @@ python scripts/predict.py RUN photo.png                your own picture: any siz
 """
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.bar import Bar
 from rich.table import Table
+from rich.text import Text
 
 from fashion_softmax.console import count, make_console, shorten
 from fashion_softmax.errors import ConfigError
@@ -26,6 +28,7 @@ from fashion_softmax.scripting import (
 
 if TYPE_CHECKING:
     from fashion_softmax.photo import Photo
+    from fashion_softmax.records import Predictions
     from fashion_softmax.trained import TrainedRun
 
 BAR_WIDTH = 40  # characters
@@ -44,6 +47,7 @@ def main() -> None:
         run, photo = load_run_and_photo(options)
         print(f"{shorten(run.run_dir)}, {count(run.epoch, 'epoch')}")
         if photo:
+            options.default_names = ("picture.png",)
             predict_photo(run, photo, options)
         else:
             predict_test_images(run, options)
@@ -62,6 +66,7 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
     test, names = run.parts.dataset.test, run.parts.dataset.class_names
     first, last = options.start, options.start + options.rows * options.columns
     if options.wrong:
+        options.default_names = ("mistakes.png",)
         predictions = run.predict(test.images, test.labels)
         wrong = (~predictions.is_correct).nonzero()[0]
         indices = wrong[np.argsort(-predictions.confidences[wrong], kind="stable")][first:last]
@@ -80,7 +85,28 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
         said = f"{predicted} {100 * predictions.confidences[place]:.0f} %"
         captions.append(Caption((f"true: {true}", said), is_mistake=not predictions.is_correct[place]))
     print(what)
+    if options.wrong:
+        make_console().print(make_class_table(predictions, names))
     save_figure(draw_grid(test.images[indices].numpy(), captions, options.columns, title), options)
+
+
+def make_class_table(predictions: "Predictions", names: Sequence[str]) -> Table:
+    """Show how many images of each class are classified correctly, and what the others are most often taken for."""
+    import numpy as np
+
+    table = Table("class")
+    for column in ("images", "right"):
+        table.add_column(column, justify="right")
+    table.add_column("most often mistaken for")
+    for label, name in enumerate(names):
+        is_of_class = predictions.labels == label
+        if not is_of_class.any():
+            continue
+        said = np.bincount(predictions.classes[is_of_class], minlength=len(names))
+        right, said[label] = said[label], 0
+        other = f"{names[said.argmax()]}, {said.max()}" if said.any() else "-"
+        table.add_row(Text(name), str(is_of_class.sum()), f"{100 * right / is_of_class.sum():.1f} %", Text(other))
+    return table
 
 
 def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace) -> None:

@@ -29,6 +29,11 @@ def format_number(value: float, metric: str) -> str:
     return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3g}"
 
 
+def format_p(p_value: float) -> str:
+    """Word a p-value; a very small one is not told in digits."""
+    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
+
+
 def format_seconds(value: float | None) -> str:
     """Word a duration."""
     return NOTHING if value is None else f"{value:.1f}"

@@ -11,6 +11,7 @@ from fashion_softmax.comparing.formatting import (
     NOTHING,
     format_mean,
     format_number,
+    format_p,
     format_value,
     name_metric,
 )
@@ -165,7 +166,7 @@ def _format_p(setting: Setting) -> str:
     test = setting.against_best
     if test.p_value < SIGNIFICANCE and not test.is_first_better:
         return "ahead ≈"
-    words = f"{test.p_value:.3f}" if test.p_value >= 0.001 else "< 0.001"
+    words = format_p(test.p_value)
     return f"{words} ≈" if setting.is_like_best else f"{words}  "
 
 

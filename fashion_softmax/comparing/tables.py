@@ -9,6 +9,7 @@ from fashion_softmax.comparing.formatting import (
     NOTHING,
     format_mean,
     format_number,
+    format_p,
     format_seconds,
     format_value,
     name_metric,
@@ -89,7 +90,7 @@ def show_differences(console: Console, first: RecordedRun, second: RecordedRun) 
     if test := compare_pair(first, second):
         console.print(
             f"of the test images the first alone gets {test.only_first} right, the second alone {test.only_second}: "
-            f"p = {test.p_value:.3g} (McNemar)",
+            f"McNemar's p {format_p(test.p_value)}",
             soft_wrap=True,
         )
 

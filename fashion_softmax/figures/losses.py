@@ -70,6 +70,8 @@ def draw_losses(losses: Sequence[NamedLoss]) -> "Figure":
     figure = new_figure(width, 3.2 * (num_rows + (entropy is not None)) + 0.3)
     grid = figure.add_gridspec(num_rows + (entropy is not None), columns)
     places = [grid[index // columns, index % columns] for index in range(num_panels)]
+    if num_panels % columns:
+        places[-1] = grid[num_rows - 1, :]  # alone in its row
     for loss, place in zip(losses, places, strict=False):
         _draw_loss(figure.add_subplot(place), loss)
     if entropy:

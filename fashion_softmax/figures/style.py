@@ -39,7 +39,7 @@ def label_above(axes: "Axes", *, columns: int) -> None:
     """Put the legend between title and axes, where it covers nothing."""
     axes.legend(
         loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=columns, frameon=False,
-        fontsize=9, handlelength=1.6, columnspacing=1.0, borderpad=0.2,
+        fontsize=9, handlelength=2.2, columnspacing=1.0, handletextpad=0.5, borderpad=0.2,
     )  # fmt: skip
 
 
