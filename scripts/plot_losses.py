@@ -50,10 +50,10 @@ def compose_losses(overrides: list[str]) -> dict[str, DictConfig]:
     settings = [line for line in overrides if line.startswith("loss.")]
     others = [line for line in overrides if not line.startswith(("loss=", "loss."))]
     configs = {name: compose([*others, f"loss={name}"]) for name in names}
-    known = {f"loss.{key}" for cfg in configs.values() for key in cfg.loss if key != "_target_"}
+    known = {str(key) for cfg in configs.values() for key in cfg.loss if key != "_target_"}
     for line in settings:
-        if (key := line.partition("=")[0]) not in known:
-            raise ConfigError(f"{key} is unknown{suggest(key, known)}")
+        if (key := line.partition("=")[0].removeprefix("loss.")) not in known:
+            raise ConfigError(f"loss.{key} is unknown{suggest(key, known)}")
     for name, cfg in configs.items():
         if own := [line for line in settings if line.partition("=")[0].removeprefix("loss.") in cfg.loss]:
             configs[name] = compose([*others, f"loss={name}", *own])

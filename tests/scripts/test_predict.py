@@ -1,0 +1,204 @@
+"""`scripts/predict.py` and `scripts/inspect_model.py`: what they show is what the run's model says."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fashion_softmax.config import compose
+from fashion_softmax.models import SoftmaxRegression
+from fashion_softmax.parts import build_parts
+from fashion_softmax.records import read_predictions
+from fashion_softmax.trained import find_run, load_trained
+from tests.conftest import TINY
+from tests.scripts.conftest import RunScript
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What a script gives to the functions that draw."""
+    from fashion_softmax.figures import images, weights
+
+    given: list[Any] = []
+    for module, name in ((images, "draw_grid"), (images, "draw_own_picture"), (weights, "draw_inspection")):
+        draw = getattr(module, name)
+
+        def keep(*arguments: Any, draw: Any = draw) -> object:
+            given.extend(arguments)
+            return draw(*arguments)
+
+        monkeypatch.setattr(module, name, keep)
+    return given
+
+
+def logits_of(run: Path, images: torch.Tensor) -> torch.Tensor:
+    """Compute a run's logits from its checkpoint alone."""
+    state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)["model"]
+    return images.flatten(1).float() / 255 @ state["weight"].T + state["bias"]
+
+
+def test_grid_shows_what_the_model_says(script: RunScript, drawn: list[Any], run: Path, tmp_path: Path) -> None:
+    outcome = script("predict", run, "--rows", 2, "--columns", 5, "--start", 3)
+    assert outcome.code == 0, outcome.err
+    test = build_parts(compose(TINY)).dataset.test
+    probabilities = logits_of(run, test.images[3:13]).softmax(-1)
+    images, captions, columns, _ = drawn
+    np.testing.assert_array_equal(images, test.images[3:13])
+    assert columns == 5
+    for caption, label, row in zip(captions, test.labels[3:13].tolist(), probabilities, strict=True):
+        best = int(row.argmax())
+        assert caption.lines == (f"true: {label}", f"{best} {100 * float(row[best]):.0f} %")
+        assert caption.is_mistake == (best != label)
+    right = sum(not caption.is_mistake for caption in captions)
+    assert f"run, 1 epoch\n{right} of these 10 test images are right" in outcome.out
+    assert (tmp_path / "outputs" / "figures" / "predictions.png").exists()
+
+
+def test_mistakes_are_those_of_the_recorded_predictions(
+    script: RunScript, drawn: list[Any], run: Path, tmp_path: Path
+) -> None:
+    recorded = read_predictions(run)
+    assert recorded is not None
+    wrong = (~recorded.is_correct).nonzero()[0]
+    outcome = script("predict", "--wrong", run, "--rows", 1, "--columns", 4)
+    captions = drawn[1]
+    assert len(captions) == min(4, len(wrong)) and all(caption.is_mistake for caption in captions)
+    shown = [int(caption.lines[1].split()[1]) for caption in captions]
+    expected = [round(100 * float(confidence)) for confidence in sorted(recorded.confidences[wrong])[::-1][:4]]
+    assert shown == pytest.approx(expected, abs=1) and shown == sorted(shown, reverse=True)
+    assert f"{len(wrong)} of 64 test images are wrong" in outcome.out
+    for name, total, right in re.findall(r"^│ (\d+)\s+│\s+(\d+) │\s+([\d.]+) %", outcome.out, re.MULTILINE):
+        of_class = recorded.labels == int(name)
+        assert int(total) == of_class.sum()
+        assert float(right) == pytest.approx(100 * recorded.is_correct[of_class].mean(), abs=0.051)
+    assert (tmp_path / "outputs" / "figures" / "mistakes.png").exists()
+
+
+def test_own_picture_gets_the_prediction_of_its_image(
+    script: RunScript, drawn: list[Any], run: Path, tmp_path: Path
+) -> None:
+    image = build_parts(compose(TINY)).dataset.test.images[5]
+    Image.fromarray(image[0].numpy()).save(tmp_path / "own.png")
+    outcome = script("predict", run, "own.png")
+    assert outcome.code == 0, outcome.err
+    expected = logits_of(run, image[None]).softmax(-1)[0]
+    _, seen, probabilities, names = drawn
+    np.testing.assert_array_equal(seen, image)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    printed = re.findall(r"^(\d) +([\d.]+) % ", outcome.out, re.MULTILINE)
+    assert [name for name, _ in printed] == [names[index] for index in expected.argsort(descending=True)]
+    assert float(printed[0][1]) == pytest.approx(100 * float(expected.max()), abs=0.051)
+    assert "own.png: taken as it is" in outcome.out
+    assert (tmp_path / "outputs" / "figures" / "picture.png").exists()
+
+
+def test_inspection_adds_up_to_the_lead(script: RunScript, drawn: list[Any], run: Path, tmp_path: Path) -> None:
+    outcome = script("inspect_model", run, "--image", 7)
+    assert outcome.code == 0, outcome.err
+    templates, names, explanation = drawn
+    state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)["model"]
+    np.testing.assert_array_equal(templates, state["weight"].reshape(10, 28, 28))
+    test = build_parts(compose(TINY)).dataset.test
+    logits = logits_of(run, test.images[7:8])[0]
+    best, second = logits.topk(2).indices.tolist()
+    rival = second if best == int(test.labels[7]) else int(test.labels[7])
+    (over_all, for_all), (over_rival, for_rival) = explanation.evidence.items()
+    assert over_all.startswith(f"{names[best]} over all classes\nlead {float(logits[best] - logits.mean()):+.2f} = ")
+    assert over_rival.startswith(f"{names[best]} over {names[rival]}\n")
+    bias = state["bias"]
+    assert for_all.sum() == pytest.approx(float(logits[best] - logits.mean() - bias[best] + bias.mean()), abs=1e-4)
+    lead = logits[best] - logits[rival] - bias[best] + bias[rival]
+    assert for_rival.sum() == pytest.approx(float(lead), abs=1e-4)
+    assert (tmp_path / "outputs" / "figures" / "inspection.png").exists()
+
+
+def test_folder_of_runs_gives_the_latest_or_the_best(run: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "outputs" / "runs" / "b"))
+    first = Path(shutil.copytree(run, tmp_path / "outputs" / "runs" / "a"))
+    result = (first / "result.json").read_text(encoding="utf-8")
+    (first / "result.json").write_text(re.sub(r'"objective": [\d.]+', '"objective": 1.0', result), encoding="utf-8")
+    os.utime(first / "checkpoints" / "last.pt", (1e9, 1e9))
+    assert find_run(tmp_path / "outputs") == other.resolve()
+    assert find_run(tmp_path / "outputs", best=True) == first.resolve()
+    assert find_run(first) == first
+
+
+def test_no_folder_means_outputs(script: RunScript, run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "outputs" / "runs" / "a")
+    outcome = script("inspect_model")
+    assert outcome.code == 0 and outcome.out.startswith("outputs/runs/a, 1 epoch\n")
+
+
+def test_run_of_another_machine_is_loaded_on_this_one(run: Path) -> None:
+    config = run / ".hydra" / "config.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("device: auto", "device: cuda:7"), encoding="utf-8")
+    model = load_trained(run).parts.member.model
+    assert isinstance(model, SoftmaxRegression) and model.weight.device.type == "cpu"
+
+
+def spoil_config(run: Path) -> None:
+    (run / ".hydra" / "config.yaml").write_text("model: {_target_: os.system, command: ls}\n", encoding="utf-8")
+
+
+def spoil_checkpoint(run: Path) -> None:
+    path = run / "checkpoints" / "last.pt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (shutil.rmtree, "run: there is no such folder"),
+        (lambda run: shutil.rmtree(run / ".hydra"), "is no run folder"),
+        (lambda run: shutil.rmtree(run / "checkpoints"), "has no checkpoint yet (last.pt is missing)"),
+        (spoil_checkpoint, "last.pt: is truncated, damaged, or no checkpoint"),
+        (spoil_config, "model._target_=os.system is refused"),
+    ],
+)
+@pytest.mark.parametrize("name", ["predict", "inspect_model"])
+def test_folder_that_cannot_be_used_exits_with_4(
+    spoil: Any, message: str, name: str, script: RunScript, run: Path
+) -> None:
+    spoil(run)
+    outcome = script(name, run)
+    assert outcome.code == 4 and outcome.err.startswith("ERROR: ") and message in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        (["none.png"], "none.png", 3),
+        (["text.png"], "text.png: is no picture that can be read", 3),
+        (["text.png", "text.png"], "one run and one picture are expected", 2),
+        (["--start", "64"], "--start 64", 2),
+        (["--columns", "x"], "x is no whole number from 1 on", 2),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str], message: str, code: int, script: RunScript, run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
+    outcome = script("predict", run, *arguments)
+    assert outcome.code == code and message in outcome.err and "Traceback" not in outcome.err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_image_that_is_not_there_is_refused(script: RunScript, run: Path) -> None:
+    outcome = script("inspect_model", run, "--image", 64)
+    assert outcome.code == 2 and "--image 64: there are test images 0 to 63" in outcome.err
+
+
+def test_window_needs_a_display(script: RunScript, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    outcome = script("predict", run, "--output", "a.png", "--show")
+    assert outcome.code == 7 and "saved a.png" in outcome.err and "--show: no window can be opened here" in outcome.err
