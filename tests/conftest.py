@@ -97,9 +97,8 @@ def fashion_mnist_root() -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny run of one epoch, made once."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *TINY, f"hydra.run.dir={run}"], check=True, timeout=COMMAND_TIMEOUT_S
-    )
+    command = [str(ROOT / "train.py"), *TINY, f"hydra.run.dir={run}"]
+    assert forking.run(command, run.parent, os.environ, COMMAND_TIMEOUT_S).returncode == 0
     return run
 
 
