@@ -77,7 +77,7 @@ def start_server() -> "subprocess.Popen[str]":
 
 
 def serve() -> None:
-    """Answer each line of the input: fork a process and name it, or wait for one; in the forked one, run its command."""
+    """Answer each line of the input: fork a process, or wait for one. In the forked process, run its command."""
     for name in HEAVY:
         importlib.import_module(name)
     gc.freeze()  # or the first collection of each process would copy all of it

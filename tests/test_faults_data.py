@@ -384,14 +384,16 @@ def test_b4_killed_at_random_moments_until_it_is_done(
     mirror.answer = slowly
     rng = random.Random(0)
     for _ in range(8):
-        with start("scripts/prepare_data.py", *arguments_for(root, mirror)) as process:
-            known = len(mirror.requests)
-            while process.poll() is None and len(mirror.requests) == known:
-                time.sleep(0.01)
-            time.sleep(rng.random() * 1.5)
-            process.kill()
+        known = len(mirror.requests)
+        process = fork("scripts/prepare_data.py", *arguments_for(root, mirror))
+        wait_until(lambda known=known: len(mirror.requests) > known)  # type: ignore[misc]
+        time.sleep(rng.random() * 1.5)
+        process.kill()
+        process.wait()
         for name in find_data(root):
             assert name.startswith(".") or filecmp.cmp(root / name, fashion_mnist_root / name, shallow=False)
+        if find_data(root) >= set(NAMES):
+            break
     mirror.answer = send
     code, errors = prepare(root, mirror)
     assert code == 0, errors
