@@ -38,6 +38,8 @@ class Process:
         self.command = list(command)
         self._folder = tempfile.TemporaryDirectory()
         self._streams = [Path(self._folder.name, name) for name in ("output", "errors")]
+        for path in self._streams:
+            path.touch()
         self.pid = ask("start", self.command, [*map(str, self._streams)], str(cwd), dict(environment), timeout_s)
 
     def kill(self) -> None:
@@ -98,7 +100,7 @@ def become(command: list[str], streams: list[str], cwd: str, environment: dict[s
     signal.alarm(timeout_s)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for descriptor, path in enumerate(streams, 1):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+        os.dup2(os.open(path, os.O_WRONLY), descriptor)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
