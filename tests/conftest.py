@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests import forking
+
 # Toy images need no second thread, and on a machine that does other things threads wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -57,16 +59,23 @@ def idx_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `python train.py ...` in a folder of its own; `run_dir` or `sweep_dir` below it unless overridden."""
+    """Run `python train.py ...` in a folder of its own; `run_dir` or `sweep_dir` below it unless overridden.
 
-    def run(*arguments: str, python: Sequence[str] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+    With `python`, the arguments of an interpreter, one is started; otherwise a process that has imported torch forks.
+    """
+
+    def run(*arguments: str, python: Sequence[str] | None = None, **others: str) -> subprocess.CompletedProcess[str]:
         folders = [f"hydra.run.dir={tmp_path}/run", f"hydra.sweep.dir={tmp_path}/sweep"]
         given = " ".join(arguments)
         folders = [folder for folder in folders if folder.partition("=")[0] not in given and "--" not in given]
+        command = [str(ROOT / "train.py"), *arguments, *folders]
+        environment = {**os.environ, "COLUMNS": "120", **others}
+        if python is None:
+            return forking.run(command, tmp_path, environment, COMMAND_TIMEOUT_S)
         return subprocess.run(
-            [sys.executable, *python, str(ROOT / "train.py"), *arguments, *folders],
+            [sys.executable, *python, *command],
             cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "120", **environment},
+            env=environment,
             capture_output=True,
             text=True,
             timeout=COMMAND_TIMEOUT_S,
@@ -88,9 +97,8 @@ def fashion_mnist_root() -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny run of one epoch, made once."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *TINY, f"hydra.run.dir={run}"], check=True, timeout=COMMAND_TIMEOUT_S
-    )
+    command = [str(ROOT / "train.py"), *TINY, f"hydra.run.dir={run}"]
+    assert forking.run(command, run.parent, os.environ, COMMAND_TIMEOUT_S).returncode == 0
     return run
 
 

@@ -24,6 +24,7 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests import forking
 from tests.conftest import ROOT, TINY, write_idx_folder
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
@@ -249,18 +250,16 @@ def test_a9_a10_looking_needs_no_torch_warns_of_nothing_and_leaves_nothing(
 def test_e5_ten_identical_commands_at_once_make_ten_folders(tmp_path: Path) -> None:
     project = tmp_path / "a copy, x=1 图像"  # whose own folder for outputs is used
     for name in ("conf", "fashion_softmax", "hydra_plugins"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, project / name)
     shutil.copy(ROOT / "train.py", project)
-    command = [sys.executable, str(project / "train.py"), *TINY]
+    command = [str(project / "train.py"), *TINY]
     environment = {**os.environ, "PYTHONPATH": str(project)}
     processes = [
-        subprocess.Popen(
-            [*command, *extra], cwd=project, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        forking.Process([*command, *extra], project, environment, timeout_s=120)
         for extra in [*[()] * 10, *[("-m", "seed=0,1")] * 2]
     ]
-    errors = [process.communicate(timeout=120)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * 12, errors
+    results = [process.wait() for process in processes]
+    assert [result.returncode for result in results] == [0] * 12, [result.stderr for result in results]
     assert len(list((project / "outputs" / "runs").glob("*/result.json"))) == 10
     assert len(list((project / "outputs" / "sweeps").glob("*/*/result.json"))) == 4
     assert len(list((project / "outputs" / "sweeps").iterdir())) == 2

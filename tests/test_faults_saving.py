@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ import torch
 
 from fashion_softmax.checkpoint import load_checkpoint
 from fashion_softmax.files import remove_temporary_files
+from tests import forking
 from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY
 from tests.faults import DEATH, broken_disk
 from tests.test_checkpoint import save
 from tests.test_cli import Train, read_json
 
 MAX_STEPS = 100
+THREE_EPOCHS = [*TINY, "trainer.num_epochs=3"]
 
 
 def read_epochs(folder: Path) -> tuple[int, int]:
@@ -66,14 +68,20 @@ def test_d2_a_save_that_fails_at_any_step_keeps_the_older_checkpoint_and_leaves_
     assert number > 8
 
 
+def train_on_broken_disk(
+    mode: str, number: int, arguments: Sequence[str], folder: Path
+) -> "subprocess.CompletedProcess[str]":
+    """Train where the n-th step of writing dies or fails."""
+    command = [str(ROOT / "tests" / "faults.py"), mode, str(number), str(ROOT / "train.py"), *arguments]
+    return forking.run(command, folder, os.environ, COMMAND_TIMEOUT_S)
+
+
 @pytest.mark.parametrize("number", [24, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 14, 30))])
 def test_d2_full_disk_ends_the_command_with_7_and_the_run_goes_on_later(
     tmp_path: Path, number: int, train: Train
 ) -> None:
     run = tmp_path / "run"
-    command = [sys.executable, str(ROOT / "tests" / "faults.py"), "fail", str(number), str(ROOT / "train.py")]
-    arguments = [*TINY, "trainer.num_epochs=3", f"hydra.run.dir={run}"]
-    result = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
+    result = train_on_broken_disk("fail", number, [*THREE_EPOCHS, f"hydra.run.dir={run}"], tmp_path)
     assert result.returncode == 7 and "No space left on device" in result.stderr, result.stderr
     assert "Traceback" not in result.stderr and not find_litter(run)
     result = train(f"resume={run}")
@@ -85,18 +93,24 @@ def read_rows(run: Path) -> list[str]:
     return (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run when nothing happens to it."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    command = [str(ROOT / "train.py"), *THREE_EPOCHS, f"hydra.run.dir={folder}"]
+    assert forking.run(command, folder.parent, os.environ, COMMAND_TIMEOUT_S).returncode == 0
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(2, 54, 4))
-def test_d1_a_command_that_dies_at_a_step_of_writing_goes_on(tmp_path: Path, number: int, train: Train) -> None:
-    run, whole = tmp_path / "run", tmp_path / "whole"
-    command = [sys.executable, str(ROOT / "tests" / "faults.py"), "die", str(number), str(ROOT / "train.py")]
-    arguments = [*TINY, "trainer.num_epochs=3"]
-    result = subprocess.run(
-        [*command, *arguments, f"hydra.run.dir={run}"], capture_output=True, timeout=COMMAND_TIMEOUT_S
-    )
+def test_d1_a_command_that_dies_at_a_step_of_writing_goes_on(
+    tmp_path: Path, number: int, train: Train, whole: Path
+) -> None:
+    run = tmp_path / "run"
+    result = train_on_broken_disk("die", number, [*THREE_EPOCHS, f"hydra.run.dir={run}"], tmp_path)
     assert result.returncode == DEATH
     assert train(f"resume={run}").returncode == 0
-    assert train(*arguments, f"hydra.run.dir={whole}").returncode == 0
     assert read_rows(run) == read_rows(whole) and not find_litter(run)
     assert_same_weights(run, whole)
 

@@ -1,6 +1,7 @@
 """Going on with runs and sweeps through the real command: cases D3, D4, D6, D8, D9, E4, F1, F2, G1 and G3."""
 
 import json
+import os
 import platform
 import random
 import shutil
@@ -18,6 +19,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fashion_softmax.checkpoint import load_checkpoint
+from tests import forking
 from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY
 from tests.test_cli import Train, read_json
 from tests.test_faults_saving import assert_same_weights, find_litter, read_rows
@@ -31,10 +33,10 @@ def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload, no-any-return]
 
 
-def wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def wait_until(condition: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
     deadline = time.monotonic() + COMMAND_TIMEOUT_S
     while not condition():
-        assert process.poll() is None, process.communicate()
+        assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -203,29 +205,35 @@ def test_d8_second_signal_ends_at_once_and_loses_nothing_saved(train: Train, tmp
     assert count_rows(run) == 40 and not find_litter(run)
 
 
+def train_undisturbed(folder: Path, *arguments: str) -> Path:
+    result = forking.run([str(ROOT / "train.py"), *arguments], folder.parent, os.environ, COMMAND_TIMEOUT_S)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
 def kill_and_go_on(run: Path, command: Sequence[str], resume: Sequence[str], rng: random.Random, times: int) -> None:
-    """Kill a command at random moments after it has its folder, going on each time; the last time is let finish."""
+    """Kill a command at random moments after it has its folder, going on each time; the last time is let finish.
+
+    It has nothing to import, so that hardly a moment is one at which it does nothing yet.
+    """
     for index in range(times):
         arguments = command if index == 0 else resume
-        with start(*arguments, cwd=run.parent) as process:
-            wait_until(lambda: (run / "status.json").exists() or (run / "multirun.yaml").exists(), process)
-            time.sleep(rng.uniform(0, 3))
-            if process.poll() is None:
-                process.kill()
-    with start(*resume, cwd=run.parent) as process:
-        _, errors = process.communicate(timeout=4 * COMMAND_TIMEOUT_S)
-    assert process.returncode == 0, errors
+        process = forking.Process([str(ROOT / "train.py"), *arguments], run.parent, os.environ, COMMAND_TIMEOUT_S)
+        wait_until(lambda: (run / "status.json").exists() or (run / "multirun.yaml").exists())
+        time.sleep(rng.uniform(0, 1.5))
+        process.kill()
+        process.wait()
+    train_undisturbed(run, *resume)
 
 
 @pytest.mark.slow
 def test_d9_ten_kills_at_random_moments_change_nothing(train: Train, tmp_path: Path) -> None:
     whole, run = tmp_path / "whole", tmp_path / "run"
-    command = [*LONG, "trainer.num_epochs=150", "trainer.save_every=7", "optimizer=momentum"]
+    command = [*LONG, "trainer.num_epochs=60", "trainer.save_every=7", "optimizer=momentum"]
     seed = random.randrange(10**6)
     print("seed of the kills:", seed)
     kill_and_go_on(run, [*command, f"hydra.run.dir={run}"], [f"resume={run}"], random.Random(seed), times=10)
-    with start(*command, f"hydra.run.dir={whole}", cwd=tmp_path) as process:
-        process.communicate(timeout=4 * COMMAND_TIMEOUT_S)
+    assert train(*command, f"hydra.run.dir={whole}").returncode == 0
     assert_equal_runs(run, whole)
 
 
@@ -242,6 +250,13 @@ def assert_equal_sweeps(sweep: Path, other: Path) -> None:
         assert_equal_runs(job, expected)
 
 
+@pytest.fixture(scope="module")
+def whole_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sweep when nothing interrupts it."""
+    folder = tmp_path_factory.mktemp("whole") / "sweep"
+    return train_undisturbed(folder, *SWEEP, f"hydra.sweep.dir={folder}")
+
+
 @pytest.mark.parametrize(
     ("number", "spelling"),
     [
@@ -253,9 +268,9 @@ def assert_equal_sweeps(sweep: Path, other: Path) -> None:
     ids=str,
 )
 def test_e4_interrupted_sweep_goes_on_and_equals_the_uninterrupted_one(
-    train: Train, tmp_path: Path, number: int, spelling: str
+    train: Train, tmp_path: Path, whole_sweep: Path, number: int, spelling: str
 ) -> None:
-    sweep, whole = tmp_path / "sweep", tmp_path / "whole"
+    sweep = tmp_path / "sweep"
     folder = f"hydra.sweep.dir={sweep}"
     with start(*SWEEP, folder, cwd=tmp_path) as process:  # in the second of two stacks, one for each seed
         wait_until(lambda: len(list(sweep.glob("*_seed1/metrics.jsonl"))) == 4, process)
@@ -271,15 +286,14 @@ def test_e4_interrupted_sweep_goes_on_and_equals_the_uninterrupted_one(
     assert result.returncode == 0, result.stderr
     assert "4 of 8 jobs were finished already" in result.stdout
     assert {job: (job / "result.json").stat().st_mtime_ns for job in finished} == finished, "finished jobs ran again"
-    assert train(*SWEEP, f"hydra.sweep.dir={whole}").returncode == 0
-    assert_equal_sweeps(sweep, whole)
+    assert_equal_sweeps(sweep, whole_sweep)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["stacked", "basic"])
 def test_e4_sweep_killed_again_and_again_ends_the_same(train: Train, tmp_path: Path, launcher: str) -> None:
     sweep, whole = tmp_path / "sweep", tmp_path / "whole"
-    command = [*SWEEP, f"hydra/launcher={launcher}", "trainer.save_every=11"]
+    command = [*SWEEP, f"hydra/launcher={launcher}", "trainer.num_epochs=12", "trainer.save_every=11"]
     resume = [*command, f"resume={sweep}"]
     kill_and_go_on(sweep, [*command, f"hydra.sweep.dir={sweep}"], resume, random.Random(5), times=6)
     assert train(*command, f"hydra.sweep.dir={whole}").returncode == 0
@@ -348,21 +362,25 @@ def test_f2_log_folder_that_vanishes_ends_with_one_line(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "gone" / "last.pt")["epoch"] >= 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("load_fast", ["true", "false"])
-def test_tensorboard_shows_one_unbroken_curve_of_a_run_that_went_on(
-    train: Train, tmp_path: Path, load_fast: str
-) -> None:
-    run, whole = tmp_path / "logs" / "run", tmp_path / "logs" / "whole"
-    run.parent.mkdir()
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs: `whole`, and `run`, which was killed three times."""
+    folder = tmp_path_factory.mktemp("logs")
     command = [*LONG, "trainer.log_every=4"]  # TensorBoard draws a sample of more than 1000 points
-    resume = [f"resume={run}"]
-    kill_and_go_on(run, [*command, f"hydra.run.dir={run}"], resume, random.Random(1), times=3)
-    assert train(*command, f"hydra.run.dir={whole}").returncode == 0
+    run = folder / "run"
+    kill_and_go_on(run, [*command, f"hydra.run.dir={run}"], [f"resume={run}"], random.Random(1), times=3)
+    train_undisturbed(folder / "whole", *command, f"hydra.run.dir={folder}/whole")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("unbroken curve")  # one worker has the runs
+@pytest.mark.parametrize("load_fast", ["true", "false"])
+def test_tensorboard_shows_one_unbroken_curve_of_a_run_that_went_on(logs: Path, load_fast: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    board = [sys.executable, "-m", "tensorboard.main", "--logdir", str(run.parent), f"--load_fast={load_fast}"]
+    board = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), f"--load_fast={load_fast}"]
     with subprocess.Popen([*board, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             for tag, num_points in (("train/step_loss", 40 * 16), ("test/accuracy", 40), ("lr", 40)):

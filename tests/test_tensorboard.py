@@ -3,10 +3,10 @@
 import contextlib
 import json
 import math
+import os
 import shlex
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from fashion_softmax.console import tensorboard_command
+from tests import forking
 from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY, write_idx_folder
 
 SWEEP_RUNS = [
@@ -33,14 +34,13 @@ Ask = Callable[..., Any]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tensorboard")]
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(ROOT / "train.py"), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def start(*arguments: str) -> forking.Process:
+    return forking.Process([str(ROOT / "train.py"), *arguments], Path.cwd(), os.environ, COMMAND_TIMEOUT_S)
 
 
-def finish(process: subprocess.Popen[str], code: int = 0) -> None:
-    _, stderr = process.communicate(timeout=COMMAND_TIMEOUT_S)
-    assert process.returncode == code, stderr
+def finish(process: forking.Process, code: int = 0) -> None:
+    result = process.wait()
+    assert result.returncode == code, result.stderr
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,114 @@
+"""Scripts of ours as processes of their own that need not import torch anew, which is most of what a tiny run costs.
+
+A server imports what is heavy and not ours, once, and forks a process for each command. That process is what the
+command line would start: it reads the script, has its own arguments, folder, environment and output, can be killed, and
+ends with its own exit code. What differs are the heavy imports, done before, and the seed of Python's hashes, which all
+share: what is tested about either has to start an interpreter of its own.
+"""
+
+import atexit
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+HEAVY = ["hydra", "PIL.Image", "rich.progress", "tensorboard", "torch", "torch.utils.tensorboard", "yaml"]
+
+
+class Process:
+    """A script that runs with its arguments, and is killed when its time is up.
+
+    Args:
+        command: path of the script, and its arguments.
+        cwd: its working folder.
+        environment: its environment.
+        timeout_s: its time.
+    """
+
+    def __init__(self, command: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout_s: int) -> None:
+        self.command = list(command)
+        self._folder = tempfile.TemporaryDirectory()
+        self._streams = [Path(self._folder.name, name) for name in ("output", "errors")]
+        for path in self._streams:
+            path.touch()
+        self.pid = ask("start", self.command, [*map(str, self._streams)], str(cwd), dict(environment), timeout_s)
+
+    def kill(self) -> None:
+        """Kill it; it must not have been waited for."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> subprocess.CompletedProcess[str]:
+        """Wait for its end; its exit code and what it wrote."""
+        code = ask("wait", self.pid)
+        texts = [path.read_text(encoding="utf-8") for path in self._streams]
+        self._folder.cleanup()
+        if code == -signal.SIGALRM:
+            raise AssertionError(f"{self.command} took too long: {texts}")
+        return subprocess.CompletedProcess(self.command, code, *texts)
+
+
+def run(
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout_s: int
+) -> subprocess.CompletedProcess[str]:
+    """Do what `subprocess.run` does where it captures output and errors as text."""
+    return Process(command, cwd, environment, timeout_s).wait()
+
+
+def ask(*request: object) -> Any:
+    """Have the server do something; its answer."""
+    server = start_server()
+    assert server.stdin is not None and server.stdout is not None
+    print(json.dumps(request), file=server.stdin, flush=True)
+    return json.loads(server.stdout.readline())
+
+
+@functools.cache
+def start_server() -> "subprocess.Popen[str]":
+    process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(process.communicate)  # the end of its input is its end
+    return process
+
+
+def serve() -> None:
+    """Answer each line of the input: fork a process, or wait for one. In the forked process, run its command."""
+    for name in HEAVY:
+        importlib.import_module(name)
+    gc.freeze()  # or the first collection of each process would copy all of it
+    for line in sys.stdin:
+        what, *details = json.loads(line)
+        if what == "start":
+            answer = os.fork()
+            if answer == 0:
+                become(*details)
+                return
+        else:
+            answer = os.waitstatus_to_exitcode(os.waitpid(details[0], 0)[1])
+        print(answer, flush=True)
+
+
+def become(command: list[str], streams: list[str], cwd: str, environment: dict[str, str], timeout_s: int) -> None:
+    """Be the process of a command, as far as to the end of its script."""
+    signal.alarm(timeout_s)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for descriptor, path in enumerate(streams, 1):
+        os.dup2(os.open(path, os.O_WRONLY), descriptor)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = command
+    sys.path[0] = str(Path(command[0]).parent)
+    sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    runpy.run_path(command[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    serve()
