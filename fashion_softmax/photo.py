@@ -8,21 +8,19 @@ References:
     Xiao et al., Fashion-MNIST, section 2, https://arxiv.org/abs/1708.07747
 """
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from fashion_softmax.errors import DataError
+from fashion_softmax.picture_files import read_picture
 
-MAX_SIDE = 1024  # pixels; larger pictures are made smaller first
 TOLERANCE = 26  # of 255: what differs less from the background belongs to it; photos are less even than studio pictures
 MIN_SHARE = 0.005  # of a row or column must stand out, lest a speck of dust counts
 NUM_STUDIED = 1000  # images of the data set
-WIDE_MODES = "IF"  # how Pillow's names of modes with more than 8 bits begin; it would clip their values
 DARK, LIGHT = 64, 191  # of 255: a data set whose border is between them has no background to speak of
 
 Values = NDArray[np.float32]
@@ -33,7 +31,7 @@ class Photo:
     """A picture of the user's.
 
     Attributes:
-        picture: as it is, colours, shape (height, width, 3), at most `MAX_SIDE` pixels high and wide.
+        picture: as it is, colours, shape (height, width, 3), see `read_picture`.
         image: as the model sees it, bytes, shape (C, H, W).
         steps: what was done to it, in words.
     """
@@ -90,61 +88,27 @@ def read_photo(path: Path, habits: Habits, image_shape: tuple[int, int, int]) ->
     if image_shape[0] not in (1, 3):
         raise DataError(f"{path}: the model's images have {image_shape[0]} channels; a picture has 1 or 3")
     steps: list[str] = []
-    picture = _lay_on_background(_open(path), steps)
+    picture = read_picture(path, steps)
     values = np.asarray(picture, np.float32)
     if image_shape[0] == 1:
         if np.ptp(values, axis=-1).max() > TOLERANCE:
             steps.append("colours became greys")
         values = np.asarray(picture.convert("L"), np.float32)[..., None]
     background = np.median(_border(values), 0)
-    leveled = _level(values, background, habits, steps) if habits.is_even else values
     if values.shape[:2] == image_shape[1:]:
-        image = np.rint(leveled).astype(np.uint8)
+        image = _invert_if_whole(values, background, habits, steps)
     else:
         left, top, right, bottom = _find_thing(values, background)
         if (right - left, bottom - top) != picture.size:
             steps.append(f"background trimmed, {right - left} x {bottom - top} pixels are left")
-        image = _place(leveled[top:bottom, left:right], habits, image_shape, background)
+        thing = values[top:bottom, left:right]
+        leveled = _level(thing, background, habits, steps) if habits.is_even else thing
+        image = _place(leveled, habits, image_shape, background)
         steps.append(f"scaled to {image_shape[2]} x {image_shape[1]} pixels")
-    if not np.ptp(image):
-        steps.append("nothing is to be seen on it")
-    return Photo(np.asarray(picture), np.ascontiguousarray(np.moveaxis(image, -1, 0)), steps or ["taken as it is"])
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        with (
-            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
-            Image.open(path) as file,
-        ):
-            file.draft("RGB", (MAX_SIDE, MAX_SIDE))
-            picture = ImageOps.exif_transpose(file).convert(None if file.mode[0] in WIDE_MODES else "RGBA")
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path}: is no picture that can be read; PNG, JPEG, WebP, GIF, BMP and TIFF can") from error
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: is too large; make it smaller than {Image.MAX_IMAGE_PIXELS} pixels") from error
-    except Exception as error:  # Pillow's readers raise whatever a damaged file leads to
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be read: {reason}") from error
-    if picture.mode[0] in WIDE_MODES:
-        wide = np.asarray(picture, np.float64)
-        white = next((limit for limit in (1, 2**8 - 1, 2**16 - 1) if wide.max() <= limit), wide.max())
-        picture = Image.fromarray((255 * wide / white).clip(0, 255).astype(np.uint8)).convert("RGBA")
-    picture.thumbnail((MAX_SIDE, MAX_SIDE))
-    return picture
-
-
-def _lay_on_background(picture: Image.Image, steps: list[str]) -> Image.Image:
-    """Fill what is transparent with white, or with black behind a light thing."""
-    opacity = np.asarray(picture.getchannel("A"), np.float64) / 255
-    if opacity.min() == 1:
-        return picture.convert("RGB")
-    greys = np.asarray(picture.convert("L"), np.float64)
-    is_light = opacity.sum() > 0 and float((greys * opacity).sum() / opacity.sum()) > 127
-    color = "black" if is_light else "white"
-    steps.append(f"transparent parts became {color}")
-    below = Image.new("RGBA", picture.size, color)
-    return Image.alpha_composite(below, picture).convert("RGB")
+    if np.ptp(image) < TOLERANCE:
+        steps.append("hardly anything is to be seen on it")
+    seen = np.rint(np.moveaxis(image, -1, 0)).astype(np.uint8)
+    return Photo(np.asarray(picture), np.ascontiguousarray(seen), steps or ["taken as it is"])
 
 
 def _border(values: Values) -> Values:
@@ -161,20 +125,35 @@ def _find_thing(values: Values, background: Values) -> tuple[int, int, int, int]
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def _invert_if_whole(values: Values, background: Values, habits: Habits, steps: list[str]) -> Values:
+    """Invert a picture that is an image of the data set already, but for its ground; nothing else is changed."""
+    is_dark, is_light = background.mean() < DARK, background.mean() > LIGHT
+    if habits.is_even and (is_light if habits.background < DARK else is_dark):
+        steps.append(_word_inversion(habits))
+        return 255 - values
+    return values
+
+
 def _level(values: Values, background: Values, habits: Habits, steps: list[str]) -> Values:
-    """Bring the background to where the data set has it: invert if that is the other end, then shift what is left."""
-    wants_dark = habits.background < DARK
-    level = background
-    if (level.mean() > 127) == wants_dark:
-        values, level = 255 - values, 255 - level
-        dark, light = ("dark on light", "light on dark") if wants_dark else ("light on dark", "dark on light")
-        steps.append(f"inverted: the picture is {dark}, the data set's images are {light}")
-    if wants_dark:
-        return ((values - level) * (255 / (255 - level))).clip(0, 255)
-    return (values * (255 / level)).clip(0, 255)
+    """Bring the background to where the data set has it, and the thing to its other side: lighter or darker."""
+    wants_light = habits.background < DARK
+    differences = (values - background).mean(-1)
+    stands_out = np.abs(differences) > TOLERANCE
+    is_light = differences[stands_out].mean() > 0 if stands_out.any() else background.mean() < 127
+    if is_light != wants_light:
+        steps.append(_word_inversion(habits))
+        values, background = 255 - values, 255 - background
+    if wants_light:
+        return ((values - background) * 255 / np.maximum(255 - background, 1)).clip(0, 255)
+    return (values * 255 / np.maximum(background, 1)).clip(0, 255)
 
 
-def _place(thing: Values, habits: Habits, image_shape: tuple[int, int, int], background: Values) -> NDArray[np.uint8]:
+def _word_inversion(habits: Habits) -> str:
+    own, usual = ("dark on light", "light on dark")[:: 1 if habits.background < DARK else -1]
+    return f"inverted: the picture is {own}, the data set's images are {usual}"
+
+
+def _place(thing: Values, habits: Habits, image_shape: tuple[int, int, int], background: Values) -> Values:
     """Scale a thing as large as the data set's usually are, in the middle of an image, shape (H, W, C)."""
     channels, height, width = image_shape
     per_pixel = max(thing.shape[0] / height, thing.shape[1] / width) / habits.extent  # pixels of the picture
@@ -186,5 +165,4 @@ def _place(thing: Values, habits: Habits, image_shape: tuple[int, int, int], bac
     layers = [
         Image.fromarray(layer).resize((width, height), Image.Resampling.BOX) for layer in np.moveaxis(canvas, -1, 0)
     ]
-    image: NDArray[np.uint8] = np.rint(np.stack([np.asarray(layer) for layer in layers], -1)).astype(np.uint8)
-    return image
+    return np.stack([np.asarray(layer) for layer in layers], -1)

@@ -3,7 +3,8 @@
 A server imports what is heavy and not ours, once, and forks a process for each command. That process is what the
 command line would start: it reads the script, has its own arguments, folder, environment and output, can be killed, and
 ends with its own exit code. What differs are the heavy imports, done before, and the seed of Python's hashes, which all
-share: what is tested about either has to start an interpreter of its own.
+share: what is tested about either has to start an interpreter of its own. So does every command where processes are
+not to be forked: on Windows, and on macOS, whose frameworks do not survive it.
 """
 
 import atexit
@@ -40,7 +41,15 @@ class Process:
         self._streams = [Path(self._folder.name, name) for name in ("output", "errors")]
         for path in self._streams:
             path.touch()
-        self.pid = ask("start", self.command, [*map(str, self._streams)], str(cwd), dict(environment), timeout_s)
+        self._timeout_s = timeout_s
+        self._fresh: subprocess.Popen[bytes] | None = None
+        if sys.platform == "linux":
+            self.pid = ask("start", self.command, [*map(str, self._streams)], str(cwd), dict(environment), timeout_s)
+        else:
+            own = [sys.executable, *self.command]
+            with self._streams[0].open("wb") as output, self._streams[1].open("wb") as errors:
+                self._fresh = subprocess.Popen(own, cwd=cwd, env=dict(environment), stdout=output, stderr=errors)
+            self.pid = self._fresh.pid
 
     def kill(self) -> None:
         """Kill it; it must not have been waited for."""
@@ -48,7 +57,7 @@ class Process:
 
     def wait(self) -> subprocess.CompletedProcess[str]:
         """Wait for its end; its exit code and what it wrote."""
-        code = ask("wait", self.pid)
+        code = self._fresh.wait(self._timeout_s) if self._fresh else ask("wait", self.pid)
         texts = [path.read_text(encoding="utf-8") for path in self._streams]
         self._folder.cleanup()
         if code == -signal.SIGALRM:

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 # A module may import from the layers above its own in this list, and from its own layer.
 LAYERS = [
     {"compiler", "errors", "files", "interruption", "palettes", "run_names"},
-    {"folders", "pictures", "records", "value_types"},
+    {"folders", "picture_files", "pictures", "records", "value_types"},
     {"metrics"},
     {"tally"},
     {"losses", "models", "schedules", "data"},
@@ -34,7 +34,7 @@ KNOWS_HYDRA = set().union(*LAYERS[LAYERS.index({"config"}) :])
 ONLY_IN = {
     "tensorboard": {"events"},
     "torch.utils.tensorboard": {"dashboard", "recorder"},
-    "PIL": {"comparing", "photo", "pictures"},
+    "PIL": {"comparing", "photo", "picture_files", "pictures"},
     "rich": {"comparing", "console", "run_display", "sweep_display", "sweep_tables"},
 }
 
