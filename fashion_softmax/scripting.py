@@ -16,6 +16,8 @@ from fashion_softmax.figures.style import FORMATS, encode
 from fashion_softmax.files import write_atomically
 from fashion_softmax.interruption import raise_on_sigterm
 
+MAX_ROWS, MAX_COLUMNS, MAX_IMAGES = 1000, 100, 5000  # of a grid: half a minute
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -59,39 +61,49 @@ def add_output(parser: argparse.ArgumentParser, *default_names: str) -> None:
     parser.set_defaults(default_names=default_names)
 
 
-def at_least(lowest: int) -> Callable[[str], int]:
+def require_drawable(options: argparse.Namespace) -> None:
+    """Refuse a grid of so many images that drawing it would take minutes.
+
+    Raises:
+        ConfigError: names the options.
+    """
+    if options.rows * options.columns > MAX_IMAGES:
+        raise ConfigError(f"--rows {options.rows} --columns {options.columns}: at most {MAX_IMAGES} images are drawn")
+
+
+def at_least(lowest: int, highest: int | None = None) -> Callable[[str], int]:
     """Make the type of an option that is a whole number, for `add_argument`."""
+    allowed = f"from {lowest} on" if highest is None else f"from {lowest} to {highest}"
 
     def read(text: str) -> int:
         try:
             number = int(text)
         except ValueError:
             number = lowest - 1
-        if number < lowest:
-            raise argparse.ArgumentTypeError(f"{text} is no whole number from {lowest} on")
+        if number < lowest or (highest is not None and number > highest):
+            raise argparse.ArgumentTypeError(f"{text} is no whole number {allowed}")
         return number
 
     return read
 
 
 def add_grid(parser: argparse.ArgumentParser, *, rows: int, columns: int) -> None:
-    """Let a script choose the size of its grid of images."""
-    parser.add_argument("--rows", type=at_least(1), default=rows, help=f"of the grid (default: {rows})")
-    parser.add_argument("--columns", type=at_least(1), default=columns, help=f"of the grid (default: {columns})")
+    """Let a script choose the size of its grid of images, which `require_drawable` checks."""
+    parser.add_argument("--rows", type=at_least(1, MAX_ROWS), default=rows, help=f"of the grid (default: {rows})")
+    help_text = f"of the grid (default: {columns})"
+    parser.add_argument("--columns", type=at_least(1, MAX_COLUMNS), default=columns, help=help_text)
     parser.add_argument("--start", type=at_least(0), default=0, metavar="N", help="first image, counted from 0")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Let a script choose a trained run, and a picture of the user's own; `find_run_and_picture` reads them."""
     parser.add_argument(
-        "paths", nargs="*", type=Path, metavar="RUN [PICTURE]",
-        help="a run's folder, or one above (default: outputs), or nothing, and a picture of your own",
+        "paths", nargs="*", metavar="RUN [PICTURE]",
+        help="a run's folder, or one above (default: outputs), and a picture of your own; trust=PACKAGE lets the run "
+        "name classes of your own",
     )  # fmt: skip
     parser.add_argument("--best", action="store_true", help="take the best run in the folder, not the latest")
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="its epoch (default: last)")
-    parser.add_argument(
-        "--trust", metavar="PACKAGE", action="append", default=[], help="of your own that the run may name"
-    )
 
 
 def load_run_and_photo(options: argparse.Namespace) -> "tuple[TrainedRun, Photo | None]":
@@ -106,13 +118,14 @@ def load_run_and_photo(options: argparse.Namespace) -> "tuple[TrainedRun, Photo 
     from fashion_softmax.photo import read_photo, study
     from fashion_softmax.trained import find_run, load_trained
 
-    paths = options.paths
+    trusted = [path.removeprefix("trust=") for path in options.paths if path.startswith("trust=")]
+    paths = [Path(path) for path in options.paths if not path.startswith("trust=")]
     if len(paths) == 1 and paths[0].is_file():
         paths = [Path(project_dir(), "outputs"), *paths]
     folder, *pictures = paths or [Path(project_dir(), "outputs")]
     if len(pictures) > 1:
         raise ConfigError(f"{pictures[1]}: one run and one picture are expected")
-    run = load_trained(find_run(folder, best=options.best), checkpoint=options.checkpoint, trusted=options.trust)
+    run = load_trained(find_run(folder, best=options.best), checkpoint=options.checkpoint, trusted=trusted)
     if not pictures:
         return run, None
     dataset = run.parts.dataset
@@ -128,7 +141,7 @@ def save_figure(figure: "Figure", options: argparse.Namespace) -> None:
         MachineError: it cannot be written, or no window can be opened here.
     """
     folder = Path(project_dir(), "outputs", "figures")
-    for path in options.output or [folder / name for name in options.default_names]:
+    for path in dict.fromkeys(options.output or [folder / name for name in options.default_names]):
         save(path, encode(figure, path.suffix[1:].lower()))
     if options.show:
         from matplotlib import pyplot
@@ -159,7 +172,7 @@ def save(path: Path, content: bytes) -> None:
 
 def _figure_path(text: str) -> Path:
     path = Path(text)
-    if path.suffix[1:].lower() not in FORMATS:
+    if path.suffix[1:].lower() not in FORMATS or path.is_dir():
         endings = ", ".join(f".{suffix}" for suffix in FORMATS)
         raise argparse.ArgumentTypeError(f"{text} is no file that ends in {endings}")
     return path

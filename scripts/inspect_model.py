@@ -44,6 +44,8 @@ def main() -> None:
         model, templates = run.parts.member.model, None
         if isinstance(model, SoftmaxRegression):
             templates = model.weight.detach().unflatten(1, run.parts.dataset.image_shape).mean(1).numpy()
+            if (num_channels := run.parts.dataset.image_shape[0]) > 1:
+                print(f"weights: the mean over {num_channels} channels; evidence: their sum")
         else:
             print(
                 f"a {type(model).__name__} has no weights of a class to be shown as an image; evidence is first-order"

@@ -4,6 +4,7 @@ python scripts/plot_losses.py
 python scripts/plot_losses.py loss=huber loss.delta=0.2      this loss only, with another setting
 python scripts/plot_losses.py loss=mse,huber loss.delta=1    these two; a setting counts for the losses that have it
 python scripts/plot_losses.py --compare                      all losses in the same axes
+python scripts/plot_losses.py 'hydra.searchpath=[file://my_conf]' loss=focal,ce    my_conf/loss/focal.yaml of your own
 """
 
 from omegaconf import DictConfig
@@ -30,7 +31,11 @@ def main() -> None:
         losses.sort(key=lambda loss: not isinstance(loss.loss_fn, RegressionLoss))
         if options.compare:
             options.default_names = ("losses_compared.png", "losses_compared.svg")
-        save_figure((compare_losses if options.compare else draw_losses)(losses), options)
+        try:
+            figure = (compare_losses if options.compare else draw_losses)(losses)
+        except (RuntimeError, ValueError, ArithmeticError, IndexError) as error:  # of a loss of the user's own
+            raise ConfigError(f"loss: cannot be drawn: {error}") from error
+        save_figure(figure, options)
 
 
 def compose_losses(overrides: list[str]) -> dict[str, DictConfig]:
@@ -52,13 +57,18 @@ def compose_losses(overrides: list[str]) -> dict[str, DictConfig]:
     configs = {name: compose([*others, f"loss={name}"]) for name in names}
     known = {str(key) for cfg in configs.values() for key in cfg.loss if key != "_target_"}
     for line in settings:
-        if (key := line.partition("=")[0].removeprefix("loss.")) not in known:
+        if (key := find_key(line)) not in known:
             raise ConfigError(f"loss.{key} is unknown{suggest(key, known)}")
     for name, cfg in configs.items():
-        if own := [line for line in settings if line.partition("=")[0].removeprefix("loss.") in cfg.loss]:
+        if own := [line for line in settings if find_key(line) in cfg.loss]:
             configs[name] = compose([*others, f"loss={name}", *own])
         validate(configs[name])
     return configs
+
+
+def find_key(override: str) -> str:
+    """Find the key that an override such as `loss.delta=1` sets."""
+    return override.partition("=")[0].split(".")[1]
 
 
 def word_settings(node: DictConfig) -> str:

@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from fashion_softmax.scripting import (
     add_run,
     load_run_and_photo,
     make_parser,
+    require_drawable,
     save_figure,
     script,
 )
@@ -44,6 +44,7 @@ def main() -> None:
     add_output(parser, "predictions.png")
     options = parser.parse_intermixed_args()
     with script():
+        require_drawable(options)
         run, photo = load_run_and_photo(options)
         print(f"{shorten(run.run_dir)}, {count(run.epoch, 'epoch')}")
         if photo:
@@ -75,18 +76,21 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
     else:
         indices = np.arange(len(test))[first:last]
         predictions = run.predict(test.images[first:last], test.labels[first:last])
-        what = f"{predictions.is_correct.sum()} of these {len(indices)} test images are right"
+        what = f"{predictions.is_correct.sum()} of these {count(len(indices), 'test image')} are right"
         title = f"Test images {first} to {first + len(indices) - 1}: {what}"
-    if not len(indices):
-        raise ConfigError(f"--start {first}: there are {what.split(' of ')[0] if options.wrong else len(test)} images")
-    captions = []
-    for place in indices if options.wrong else range(len(indices)):
-        true, predicted = names[predictions.labels[place]], names[predictions.classes[place]]
-        said = f"{predicted} {100 * predictions.confidences[place]:.0f} %"
-        captions.append(Caption((f"true: {true}", said), is_mistake=not predictions.is_correct[place]))
     print(what)
     if options.wrong:
         make_console().print(make_class_table(predictions, names))
+    if not len(indices):
+        total = (~predictions.is_correct).sum() if options.wrong else len(test)
+        if not total:
+            return
+        raise ConfigError(f"--start {first}: there are {total} of them, 0 to {total - 1}")
+    captions = []
+    for place in indices if options.wrong else range(len(indices)):
+        true, predicted = names[predictions.labels[place]], names[predictions.classes[place]]
+        ending, is_mistake = f" {100 * predictions.confidences[place]:.0f} %", not predictions.is_correct[place]
+        captions.append(Caption((f"true: {true}", predicted), ending, is_mistake=is_mistake))
     save_figure(draw_grid(test.images[indices].numpy(), captions, options.columns, title), options)
 
 
@@ -117,11 +121,14 @@ def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace
 
     names = run.parts.dataset.class_names
     probabilities = run.predict_probabilities(torch.from_numpy(photo.image))
-    table = Table.grid(padding=(0, 1))
+    console, table = make_console(), Table.grid(padding=(0, 1))
+    block = "\u2588" if console.encoding.startswith("utf") else "#"
     for index in (-probabilities).argsort(kind="stable")[:MAX_BARS]:
-        bar = Bar(size=1, begin=0, end=float(probabilities[index]), width=BAR_WIDTH, color="blue")
-        table.add_row(names[index], f"{100 * probabilities[index]:5.1f} %", bar)
-    make_console().print(table)
+        bar = block * round(float(probabilities[index]) * BAR_WIDTH)
+        table.add_row(Text(names[index]), f"{100 * probabilities[index]:5.1f} %", Text(bar, "blue"))
+    console.print(table)
+    if len(names) > MAX_BARS:
+        print(f"the {MAX_BARS} most probable of {len(names)} classes")
     save_figure(draw_own_picture(photo.picture, photo.image, probabilities, names), options)
 
 

@@ -14,7 +14,15 @@ from rich.table import Table
 from fashion_softmax.config import build, compose
 from fashion_softmax.console import make_console
 from fashion_softmax.errors import ConfigError
-from fashion_softmax.scripting import add_grid, add_output, add_overrides, make_parser, save_figure, script
+from fashion_softmax.scripting import (
+    add_grid,
+    add_output,
+    add_overrides,
+    make_parser,
+    require_drawable,
+    save_figure,
+    script,
+)
 from fashion_softmax.validation import suggest, validate
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ def main() -> None:
     add_output(parser, "samples.png")
     options = parser.parse_intermixed_args()
     with script():
+        require_drawable(options)
         cfg = compose(options.overrides)
         validate(cfg)
         dataset = build(cfg.dataset, "dataset")
@@ -42,9 +51,11 @@ def main() -> None:
 
         split = getattr(dataset, options.split)
         captions = [Caption((dataset.class_names[label],)) for label in split.labels[indices].tolist()]
-        name = str(cfg.dataset.get("name") or cfg.dataset._target_.rpartition(".")[2])
-        last = f"{indices[0]}" if len(indices) == 1 else f"{indices[0]} to {indices[-1]}"
-        title = f"{name}: {SPLITS[options.split]} {last} of {len(split)}"
+        name = cfg.dataset.get("name") or cfg.dataset._target_.rpartition("_")[2]  # load_idx, make_synthetic
+        which = f"{SPLITS[options.split]} {indices[0]} to {indices[-1]} of {len(split)}"
+        if options.only:
+            which = f"{len(indices)} {SPLITS[options.split]} of {', '.join(options.only)}"
+        title = f"{name}: {which}"
         save_figure(draw_grid(split.images[indices].numpy(), captions, options.columns, title), options)
 
 
@@ -62,8 +73,10 @@ def choose(dataset: "Dataset", options: argparse.Namespace) -> list[int]:
             raise ConfigError(f"--only {name}: there is no such class{suggest(name, dataset.class_names)}")
     wanted = {dataset.class_names.index(name) for name in options.only or dataset.class_names}
     found = [index for index, label in enumerate(split.labels.tolist()) if index >= options.start and label in wanted]
+    if options.start >= len(split):
+        raise ConfigError(f"--start {options.start}: there are {SPLITS[options.split]} 0 to {len(split) - 1}")
     if not found:
-        raise ConfigError(f"--start {options.start}: there is no such image from there on; the split has {len(split)}")
+        raise ConfigError(f"--only: from {options.start} on there is no image of {', '.join(options.only)}")
     return found[: options.rows * options.columns]
 
 

@@ -72,6 +72,8 @@ def main() -> None:
         print(f"{len(dataset.train)} training images of {size}, {num_batches} batches of {dataset.batch_size}")
         console.print(make_table(rows, len(dataset.train)))
         print(f"ratio: times faster than {rows[0][0]}, the lesson's way, at its fastest; the lesson has 4 workers")
+        if is_resized:
+            print("image by image resizes in each pass; whole batches are resized once, when the data set is loaded")
 
 
 def load_as_the_lesson(dataset: "Dataset", original: "Dataset", num_workers: int) -> Iterable[Any]:

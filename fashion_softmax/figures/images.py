@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FONT_SIZE = 9.0  # points
-LETTER = 0.54 * FONT_SIZE / 72  # inches, the width of an average letter
+LETTER = 0.6 * FONT_SIZE / 72  # inches, the width of a letter, generously
 LINE = 1.3 * FONT_SIZE / 72  # inches
-MIN_CELL, MAX_CELL = 0.85, 1.3  # inches; between them an image takes what the longest line above it needs
+MIN_CELL, MAX_CELL = 0.9, 1.5  # inches; between them an image takes what the longest line above it needs
 MAX_WIDTH = 48.0  # inches; wider grids have smaller images and letters
 GAP = 0.1  # of a cell, between images
 TITLE_HEIGHT = 0.4  # inches
@@ -27,10 +27,22 @@ MISTAKE = "#B2182B"  # a dark red
 
 @dataclass(frozen=True)
 class Caption:
-    """What stands above an image: a line or several; a mistake is red and has a frame."""
+    """What stands above an image.
 
-    lines: tuple[str, ...]
+    Attributes:
+        names: a line each; shortened where they are too long.
+        ending: of the last line, never shortened, such as a probability.
+        is_mistake: written in red, with a frame around the image.
+    """
+
+    names: tuple[str, ...]
+    ending: str = ""
     is_mistake: bool = False
+
+    @property
+    def endings(self) -> list[str]:
+        """Of each line."""
+        return [*[""] * (len(self.names) - 1), self.ending]
 
 
 def draw_grid(images: NDArray[np.uint8], captions: Sequence[Caption], columns: int, title: str) -> "Figure":
@@ -38,18 +50,22 @@ def draw_grid(images: NDArray[np.uint8], captions: Sequence[Caption], columns: i
 
     Args:
         images: shape (N, C, H, W), N at least 1.
-        captions: N, each of as many lines.
+        captions: N.
         columns: images in a row, at least 1.
         title: of the figure.
     """
     pixels = to_pixels(images)
     columns = min(columns, len(pixels))
     num_rows = -(-len(pixels) // columns)
-    longest = max((count_letters(line) for caption in captions for line in caption.lines), default=0)
+    longest = max(
+        count_letters(name + ending)
+        for caption in captions
+        for name, ending in zip(caption.names, caption.endings, strict=True)
+    )
     wanted = min(max(MIN_CELL, (longest + 1) * LETTER), MAX_CELL)
     cell = min(wanted, MAX_WIDTH / columns)
     shrinking = cell / wanted
-    num_lines = max(len(caption.lines) for caption in captions)
+    num_lines = max(len(caption.names) for caption in captions)
     side = cell * (1 - GAP)  # of an image
     image_height = side * pixels.shape[1] / pixels.shape[2]
     row_height = num_lines * LINE * shrinking + image_height + 1.6 * GAP * cell
@@ -62,10 +78,11 @@ def draw_grid(images: NDArray[np.uint8], captions: Sequence[Caption], columns: i
     for index, (picture, caption) in enumerate(zip(pixels, captions, strict=True)):
         left = index % columns * cell + cell * GAP / 2
         top = index // columns * row_height
-        for number, line in enumerate(caption.lines, start=1):
+        for number, (name, ending) in enumerate(zip(caption.names, caption.endings, strict=True), start=1):
+            text = cut(name, round(wanted / LETTER) - 1 - len(ending)) + ending
             axes.text(
-                left + side / 2, top + number * LINE * shrinking, cut(line, int(wanted / LETTER)), ha="center",
-                fontsize=FONT_SIZE * shrinking, color=MISTAKE if caption.is_mistake else "black", parse_math=False,
+                left + side / 2, top + number * LINE * shrinking, text, ha="center", parse_math=False,
+                fontsize=FONT_SIZE * shrinking, color=MISTAKE if caption.is_mistake else "black",
             )  # fmt: skip
         top += num_lines * LINE * shrinking + GAP * cell / 2
         extent = (left, left + side, top + image_height, top)

@@ -88,8 +88,13 @@ def compare_losses(losses: Sequence[NamedLoss]) -> "Figure":
     others = ", ".join(loss.name for loss in losses if not isinstance(loss.loss_fn, RegressionLoss))
     label = "prediction, target 0" + (f"\n({others}: a wrong class's logit)" if others else "")
     rows = (
-        (at_target_zero, LIMIT, label, "over the prediction"),
-        (over_lead, LEAD_LIMIT, "lead of a wrong class, $o_i - o_y$", "as trained, two classes"),
+        (at_target_zero, _find_limit(losses), label, "over the prediction"),
+        (
+            over_lead,
+            max(LEAD_LIMIT, _find_limit(losses)),
+            "lead of a wrong class, $o_i - o_y$",
+            "as trained, two classes",
+        ),
     )
     for (make_function, limit, label, what), (values, gradients) in zip(rows, panels, strict=True):
         for index, loss in enumerate(losses):
@@ -107,9 +112,15 @@ def compare_losses(losses: Sequence[NamedLoss]) -> "Figure":
     return figure
 
 
+def _find_limit(losses: Sequence[NamedLoss]) -> float:
+    """Find how far to draw, so that what begins at delta is seen."""
+    return max(LIMIT, *(1.5 * float(getattr(loss.loss_fn, "delta", 0)) for loss in losses))
+
+
 def _draw_loss(axes: "Axes", loss: NamedLoss) -> None:
     is_regression = isinstance(loss.loss_fn, RegressionLoss)
-    curve = trace(at_target_zero(loss.loss_fn), -LIMIT, LIMIT)
+    limit = _find_limit([loss])
+    curve = trace(at_target_zero(loss.loss_fn), -limit, limit)
     if isinstance(loss.loss_fn, RegressionLoss) and loss.loss_fn.input == "probabilities":
         axes.axvspan(-1, 1, color="#F0F0F0", zorder=0)
         where = axes.get_xaxis_transform()

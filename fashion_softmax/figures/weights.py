@@ -58,14 +58,17 @@ def draw_inspection(
 
 def _draw_templates(figure: "SubFigure", templates: NDArray[np.floating[Any]], names: Sequence[str]) -> None:
     num_rows = -(-len(templates) // TEMPLATE_COLUMNS)
+    grid = figure.add_gridspec(num_rows + 1, TEMPLATE_COLUMNS, height_ratios=[1] * num_rows + [0.06])
+    first = max(0, (TEMPLATE_COLUMNS - len(templates)) // 2)  # a few are drawn in the middle
     limit = float(np.abs(templates).max()) or 1.0
-    for index, (template, name) in enumerate(zip(templates, names, strict=False)):
-        axes = figure.add_subplot(num_rows, TEMPLATE_COLUMNS, index + 1)
+    for index, (template, name) in enumerate(zip(templates, names, strict=False), start=first):
+        axes = figure.add_subplot(grid[index // TEMPLATE_COLUMNS, index % TEMPLATE_COLUMNS])
         drawn = _show_signed(axes, template, limit)
         axes.set_axis_off()
         axes.set_title(cut(name, 14), fontsize=9, parse_math=False)
-    _draw_scale(figure, drawn, "weight of a pixel: for the class (red) or against it (blue)")
-    figure.suptitle("What the model looks for")
+    _draw_scale(figure.add_subplot(grid[-1, :]), drawn, "weight of a pixel: for the class (red) or against it (blue)")
+    some = f", the first {len(templates)} of {len(names)} classes" if len(templates) < len(names) else ""
+    figure.suptitle(f"What the model looks for{some}")
 
 
 def _draw_explanation(figure: "SubFigure", names: Sequence[str], explanation: Explanation) -> None:
@@ -76,13 +79,15 @@ def _draw_explanation(figure: "SubFigure", names: Sequence[str], explanation: Ex
     image.set_title("the image", fontsize=10)
     order = np.argsort(-explanation.probabilities, kind="stable")[:MAX_BARS]
     draw_probabilities(bars, explanation.probabilities[order], [names[index] for index in order])
-    panels = bottom.subplots(1, len(explanation.evidence), squeeze=False)[0]
+    grid = bottom.add_gridspec(2, len(explanation.evidence), height_ratios=[1, 0.06])
+    panels = [bottom.add_subplot(grid[0, column]) for column in range(len(explanation.evidence))]
     limit = max(float(np.abs(shares).max()) for shares in explanation.evidence.values()) or 1.0
     for axes, (title, shares) in zip(panels, explanation.evidence.items(), strict=True):
         drawn = _show_signed(axes, shares, limit)
         axes.set(xticks=[], yticks=[])
         axes.set_title(title, fontsize=10, parse_math=False)
-    _draw_scale(bottom, drawn, "share of a pixel in the lead, in logits: for (red) or against (blue)")
+    label = "share of a pixel in the lead, in logits: for (red) or against (blue)"
+    _draw_scale(bottom.add_subplot(grid[1, :]), drawn, label)
     figure.suptitle(explanation.title, parse_math=False)
 
 
@@ -90,7 +95,7 @@ def _show_signed(axes: "Axes", values: NDArray[np.floating[Any]], limit: float) 
     return axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
 
 
-def _draw_scale(figure: "SubFigure", drawn: "AxesImage", label: str) -> None:
-    scale = figure.colorbar(drawn, ax=figure.axes, location="bottom", shrink=0.7, aspect=40)
-    scale.set_label(label, fontsize=9)
-    scale.ax.tick_params(labelsize=8)
+def _draw_scale(axes: "Axes", drawn: "AxesImage", label: str) -> None:
+    axes.figure.colorbar(drawn, cax=axes, orientation="horizontal")
+    axes.set_xlabel(label, fontsize=9)
+    axes.tick_params(labelsize=8)

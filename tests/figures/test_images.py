@@ -26,7 +26,7 @@ def test_grid_shows_every_image_under_its_name() -> None:
 
 
 def test_mistakes_alone_are_red_and_framed() -> None:
-    captions = [Caption(("true: coat", "bag 51 %"), is_mistake=True), Caption(("true: bag", "bag 99 %"))]
+    captions = [Caption(("true: coat", "bag"), " 51 %", is_mistake=True), Caption(("true: bag", "bag"), " 99 %")]
     (axes,) = draw_grid(IMAGES[:2], captions, 2, "").axes
     assert [text.get_color() for text in axes.texts] == [MISTAKE, MISTAKE, "black", "black"]
     (frame,) = axes.lines
@@ -50,6 +50,9 @@ def test_long_names_are_cut() -> None:
     (axes,) = draw_grid(IMAGES[:1], [Caption(("a very long name of a class\nin two lines",))], 1, "").axes
     text = axes.texts[0].get_text()
     assert text.startswith("a very long") and text.endswith("\u2026") and "\n" not in text
+    (axes,) = draw_grid(IMAGES[:1], [Caption(("women's best running shoes",), " 97 %")], 1, "").axes
+    text = axes.texts[0].get_text()
+    assert text.startswith("women's") and text.endswith("\u2026 97 %")
 
 
 def test_own_picture_stands_beside_what_the_model_saw_and_says() -> None:

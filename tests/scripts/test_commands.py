@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ROOT
 
 SCRIPTS = sorted(
-    path.stem for path in (ROOT / "scripts").glob("*.py") if "__main__" in path.read_text(encoding="utf-8")
+    path.stem for path in (ROOT / "scripts").glob("*.py") if "def main()" in path.read_text(encoding="utf-8")
 )
 
 

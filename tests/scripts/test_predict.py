@@ -53,7 +53,7 @@ def test_grid_shows_what_the_model_says(script: RunScript, drawn: list[Any], run
     assert columns == 5
     for caption, label, row in zip(captions, test.labels[3:13].tolist(), probabilities, strict=True):
         best = int(row.argmax())
-        assert caption.lines == (f"true: {label}", f"{best} {100 * float(row[best]):.0f} %")
+        assert (*caption.names, caption.ending) == (f"true: {label}", f"{best}", f" {100 * float(row[best]):.0f} %")
         assert caption.is_mistake == (best != label)
     right = sum(not caption.is_mistake for caption in captions)
     assert f"run, 1 epoch\n{right} of these 10 test images are right" in outcome.out
@@ -69,7 +69,7 @@ def test_mistakes_are_those_of_the_recorded_predictions(
     outcome = script("predict", "--wrong", run, "--rows", 1, "--columns", 4)
     captions = drawn[1]
     assert len(captions) == min(4, len(wrong)) and all(caption.is_mistake for caption in captions)
-    shown = [int(caption.lines[1].split()[1]) for caption in captions]
+    shown = [int(caption.ending.split()[0]) for caption in captions]
     expected = [round(100 * float(confidence)) for confidence in sorted(recorded.confidences[wrong])[::-1][:4]]
     assert shown == pytest.approx(expected, abs=1) and shown == sorted(shown, reverse=True)
     assert f"{len(wrong)} of 64 test images are wrong" in outcome.out
@@ -78,6 +78,16 @@ def test_mistakes_are_those_of_the_recorded_predictions(
         assert int(total) == of_class.sum()
         assert float(right) == pytest.approx(100 * recorded.is_correct[of_class].mean(), abs=0.051)
     assert (tmp_path / "outputs" / "figures" / "mistakes.png").exists()
+
+
+def test_run_without_mistakes_has_none_to_show(
+    script: RunScript, run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from fashion_softmax.records import Predictions
+
+    monkeypatch.setattr(Predictions, "is_correct", property(lambda self: np.ones(len(self.labels), bool)))
+    outcome = script("predict", run, "--wrong")
+    assert outcome.code == 0 and "0 of 64 test images are wrong" in outcome.out and not outcome.err
 
 
 def test_own_picture_gets_the_prediction_of_its_image(
@@ -179,8 +189,8 @@ def test_folder_that_cannot_be_used_exits_with_4(
         (["none.png"], "none.png", 3),
         (["text.png"], "text.png: is no picture that can be read", 3),
         (["text.png", "text.png"], "one run and one picture are expected", 2),
-        (["--start", "64"], "--start 64", 2),
-        (["--columns", "x"], "x is no whole number from 1 on", 2),
+        (["--start", "64"], "--start 64: there are 64 of them, 0 to 63", 2),
+        (["--columns", "x"], "x is no whole number from 1 to 100", 2),
     ],
 )
 def test_mistakes_are_one_line(

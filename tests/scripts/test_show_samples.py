@@ -30,7 +30,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def names(captions: list[Any]) -> list[str]:
-    return [caption.lines[0] for caption in captions]
+    return [caption.names[0] for caption in captions]
 
 
 def test_lessons_grid_is_the_default(script: RunScript, drawn: list[Any], tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_lessons_grid_is_the_default(script: RunScript, drawn: list[Any], tmp_pa
     images, captions, columns, title = drawn
     assert len(images) == len(captions) == 18 and columns == 9
     assert names(captions) == [str(index % 10) for index in range(18)]
-    assert title == "make_synthetic: training images 0 to 17 of 100"
+    assert title == "synthetic: training images 0 to 17 of 100"
     assert (tmp_path / "outputs" / "figures" / "samples.png").exists()
 
 
@@ -58,7 +58,7 @@ def test_split_size_start_and_classes_are_honoured(script: RunScript, drawn: lis
     assert script("show_samples", *TOY, *arguments).code == 0
     images, captions, _, title = drawn
     assert names(captions) == ["7", "2", "7"] and len(images) == 3  # test images 7, 12 and 17
-    assert title == "make_synthetic: test images 7 to 17 of 30"
+    assert title == "synthetic: 3 test images of 7, 2"
 
 
 def test_own_colour_images_are_shown(script: RunScript, drawn: list[Any], tmp_path: Path) -> None:
@@ -77,9 +77,13 @@ def test_more_images_than_there_are_shows_all(script: RunScript, drawn: list[Any
     ("arguments", "message", "code"),
     [
         (["--split", "val"], "there are no validation images; hold some out with dataset.val_size", 2),
-        (["--start", "100"], "--start 100", 2),
+        (["--start", "100"], "--start 100: there are training images 0 to 99", 2),
         (["--only", "shrit"], "--only shrit: there is no such class; allowed: 0, 1", 2),
-        (["--rows", "0"], "0 is no whole number from 1 on", 2),
+        (["--only", "9", "--start", "99", "--split", "test"], "--start 99: there are test images 0 to 29", 2),
+        (["--only", "7", "--start", "28", "--split", "test"], "from 28 on there is no image of 7", 2),
+        (["--rows", "100", "--columns", "100"], "--rows 100 --columns 100: at most 5000 images", 2),
+        (["--columns", "101"], "101 is no whole number from 1 to 100", 2),
+        (["--rows", "0"], "0 is no whole number from 1 to 1000", 2),
         (["dataset.num_train=0"], "dataset.num_train=0", 2),
         (["dataset=idx", "dataset.root=nowhere"], "no data set in nowhere", 3),
     ],
