@@ -27,6 +27,9 @@ from fashion_softmax.scripting import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from fashion_softmax.photo import Photo
     from fashion_softmax.records import Predictions
     from fashion_softmax.trained import TrainedRun
@@ -58,40 +61,43 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
     """Draw test images with what the run says of them.
 
     Raises:
-        ConfigError: there is no test image, or no mistake, from `--start` on.
+        ConfigError: there is no such image, or no such mistake, from `--start` on.
     """
-    import numpy as np
-
     from fashion_softmax.figures.images import Caption, draw_grid
 
     test, names = run.parts.dataset.test, run.parts.dataset.class_names
-    first, last = options.start, options.start + options.rows * options.columns
-    if options.wrong:
-        options.default_names = ("mistakes.png",)
-        predictions = run.predict(test.images, test.labels)
-        wrong = (~predictions.is_correct).nonzero()[0]
-        indices = wrong[np.argsort(-predictions.confidences[wrong], kind="stable")][first:last]
-        what = f"{len(wrong)} of {len(test)} test images are wrong"
-        title = f"The {len(indices)} most confident mistakes" + (f" after {first} others" if first else "")
-    else:
-        indices = np.arange(len(test))[first:last]
-        predictions = run.predict(test.images[first:last], test.labels[first:last])
-        what = f"{predictions.is_correct.sum()} of these {count(len(indices), 'test image')} are right"
-        title = f"Test images {first} to {first + len(indices) - 1}: {what}"
-    print(what)
-    if options.wrong:
-        make_console().print(make_class_table(predictions, names))
+    indices = find_mistakes(run, options) if options.wrong else range(len(test))
     if not len(indices):
-        total = (~predictions.is_correct).sum() if options.wrong else len(test)
-        if not total:
-            return
-        raise ConfigError(f"--start {first}: there are {total} of them, 0 to {total - 1}")
-    captions = []
-    for place in indices if options.wrong else range(len(indices)):
-        true, predicted = names[predictions.labels[place]], names[predictions.classes[place]]
-        ending, is_mistake = f" {100 * predictions.confidences[place]:.0f} %", not predictions.is_correct[place]
-        captions.append(Caption((f"true: {true}", predicted), ending, is_mistake=is_mistake))
-    save_figure(draw_grid(test.images[indices].numpy(), captions, options.columns, title), options)
+        return
+    if options.start >= len(indices):
+        raise ConfigError(f"--start {options.start}: there are {len(indices)} of them, 0 to {len(indices) - 1}")
+    chosen = [int(index) for index in indices[options.start : options.start + options.rows * options.columns]]
+    said = run.predict(test.images[chosen], test.labels[chosen])
+    captions = [
+        Caption((f"true: {names[label]}", names[predicted]), f" {100 * confidence:.0f} %", is_mistake=not is_correct)
+        for label, predicted, confidence, is_correct in zip(
+            said.labels, said.classes, said.confidences, said.is_correct, strict=True
+        )
+    ]
+    if options.wrong:
+        title = f"The {len(chosen)} most confident mistakes" + (f" after {options.start}" if options.start else "")
+    else:
+        right = f"{said.is_correct.sum()} of these {count(len(chosen), 'test image')} are right"
+        print(right)
+        title = f"Test images {chosen[0]} to {chosen[-1]}: {right}"
+    save_figure(draw_grid(test.images[chosen].numpy(), captions, options.columns, title), options)
+
+
+def find_mistakes(run: "TrainedRun", options: argparse.Namespace) -> "NDArray[np.intp]":
+    """Find the test images that are classified wrongly, the most confident first, and print them by class."""
+    test = run.parts.dataset.test
+    options.default_names = ("mistakes.png",)
+    predictions = run.predict(test.images, test.labels)
+    wrong = (~predictions.is_correct).nonzero()[0]
+    print(f"{len(wrong)} of {len(test)} test images are wrong")
+    make_console().print(make_class_table(predictions, run.parts.dataset.class_names))
+    order = (-predictions.confidences[wrong]).argsort(kind="stable")
+    return wrong[order]
 
 
 def make_class_table(predictions: "Predictions", names: Sequence[str]) -> Table:

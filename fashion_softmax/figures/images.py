@@ -40,9 +40,9 @@ class Caption:
     is_mistake: bool = False
 
     @property
-    def endings(self) -> list[str]:
-        """Of each line."""
-        return [*[""] * (len(self.names) - 1), self.ending]
+    def lines(self) -> list[tuple[str, str]]:
+        """Name and ending of each line."""
+        return [*((name, "") for name in self.names[:-1]), (self.names[-1], self.ending)]
 
 
 def draw_grid(images: NDArray[np.uint8], captions: Sequence[Caption], columns: int, title: str) -> "Figure":
@@ -56,41 +56,30 @@ def draw_grid(images: NDArray[np.uint8], captions: Sequence[Caption], columns: i
     """
     pixels = to_pixels(images)
     columns = min(columns, len(pixels))
-    num_rows = -(-len(pixels) // columns)
-    longest = max(
-        count_letters(name + ending)
-        for caption in captions
-        for name, ending in zip(caption.names, caption.endings, strict=True)
-    )
+    lines = [caption.lines for caption in captions]
+    longest = max(count_letters(name + ending) for names in lines for name, ending in names)
     wanted = min(max(MIN_CELL, (longest + 1) * LETTER), MAX_CELL)
     cell = min(wanted, MAX_WIDTH / columns)
     shrinking = cell / wanted
-    num_lines = max(len(caption.names) for caption in captions)
+    text_height = max(map(len, lines)) * LINE * shrinking
     side = cell * (1 - GAP)  # of an image
     image_height = side * pixels.shape[1] / pixels.shape[2]
-    row_height = num_lines * LINE * shrinking + image_height + 1.6 * GAP * cell
-    grid_width, grid_height = columns * cell, num_rows * row_height
-    width, height = max(grid_width, len(title) * 1.4 * LETTER), grid_height + TITLE_HEIGHT
-    figure = new_figure(width, height)
-    figure.set_layout_engine("none")  # the places are known
-    axes = figure.add_axes(((1 - grid_width / width) / 2, 0, grid_width / width, grid_height / height))
-    axes.set_axis_off()
+    row_height = text_height + image_height + 1.6 * GAP * cell
+    width, height = columns * cell, -(-len(pixels) // columns) * row_height
+    figure, axes = _make_sheet(width, height, title)
     for index, (picture, caption) in enumerate(zip(pixels, captions, strict=True)):
-        left = index % columns * cell + cell * GAP / 2
-        top = index // columns * row_height
-        for number, (name, ending) in enumerate(zip(caption.names, caption.endings, strict=True), start=1):
+        left, top = index % columns * cell + cell * GAP / 2, index // columns * row_height
+        color = MISTAKE if caption.is_mistake else "black"
+        style: dict[str, Any] = {"color": color, "fontsize": FONT_SIZE * shrinking, "ha": "center", "parse_math": False}
+        for number, (name, ending) in enumerate(caption.lines, start=1):
             text = cut(name, round(wanted / LETTER) - 1 - len(ending)) + ending
-            axes.text(
-                left + side / 2, top + number * LINE * shrinking, text, ha="center", parse_math=False,
-                fontsize=FONT_SIZE * shrinking, color=MISTAKE if caption.is_mistake else "black",
-            )  # fmt: skip
-        top += num_lines * LINE * shrinking + GAP * cell / 2
+            axes.text(left + side / 2, top + number * LINE * shrinking, text, **style)
+        top += text_height + GAP * cell / 2
         extent = (left, left + side, top + image_height, top)
         show_image(axes, picture, extent=extent)
         if caption.is_mistake:
             _draw_frame(axes, *extent)
-    axes.set(xlim=(0, grid_width), ylim=(grid_height, 0), aspect="auto")
-    figure.text(0.5, 1 - 0.12 / height, title, ha="center", va="top", fontsize=12, parse_math=False)
+    axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")  # each image has set its own
     return figure
 
 
@@ -159,6 +148,17 @@ def cut(text: str, num_letters: int) -> str:
 def count_letters(text: str) -> int:
     """Measure a text in letters of average width; Asian characters count twice."""
     return len(text) + sum(letter >= FIRST_ASIAN for letter in text)
+
+
+def _make_sheet(width: float, height: float, title: str) -> "tuple[Figure, Axes]":
+    """Make a figure with a title and axes below it that are measured in inches from their upper left corner."""
+    whole_width, whole_height = max(width, len(title) * 1.4 * LETTER), height + TITLE_HEIGHT
+    figure = new_figure(whole_width, whole_height)
+    figure.set_layout_engine("none")  # the places are known
+    figure.text(0.5, 1 - 0.12 / whole_height, title, ha="center", va="top", fontsize=12, parse_math=False)
+    axes = figure.add_axes(((1 - width / whole_width) / 2, 0, width / whole_width, height / whole_height))
+    axes.set_axis_off()
+    return figure, axes
 
 
 def _draw_frame(axes: "Axes", left: float, right: float, bottom: float, top: float) -> None:
