@@ -98,11 +98,12 @@ def read_photo(path: Path, habits: Habits, image_shape: tuple[int, int, int]) ->
     if values.shape[:2] == image_shape[1:]:
         image = _invert_if_whole(values, background, habits, steps)
     else:
-        left, top, right, bottom = _find_thing(values, background)
+        ground = _find_ground(values, background, steps)
+        left, top, right, bottom = _find_thing(values, ground)
         if (right - left, bottom - top) != picture.size:
             steps.append(f"background trimmed, {right - left} x {bottom - top} pixels are left")
-        thing = values[top:bottom, left:right]
-        leveled = _level(thing, background, habits, steps) if habits.is_even else thing
+        thing, ground = values[top:bottom, left:right], ground[top:bottom, left:right]
+        leveled = _level(thing, ground, habits, steps) if habits.is_even else thing
         image = _place(leveled, habits, image_shape, background)
         steps.append(f"scaled to {image_shape[2]} x {image_shape[1]} pixels")
     if np.ptp(image) < TOLERANCE:
@@ -114,6 +115,26 @@ def read_photo(path: Path, habits: Habits, image_shape: tuple[int, int, int]) ->
 def _border(values: Values) -> Values:
     """Take the outermost pixels, (H, W, C) to (N, C)."""
     return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+
+
+def _find_ground(values: Values, background: Values, steps: list[str]) -> Values:
+    """Fit a plane to the border, so that light from one side is not taken for a thing; shape (H, W, C).
+
+    Whatever of a thing reaches the border differs from the background and is left out.
+    """
+    height, width = values.shape[:2]
+    rows, columns = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    terms = np.stack([np.ones_like(rows), rows, columns], -1).astype(np.float32)
+    border, border_terms = _border(values), _border(terms)
+    ground = np.broadcast_to(background, values.shape).astype(np.float32)
+    is_ground = (np.abs(border - background) < 3 * TOLERANCE).all(-1)
+    for _ in range(3):  # once more without what the first plane shows to be no ground
+        if is_ground.mean() > 0.5:
+            ground = (terms @ np.linalg.lstsq(border_terms[is_ground], border[is_ground])[0]).clip(0, 255)
+        is_ground = (np.abs(border - _border(ground)) < TOLERANCE).all(-1)
+    if is_ground.mean() < 0.8:
+        steps.append("the background is uneven, and may be taken for a thing")
+    return ground
 
 
 def _find_thing(values: Values, background: Values) -> tuple[int, int, int, int]:
@@ -134,18 +155,18 @@ def _invert_if_whole(values: Values, background: Values, habits: Habits, steps: 
     return values
 
 
-def _level(values: Values, background: Values, habits: Habits, steps: list[str]) -> Values:
+def _level(values: Values, ground: Values, habits: Habits, steps: list[str]) -> Values:
     """Bring the background to where the data set has it, and the thing to its other side: lighter or darker."""
     wants_light = habits.background < DARK
-    differences = (values - background).mean(-1)
+    differences = (values - ground).mean(-1)
     stands_out = np.abs(differences) > TOLERANCE
-    is_light = differences[stands_out].mean() > 0 if stands_out.any() else background.mean() < 127
+    is_light = differences[stands_out].mean() > 0 if stands_out.any() else ground.mean() < 127
     if is_light != wants_light:
         steps.append(_word_inversion(habits))
-        values, background = 255 - values, 255 - background
+        values, ground = 255 - values, 255 - ground
     if wants_light:
-        return ((values - background) * 255 / np.maximum(255 - background, 1)).clip(0, 255)
-    return (values * 255 / np.maximum(background, 1)).clip(0, 255)
+        return ((values - ground) * 255 / np.maximum(255 - ground, 1)).clip(0, 255)
+    return (values * 255 / np.maximum(ground, 1)).clip(0, 255)
 
 
 def _word_inversion(habits: Habits) -> str:

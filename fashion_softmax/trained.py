@@ -53,7 +53,8 @@ def find_run(folder: Path, *, best: bool = False) -> Path:
 
     Args:
         folder: of a run, of a sweep, or above them.
-        best: among several take the one with the best objective, not the one that was saved last.
+        best: among several take the one with the best objective, not the one that was saved last. Objectives of two
+            data sets cannot be compared: only runs on the data set of the latest count.
 
     Returns:
         Its folder.
@@ -66,7 +67,11 @@ def find_run(folder: Path, *, best: bool = False) -> Path:
     runs = [run for run in read_runs([folder]) if (run.path / "checkpoints" / "last.pt").is_file()]
     if not runs:
         raise CheckpointError(f"{folder}: none of its runs has a checkpoint; train one first: python train.py")
-    return max(runs, key=_objective if best else _time_of_saving).path
+    latest = max(runs, key=_time_of_saving)
+    if best:
+        data = latest.hyperparameters.get("dataset")
+        return max((run for run in runs if run.hyperparameters.get("dataset") == data), key=_objective).path
+    return latest.path
 
 
 def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[str] = ()) -> TrainedRun:

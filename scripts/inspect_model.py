@@ -93,7 +93,7 @@ def explain_image(run: "TrainedRun", image: "Tensor", label: int | None, name: s
     print(title)
     pixels = to_float(image, run.parts.dtype)
     evidence, rest = {}, "bias" if isinstance(run.parts.member.model, SoftmaxRegression) else "rest"
-    for against, whom in ((None, "all classes"), (rival, names[rival])):
+    for against, whom in ((None, "the mean of all"), (rival, names[rival])):
         account = explain(run.parts.member.model, pixels, predicted, against)
         heading = f"{names[predicted]} over {whom}"
         numbers = f"lead {account.lead:+.2f} = pixels {account.pixels.sum():+.2f}, {rest} {account.rest:+.2f}"

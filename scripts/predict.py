@@ -82,7 +82,7 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
     if options.wrong:
         title = f"The {len(chosen)} most confident mistakes" + (f" after {options.start}" if options.start else "")
     else:
-        right = f"{said.is_correct.sum()} of these {count(len(chosen), 'test image')} are right"
+        right = f"{said.is_correct.sum()} of {count(len(chosen), 'prediction')} are right"
         print(right)
         title = f"Test images {chosen[0]} to {chosen[-1]}: {right}"
     save_figure(draw_grid(test.images[chosen].numpy(), captions, options.columns, title), options)

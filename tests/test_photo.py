@@ -138,6 +138,27 @@ def test_thing_is_told_from_its_ground_by_what_is_lighter(thing: int, ground: in
     assert (INVERTED in photo.steps) == (thing < ground)
 
 
+def test_light_from_one_side_is_not_taken_for_a_thing(tmp_path: Path) -> None:
+    page = np.full((600, 800), 1.0)
+    page[90:510, 190:610] = 1 - enlarge(draw_trousers()) / 255 * 0.8
+    page *= np.linspace(130, 250, 800) * np.linspace(0.85, 1, 600)[:, None]
+    photo = read_photo(save(tmp_path / "a.png", page.astype(np.uint8)), FASHION, GREY)
+    np.testing.assert_array_equal(photo.image[0] > 40, draw_trousers() > 0)
+    assert photo.image[0][draw_trousers() == 0].max() < 10
+
+
+def test_thing_that_reaches_the_border_does_not_tilt_the_ground(tmp_path: Path) -> None:
+    page = np.full((420, 700), 230, np.uint8)
+    page[:, 140:560] = 230 - (enlarge(draw_trousers()) * 0.9).astype(np.uint8)  # as high as the picture
+    photo = read_photo(save(tmp_path / "a.png", page), FASHION, GREY)
+    np.testing.assert_array_equal(photo.image[0] > 40, draw_trousers() > 0)
+
+
+def test_uneven_ground_is_said_to_be_one(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (90, 80), np.uint8)
+    assert any("uneven" in step for step in read_photo(save(tmp_path / "a.png", noise), FASHION, GREY).steps)
+
+
 @pytest.mark.parametrize("ground", [(0, 0, 255), (255, 255, 0), (255, 255, 255), (0, 0, 0)])
 @pytest.mark.parametrize("background", [0, 255])
 def test_saturated_grounds_are_no_trouble(ground: tuple[int, ...], background: int, tmp_path: Path) -> None:

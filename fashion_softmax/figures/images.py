@@ -22,6 +22,7 @@ MAX_WIDTH = 48.0  # inches; wider grids have smaller images and letters
 GAP = 0.1  # of a cell, between images
 TITLE_HEIGHT = 0.4  # inches
 MAX_BARS = 20
+MIN_CONTRAST = 26  # of 255; what is less is hardly seen
 MISTAKE = "#B2182B"  # a dark red
 
 
@@ -98,11 +99,10 @@ def draw_own_picture(
         names: of the K classes.
     """
     order = np.argsort(-probabilities, kind="stable")[:MAX_BARS]
+    seen = "what the model saw" if np.ptp(image) > MIN_CONTRAST else "what the model saw: hardly anything"
     figure = new_figure(6.5, max(4.2, 2.4 + 0.24 * len(order)))
     grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.4))
-    for row, (title, pixels) in enumerate(
-        (("your picture", picture), ("what the model saw", to_pixels(image[None])[0]))
-    ):
+    for row, (title, pixels) in enumerate((("your picture", picture), (seen, to_pixels(image[None])[0]))):
         axes = figure.add_subplot(grid[row, 0])
         show_image(axes, pixels)
         axes.set_title(title, fontsize=10)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LIMIT = 3.0  # of the prediction, to both sides
 LEAD_LIMIT = 6.0  # of a wrong class's lead, in logits
-STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 3)))
 # Logits of an image that is a shirt, but looks more like a t-shirt to the model.
 EXAMPLE_LOGITS = (2.0, -1.5, 1.0, 0.0, 0.8, -3.0, 1.6, -3.0, -0.5, -3.0)
 EXAMPLE_LABEL = 6
@@ -77,7 +77,7 @@ def draw_losses(losses: Sequence[NamedLoss]) -> "Figure":
     if entropy:
         _draw_over_probability(figure.add_subplot(places[-1]), entropy)
         _draw_example(figure.add_subplot(grid[-1, :]), entropy)
-    figure.suptitle("Losses over one prediction, target 0")
+    figure.suptitle("Losses, their gradients and likelihoods")
     return figure
 
 
@@ -85,8 +85,8 @@ def compare_losses(losses: Sequence[NamedLoss]) -> "Figure":
     """Draw all losses into the same axes: above over the prediction, below over the lead of a wrong class."""
     figure = new_figure(PAGE_WIDTH, 7.0)
     panels = figure.subplots(2, 2)
-    others = ", ".join(loss.name for loss in losses if not isinstance(loss.loss_fn, RegressionLoss))
-    label = "prediction, target 0" + (f"\n({others}: a wrong class's logit)" if others else "")
+    others = [loss.name for loss in losses if not isinstance(loss.loss_fn, RegressionLoss)]
+    label = "logit of a wrong class" if len(others) == len(losses) else "prediction, target 0"
     rows = (
         (at_target_zero, _find_limit(losses), label, "over the prediction"),
         (
@@ -108,7 +108,9 @@ def compare_losses(losses: Sequence[NamedLoss]) -> "Figure":
             axes.set_ylabel(name)
             finish(axes)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle("All losses, one beside the other")
+    is_mixed = 0 < len(others) < len(losses)
+    note = f"\nupper row: for {', '.join(others)} the prediction is a wrong class's logit" if is_mixed else ""
+    figure.suptitle(f"Losses in the same axes{note}", fontsize=11, parse_math=False)
     return figure
 
 
@@ -132,7 +134,9 @@ def _draw_loss(axes: "Axes", loss: NamedLoss) -> None:
     formula = f"\n{loss.loss_fn.formula}" if loss.loss_fn.formula else ""
     axes.set_title(f"{loss.title}{formula}", fontsize=10, pad=20)
     axes.set_xlabel(
-        "prediction $p$, target 0: error $e = p$" if is_regression else "logit $o_i$ of a wrong class; $o_y = 0$"
+        "prediction $p$, target 0: error $e = p$"
+        if is_regression
+        else "logit $o_i$ of the wrong class of two; $o_y = 0$"
     )
     axes.set_ylabel(r"$L$, $dL/dp$, $e^{-L}$" if is_regression else r"$L$, $dL/do_i$, $e^{-L}$")
     label_above(axes, columns=3)
@@ -183,7 +187,9 @@ def _draw_example(axes: "Axes", loss: NamedLoss) -> None:
         axes.bar(places, heights.tolist(), 0.28, color=color, hatch=hatch, edgecolor="white", linewidth=0, label=label)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
-    axes.set_title(f"{loss.title}: the gradient for one image of a {names[EXAMPLE_LABEL]}", fontsize=10, pad=20)
+    axes.set_title(
+        f"{loss.title}: the gradient for ten made-up logits of a {names[EXAMPLE_LABEL]}", fontsize=10, pad=20
+    )
     axes.set_ylabel("probability, gradient $dL/do_i$")
     label_above(axes, columns=3)
     finish(axes)

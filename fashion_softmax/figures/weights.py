@@ -58,11 +58,12 @@ def draw_inspection(
 
 def _draw_templates(figure: "SubFigure", templates: NDArray[np.floating[Any]], names: Sequence[str]) -> None:
     num_rows = -(-len(templates) // TEMPLATE_COLUMNS)
-    grid = figure.add_gridspec(num_rows + 1, TEMPLATE_COLUMNS, height_ratios=[1] * num_rows + [0.06])
-    first = max(0, (TEMPLATE_COLUMNS - len(templates)) // 2)  # a few are drawn in the middle
+    grid = figure.add_gridspec(num_rows + 1, 2 * TEMPLATE_COLUMNS, height_ratios=[1] * num_rows + [0.06])
+    indent = max(0, TEMPLATE_COLUMNS - len(templates))  # in halves of a column: a few are drawn in the middle
     limit = float(np.abs(templates).max()) or 1.0
-    for index, (template, name) in enumerate(zip(templates, names, strict=False), start=first):
-        axes = figure.add_subplot(grid[index // TEMPLATE_COLUMNS, index % TEMPLATE_COLUMNS])
+    for index, (template, name) in enumerate(zip(templates, names, strict=False)):
+        left = indent + 2 * (index % TEMPLATE_COLUMNS)
+        axes = figure.add_subplot(grid[index // TEMPLATE_COLUMNS, left : left + 2])
         drawn = _show_signed(axes, template, limit)
         axes.set_axis_off()
         axes.set_title(cut(name, 14), fontsize=9, parse_math=False)
@@ -76,7 +77,7 @@ def _draw_explanation(figure: "SubFigure", names: Sequence[str], explanation: Ex
     image, bars = top.subplots(1, 2, width_ratios=(1, 1.3))
     show_image(image, explanation.pixels)
     image.set(xticks=[], yticks=[])
-    image.set_title("the image", fontsize=10)
+    image.set_title("what the model saw", fontsize=10)
     order = np.argsort(-explanation.probabilities, kind="stable")[:MAX_BARS]
     draw_probabilities(bars, explanation.probabilities[order], [names[index] for index in order])
     grid = bottom.add_gridspec(2, len(explanation.evidence), height_ratios=[1, 0.06])

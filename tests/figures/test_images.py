@@ -6,7 +6,7 @@ import pytest
 from fashion_softmax.figures.images import MISTAKE, Caption, draw_grid, draw_own_picture
 from fashion_softmax.figures.style import encode
 
-IMAGES = np.arange(5 * 6 * 4, dtype=np.uint8).reshape(5, 1, 6, 4)
+IMAGES = np.arange(0, 2 * 5 * 6 * 4, 2, dtype=np.uint8).reshape(5, 1, 6, 4)
 NAMES = [Caption((name,)) for name in ("coat", "ankle boot", "$x_1", "\u5916\u5957", "_bag_")]
 
 
@@ -67,3 +67,5 @@ def test_own_picture_stands_beside_what_the_model_saw_and_says() -> None:
     assert [bar.get_width() for bar in bars.patches] == pytest.approx([0.7, 0.2, 0.1])
     assert [text.get_text() for text in bars.texts] == ["70.0 %", "20.0 %", "10.0 %"]
     assert figure.get_suptitle() == "bag: 70 %"
+    _, seen, _ = draw_own_picture(picture, np.zeros((1, 6, 4), np.uint8), probabilities, ["a", "b", "c"]).axes
+    assert seen.get_title() == "what the model saw: hardly anything"

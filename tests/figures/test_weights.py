@@ -29,7 +29,12 @@ def test_every_class_has_its_template_on_one_scale() -> None:
 def test_image_bars_and_evidence_are_drawn_without_templates_as_well() -> None:
     figure = draw_inspection(None, NAMES, EXPLANATION)
     titles = [axes.get_title() for axes in figure.axes]
-    assert [title for title in titles if title] == ["the image", "what the model says", "for 1", "for 1 over 2"]
+    assert [title for title in titles if title] == [
+        "what the model saw",
+        "what the model says",
+        "for 1",
+        "for 1 over 2",
+    ]
     evidence = [axes for axes in figure.axes if axes.get_title().startswith("for 1")]
     limit = max(np.abs(shares).max() for shares in EXPLANATION.evidence.values())
     for axes, shares in zip(evidence, EXPLANATION.evidence.values(), strict=True):

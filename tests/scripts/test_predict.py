@@ -56,7 +56,7 @@ def test_grid_shows_what_the_model_says(script: RunScript, drawn: list[Any], run
         assert (*caption.names, caption.ending) == (f"true: {label}", f"{best}", f" {100 * float(row[best]):.0f} %")
         assert caption.is_mistake == (best != label)
     right = sum(not caption.is_mistake for caption in captions)
-    assert f"run, 1 epoch\n{right} of these 10 test images are right" in outcome.out
+    assert f"run, 1 epoch\n{right} of 10 predictions are right" in outcome.out
     assert (tmp_path / "outputs" / "figures" / "predictions.png").exists()
 
 
@@ -119,7 +119,9 @@ def test_inspection_adds_up_to_the_lead(script: RunScript, drawn: list[Any], run
     best, second = logits.topk(2).indices.tolist()
     rival = second if best == int(test.labels[7]) else int(test.labels[7])
     (over_all, for_all), (over_rival, for_rival) = explanation.evidence.items()
-    assert over_all.startswith(f"{names[best]} over all classes\nlead {float(logits[best] - logits.mean()):+.2f} = ")
+    assert over_all.startswith(
+        f"{names[best]} over the mean of all\nlead {float(logits[best] - logits.mean()):+.2f} = "
+    )
     assert over_rival.startswith(f"{names[best]} over {names[rival]}\n")
     bias = state["bias"]
     assert for_all.sum() == pytest.approx(float(logits[best] - logits.mean() - bias[best] + bias.mean()), abs=1e-4)
@@ -137,6 +139,10 @@ def test_folder_of_runs_gives_the_latest_or_the_best(run: Path, tmp_path: Path) 
     assert find_run(tmp_path / "outputs") == other.resolve()
     assert find_run(tmp_path / "outputs", best=True) == first.resolve()
     assert find_run(first) == first
+    config = (first / ".hydra" / "config.yaml").read_text(encoding="utf-8")
+    (first / ".hydra" / "hydra.yaml").unlink()  # which says that the option was `synthetic`
+    (first / ".hydra" / "config.yaml").write_text(config.replace("make_synthetic", "load_idx"), encoding="utf-8")
+    assert find_run(tmp_path / "outputs", best=True) == other.resolve()  # runs on other data do not count
 
 
 def test_no_folder_means_outputs(script: RunScript, run: Path, tmp_path: Path) -> None:
