@@ -100,14 +100,14 @@ def build_parts(cfg: DictConfig) -> Parts:
     # The folder belongs to the words: a relative path means another data set elsewhere.
     dataset = _load_dataset(json.dumps(OmegaConf.to_container(cfg.dataset, resolve=True)), Path.cwd())
     seed_torch(cfg.seed, device)
-    model = _require(build(cfg.model, "model", dataset.image_shape, dataset.num_classes), nn.Module, "model")
+    model = require_part(build(cfg.model, "model", dataset.image_shape, dataset.num_classes), nn.Module, "model")
     model = model.to(device, dtype)
-    loss_fn = _require(build(cfg.loss, "loss"), Loss, "loss")  # type: ignore[type-abstract]
+    loss_fn = require_part(build(cfg.loss, "loss"), Loss, "loss")  # type: ignore[type-abstract]
     _probe(model, loss_fn, dataset, torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype))
     keep_compiler_idle()
-    optimizer = _require(build(cfg.optimizer, "optimizer", list(model.parameters())), Optimizer, "optimizer")
+    optimizer = require_part(build(cfg.optimizer, "optimizer", list(model.parameters())), Optimizer, "optimizer")
     _require_no_arguments(optimizer.step, "optimizer")
-    scheduler = _require(build(cfg.scheduler, "scheduler", optimizer), LRScheduler, "scheduler")
+    scheduler = require_part(build(cfg.scheduler, "scheduler", optimizer), LRScheduler, "scheduler")
     _require_no_arguments(scheduler.step, "scheduler")
     return Parts(dataset, Member(model, loss_fn, optimizer, scheduler), cfg.seed, device, dtype)
 
@@ -115,7 +115,7 @@ def build_parts(cfg: DictConfig) -> Parts:
 @functools.lru_cache(maxsize=4)
 def _load_dataset(node: str, working_dir: Path) -> Dataset:
     """Load a data set once for all runs of the process that ask for it in the same words, JSON here."""
-    return _require(build(OmegaConf.create(json.loads(node)), "dataset"), Dataset, "dataset")
+    return require_part(build(OmegaConf.create(json.loads(node)), "dataset"), Dataset, "dataset")
 
 
 def seed_torch(seed: int, device: torch.device) -> None:
@@ -157,7 +157,12 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _require(part: Any, kind: type[T], key: str) -> T:
+def require_part(part: Any, kind: type[T], key: str) -> T:
+    """Refuse what a configuration builds when it is of another kind.
+
+    Raises:
+        ConfigError: names the key, what it builds and what is expected.
+    """
     if not isinstance(part, kind):
         raise ConfigError(
             f"{key}._target_ builds a {type(part).__name__}, expected a {kind.__module__}.{kind.__name__}"

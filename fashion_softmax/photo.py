@@ -20,6 +20,7 @@ from fashion_softmax.picture_files import read_picture
 
 TOLERANCE = 26  # of 255: what differs less from the background belongs to it; photos are less even than studio pictures
 MIN_SHARE = 0.005  # of a row or column must stand out, lest a speck of dust counts
+MAX_PER_PIXEL = 40  # pixels of a picture for one of the image, to both sides
 NUM_STUDIED = 1000  # images of the data set
 DARK, LIGHT = 64, 191  # of 255: a data set whose border is between them has no background to speak of
 
@@ -178,6 +179,8 @@ def _place(thing: Values, habits: Habits, image_shape: tuple[int, int, int], bac
     """Scale a thing as large as the data set's usually are, in the middle of an image, shape (H, W, C)."""
     channels, height, width = image_shape
     per_pixel = max(thing.shape[0] / height, thing.shape[1] / width) / habits.extent  # pixels of the picture
+    if (step := int(per_pixel / MAX_PER_PIXEL)) > 1:  # or the canvas of a small thing would be huge
+        thing, per_pixel = thing[::step, ::step], per_pixel / step
     size = max(thing.shape[0], round(height * per_pixel)), max(thing.shape[1], round(width * per_pixel))
     empty = (0 if habits.background < DARK else 255) if habits.is_even else background
     canvas = np.full((*size, channels), empty, np.float32)

@@ -151,7 +151,9 @@ def draw_mistakes(
 
 def to_pixels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Turn images (N, C, H, W) into what is drawn: colours (N, H, W, 3), or else the mean of channels (N, H, W)."""
-    return np.moveaxis(images, 1, -1) if images.shape[1] == 3 else images.mean(1).astype(np.uint8)
+    if images.shape[1] == 3:
+        return np.moveaxis(images, 1, -1)
+    return images[:, 0] if images.shape[1] == 1 else images.mean(1).astype(np.uint8)
 
 
 def to_png(image: Image.Image) -> bytes:

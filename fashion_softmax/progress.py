@@ -35,9 +35,18 @@ def find_progress(run_dir: Path, expected_fingerprint: str) -> dict[str, Any] | 
             raise CheckpointError(f"{path}: is missing, although the run had come further")
         return None
     saved = load_checkpoint(path)
-    if saved["fingerprint"] != expected_fingerprint:
-        raise CheckpointError(f"{path}: belongs to a run with another configuration than that of {run_dir}")
+    check_fingerprint(saved, expected_fingerprint, path)
     return saved
+
+
+def check_fingerprint(saved: dict[str, Any], expected_fingerprint: str, path: Path) -> None:
+    """Refuse a checkpoint of a run with another configuration.
+
+    Raises:
+        CheckpointError: names the checkpoint.
+    """
+    if saved["fingerprint"] != expected_fingerprint:
+        raise CheckpointError(f"{path}: belongs to a run with another configuration than that of its folder")
 
 
 def check_progress(saved: dict[str, Any], objective_name: str, num_batches: int) -> None:

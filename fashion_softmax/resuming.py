@@ -18,7 +18,15 @@ from fashion_softmax.files import write_atomically
 from fashion_softmax.folders import refuse_if_alive
 from fashion_softmax.progress import find_objective, find_progress
 from fashion_softmax.settings import fingerprint, override, refuse_differences, refuse_new_schedule
-from fashion_softmax.trust import CONFIG_PATH, is_plain_override, read_config, read_yaml, refuse_links_out
+from fashion_softmax.trust import (
+    CONFIG_PATH,
+    is_plain_override,
+    is_trust,
+    read_config,
+    read_trusted,
+    read_yaml,
+    refuse_links_out,
+)
 
 LATEST = "latest"
 # What every sweep's command has or is given; all of it is given anew.
@@ -57,13 +65,12 @@ def read_request(arguments: Sequence[str]) -> Request | None:
     Raises:
         CheckpointError: there is no such folder, or it is neither a run's nor a sweep's.
     """
-    keys = ("resume", "trust")
-    given = {key: [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")] for key in keys}
-    if not given["resume"]:
+    given = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
+    if not given:
         return None
-    overrides = [a for a in arguments if a.partition("=")[0] not in keys]
-    trusted = [package for value in given["trust"] for package in value.strip("[]").split(",") if package]
-    name = given["resume"][-1].strip("'\"")
+    overrides = [argument for argument in arguments if not (argument.startswith("resume=") or is_trust(argument))]
+    trusted = read_trusted(arguments)
+    name = given[-1].strip("'\"")
     folder = _find_latest(arguments) if name == LATEST else Path(name)
     if not folder.is_dir():
         raise CheckpointError(

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from fashion_softmax.cli import exit_on_error
 from fashion_softmax.config import project_dir
-from fashion_softmax.console import shorten
-from fashion_softmax.errors import ConfigError, MachineError
+from fashion_softmax.console import count, shorten
+from fashion_softmax.errors import CheckpointError, ConfigError, MachineError
 from fashion_softmax.figures.style import FORMATS, encode
 from fashion_softmax.files import write_atomically
 from fashion_softmax.interruption import raise_on_sigterm
+from fashion_softmax.run_names import printable
 
+ENDINGS = ", ".join(f".{suffix}" for suffix in FORMATS)
 MAX_ROWS, MAX_COLUMNS, MAX_IMAGES = 1000, 100, 5000  # of a grid: half a minute
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ def script() -> Iterator[None]:
     """Run a script: errors become a line and an exit code, log lines go to standard error."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="backslashreplace")  # a terminal may know no ±
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("fashion_softmax").setLevel(logging.INFO)
     with exit_on_error():
         raise_on_sigterm()
         yield
@@ -47,18 +50,16 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser, *default_names: str) -> None:
-    """Let a script choose where its figure is saved, and show it in a window.
+    """Let a script choose where its figure is saved, and show it in a window; `save_figure` reads this.
 
     Args:
         parser: of the script.
-        *default_names: files in `outputs/figures`.
+        *default_names: what is saved in `outputs/figures` if nothing is chosen, for the help.
     """
-    endings = ", ".join(f".{suffix}" for suffix in FORMATS)
-    default = " and ".join(f"outputs/figures/{name}" for name in default_names)
-    help_text = f"where to save, a file that ends in {endings}; may be given again (default: {default})"
+    default = ", ".join(default_names)
+    help_text = f"where to save, a file that ends in {ENDINGS}; may be given again (default: outputs/figures/{default})"
     parser.add_argument("--output", metavar="FILE", type=_figure_path, action="append", help=help_text)
     parser.add_argument("--show", action="store_true", help="also open a window")
-    parser.set_defaults(default_names=default_names)
 
 
 def require_drawable(options: argparse.Namespace) -> None:
@@ -96,7 +97,7 @@ def add_grid(parser: argparse.ArgumentParser, *, rows: int, columns: int) -> Non
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """Let a script choose a trained run, and a picture of the user's own; `find_run_and_picture` reads them."""
+    """Let a script choose a trained run, and a picture of the user's own; `load_run_and_photo` reads them."""
     parser.add_argument(
         "paths", nargs="*", metavar="RUN [PICTURE]",
         help="a run's folder, or one above (default: outputs), and a picture of your own; trust=PACKAGE lets the run "
@@ -106,8 +107,12 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="its epoch (default: last)")
 
 
-def load_run_and_photo(options: argparse.Namespace) -> "tuple[TrainedRun, Photo | None]":
-    """Load what `add_run` let the user choose.
+def load_run_and_photo(options: argparse.Namespace, *not_with_photo: str) -> "tuple[TrainedRun, Photo | None]":
+    """Load what `add_run` let the user choose, and print its name.
+
+    Args:
+        options: with those of `add_run`.
+        *not_with_photo: options that mean nothing for a picture.
 
     Returns:
         The run, and the picture if one was named, in the form of the run's images.
@@ -115,40 +120,52 @@ def load_run_and_photo(options: argparse.Namespace) -> "tuple[TrainedRun, Photo 
     Raises:
         FashionSoftmaxError: there is no such run or picture, or it cannot be used.
     """
-    from fashion_softmax.photo import read_photo, study
     from fashion_softmax.trained import find_run, load_trained
+    from fashion_softmax.trust import is_trust, read_trusted
 
-    trusted = [path.removeprefix("trust=") for path in options.paths if path.startswith("trust=")]
-    paths = [Path(path) for path in options.paths if not path.startswith("trust=")]
+    paths = [Path(path) for path in options.paths if not is_trust(path)]
     if len(paths) == 1 and paths[0].is_file():
         paths = [Path(project_dir(), "outputs"), *paths]
     folder, *pictures = paths or [Path(project_dir(), "outputs")]
     if len(pictures) > 1:
         raise ConfigError(f"{pictures[1]}: one run and one picture are expected")
-    run = load_trained(find_run(folder, best=options.best), checkpoint=options.checkpoint, trusted=trusted)
+    for name in not_with_photo if pictures else ():
+        if getattr(options, name):
+            raise ConfigError(f"--{name} means nothing for a picture of your own; leave it out")
+    if not (folder.is_dir() or folder.suffix == ""):
+        raise CheckpointError(f"{folder}: a run's folder is expected, and after it a picture")
+    run_dir = find_run(folder, best=options.best)
+    run = load_trained(run_dir, checkpoint=options.checkpoint, trusted=read_trusted(options.paths))
+    print(f"{shorten(run_dir)}, {count(run.epoch, 'epoch')}")
     if not pictures:
         return run, None
+    from fashion_softmax.photo import read_photo, study
+
     dataset = run.parts.dataset
     photo = read_photo(pictures[0], study(dataset.train.images.numpy()), dataset.image_shape)
-    print(f"{pictures[0]}: {'; '.join(photo.steps)}")
+    print(f"{printable(str(pictures[0]))}: {'; '.join(photo.steps)}")
     return run, photo
 
 
-def save_figure(figure: "Figure", options: argparse.Namespace) -> None:
+def save_figure(figure: "Figure", options: argparse.Namespace, *default_names: str) -> None:
     """Save a figure where the options say, tell where that is, and show it if that was asked for.
+
+    Args:
+        figure: of matplotlib's.
+        options: with those of `add_output`.
+        *default_names: files in `outputs/figures`, where the options name none.
 
     Raises:
         MachineError: it cannot be written, or no window can be opened here.
     """
     folder = Path(project_dir(), "outputs", "figures")
-    for path in dict.fromkeys(options.output or [folder / name for name in options.default_names]):
+    for path in dict.fromkeys(options.output or [folder / name for name in default_names]):
         save(path, encode(figure, path.suffix[1:].lower()))
     if options.show:
         from matplotlib import pyplot
 
-        if pyplot.get_backend().lower() == "agg":  # what matplotlib falls back on
+        if not pyplot.figure(figure).canvas.required_interactive_framework:
             raise MachineError("--show: no window can be opened here: there is no display, or Python has no tkinter")
-        pyplot.figure(figure)
         pyplot.show()
 
 
@@ -173,6 +190,5 @@ def save(path: Path, content: bytes) -> None:
 def _figure_path(text: str) -> Path:
     path = Path(text)
     if path.suffix[1:].lower() not in FORMATS or path.is_dir():
-        endings = ", ".join(f".{suffix}" for suffix in FORMATS)
-        raise argparse.ArgumentTypeError(f"{text} is no file that ends in {endings}")
+        raise argparse.ArgumentTypeError(f"{text} is no file that ends in {ENDINGS}")
     return path

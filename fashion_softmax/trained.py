@@ -15,9 +15,12 @@ from fashion_softmax.data import Split
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.parts import Parts, build_parts
 from fashion_softmax.prediction import predict
+from fashion_softmax.progress import check_fingerprint
 from fashion_softmax.records import Predictions
+from fashion_softmax.run_names import printable
+from fashion_softmax.settings import fingerprint
 from fashion_softmax.stacking import Stack
-from fashion_softmax.trust import read_config, refuse_links_out
+from fashion_softmax.trust import read_config, refuse_links_out, require_run
 from fashion_softmax.validation import validate
 
 
@@ -35,8 +38,13 @@ class TrainedRun:
     parts: Parts
     epoch: int
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In label order, fit to be printed: a name in somebody else's run may hold anything."""
+        return tuple(map(printable, self.parts.dataset.class_names))
+
     def predict(self, images: Tensor, labels: Tensor) -> Predictions:
-        """Classify images: bytes (N, C, H, W), with their labels (N,)."""
+        """Classify images: bytes (N, C, H, W), N at least 1. The labels (N,) are only kept beside the answers."""
         stack = Stack([self.parts.member])
         return predict(stack, Split(images, labels), self.parts.dtype, keep_probabilities=True)[0]
 
@@ -82,12 +90,14 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
         checkpoint: `last` or `best`.
         trusted: packages of the user's own that the configuration may name.
 
+    Returns:
+        The run, its model on the CPU.
+
     Raises:
         CheckpointError: the folder is no run's, or its checkpoint is missing, damaged or another run's.
         FashionSoftmaxError: the configuration or the data does not allow it.
     """
-    if not (run_dir / ".hydra" / "config.yaml").is_file():
-        raise CheckpointError(f"{run_dir}: is no run folder, since it has no .hydra/config.yaml")
+    require_run(run_dir)
     refuse_links_out(run_dir)
     path = run_dir / "checkpoints" / f"{checkpoint}.pt"
     if not path.is_file():
@@ -96,8 +106,11 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
     cfg = read_config(run_dir, trusted)
     cfg.device = "cpu"  # wherever it was trained; a few images need no more
     validate(cfg)
+    check_fingerprint(state, fingerprint(cfg), path)
     parts = build_parts(cfg)
     restore(parts.member, state, path)
+    if not all(parameter.isfinite().all() for parameter in parts.member.model.parameters()):
+        raise CheckpointError(f"{path}: its weights are not finite, so that it says nothing of any image")
     return TrainedRun(run_dir, parts, state["epoch"])
 
 

@@ -39,6 +39,17 @@ GROUPS_AND_KEYS = "dataset|model|loss|optimizer|scheduler|experiment|seed|device
 PLAIN_OVERRIDE = re.compile(rf"(~|\+\+?)?({GROUPS_AND_KEYS})(\.[a-z]\w*)*(=[\w.,+/ ()\[\]-]*)?")
 
 
+def read_trusted(arguments: Sequence[str]) -> list[str]:
+    """Collect the packages and resolvers that a command trusts, from all its `trust=a,b`."""
+    given = [argument.partition("=")[2].strip("[]").split(",") for argument in arguments if is_trust(argument)]
+    return [name for names in given for name in names if name]
+
+
+def is_trust(argument: str) -> bool:
+    """Tell whether an argument of a command says what is trusted."""
+    return argument.startswith("trust=")
+
+
 def read_yaml(path: Path) -> Any:
     """Read YAML that may be somebody else's, of bounded size, into plain values; interpolations stay text.
 
@@ -54,6 +65,16 @@ def read_yaml(path: Path) -> Any:
         raise CheckpointError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
+
+
+def require_run(run_dir: Path) -> None:
+    """Refuse a folder that is no run's.
+
+    Raises:
+        CheckpointError: names the folder.
+    """
+    if not (run_dir / CONFIG_PATH).is_file():
+        raise CheckpointError(f"{run_dir}: is no run folder, since it has no {CONFIG_PATH}")
 
 
 def read_config(run_dir: Path, trusted: Sequence[str]) -> DictConfig:

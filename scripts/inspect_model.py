@@ -8,7 +8,6 @@ python scripts/inspect_model.py RUN photo.png          a picture of your own
 import argparse
 from typing import TYPE_CHECKING
 
-from fashion_softmax.console import count, shorten
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.scripting import (
     add_output,
@@ -36,8 +35,7 @@ def main() -> None:
     add_output(parser, "inspection.png")
     options = parser.parse_intermixed_args()
     with script():
-        run, photo = load_run_and_photo(options)
-        print(f"{shorten(run.run_dir)}, {count(run.epoch, 'epoch')}")
+        run, photo = load_run_and_photo(options, "image")
         from fashion_softmax.figures.weights import draw_inspection
         from fashion_softmax.models import SoftmaxRegression
 
@@ -51,7 +49,7 @@ def main() -> None:
                 f"a {type(model).__name__} has no weights of a class to be shown as an image; evidence is first-order"
             )
         explanation = explain_image(run, *choose_image(run, photo, options))
-        save_figure(draw_inspection(templates, run.parts.dataset.class_names, explanation), options)
+        save_figure(draw_inspection(templates, run.class_names, explanation), options, "inspection.png")
 
 
 def choose_image(
@@ -83,7 +81,7 @@ def explain_image(run: "TrainedRun", image: "Tensor", label: int | None, name: s
     from fashion_softmax.models import SoftmaxRegression
     from fashion_softmax.pictures import to_pixels
 
-    names = run.parts.dataset.class_names
+    names = run.class_names
     probabilities = run.predict_probabilities(image)
     order = (-probabilities).argsort(kind="stable").tolist()
     predicted, runner_up = order[0], order[min(1, len(order) - 1)]
@@ -93,7 +91,10 @@ def explain_image(run: "TrainedRun", image: "Tensor", label: int | None, name: s
     print(title)
     pixels = to_float(image, run.parts.dtype)
     evidence, rest = {}, "bias" if isinstance(run.parts.member.model, SoftmaxRegression) else "rest"
-    for against, whom in ((None, "the mean of all"), (rival, names[rival])):
+    others: list[tuple[int | None, str]] = [(None, "the mean of all")]
+    if rival != predicted:  # of a single class there is none
+        others.append((rival, names[rival]))
+    for against, whom in others:
         account = explain(run.parts.member.model, pixels, predicted, against)
         heading = f"{names[predicted]} over {whom}"
         numbers = f"lead {account.lead:+.2f} = pixels {account.pixels.sum():+.2f}, {rest} {account.rest:+.2f}"

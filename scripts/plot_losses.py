@@ -10,7 +10,7 @@ python scripts/plot_losses.py 'hydra.searchpath=[file://my_conf]' loss=focal,ce 
 from omegaconf import DictConfig
 
 from fashion_softmax.config import CONFIG_DIR, build, compose
-from fashion_softmax.errors import ConfigError
+from fashion_softmax.errors import ConfigError, FashionSoftmaxError
 from fashion_softmax.scripting import add_output, add_overrides, make_parser, save_figure, script
 from fashion_softmax.validation import suggest, validate
 
@@ -25,17 +25,22 @@ def main() -> None:
     with script():
         configs = compose_losses(options.overrides)
         from fashion_softmax.figures.losses import NamedLoss, compare_losses, draw_losses
-        from fashion_softmax.losses import RegressionLoss
+        from fashion_softmax.losses import Loss, RegressionLoss
+        from fashion_softmax.parts import require_part
 
-        losses = [NamedLoss(name, word_settings(cfg.loss), build(cfg.loss, "loss")) for name, cfg in configs.items()]
+        losses = []
+        for name, cfg in configs.items():
+            loss_fn = require_part(build(cfg.loss, "loss"), Loss, "loss")  # type: ignore[type-abstract]
+            losses.append(NamedLoss(name, word_settings(cfg.loss), loss_fn))
         losses.sort(key=lambda loss: not isinstance(loss.loss_fn, RegressionLoss))
-        if options.compare:
-            options.default_names = ("losses_compared.png", "losses_compared.svg")
+        stem = "losses_compared" if options.compare else "losses"
         try:
             figure = (compare_losses if options.compare else draw_losses)(losses)
-        except (RuntimeError, ValueError, ArithmeticError, IndexError) as error:  # of a loss of the user's own
-            raise ConfigError(f"loss: cannot be drawn: {error}") from error
-        save_figure(figure, options)
+            save_figure(figure, options, f"{stem}.png", f"{stem}.svg")
+        except FashionSoftmaxError:
+            raise
+        except Exception as error:  # whatever a loss of the user's own leads to
+            raise ConfigError(f"loss: cannot be drawn: {type(error).__name__}: {error}") from error
 
 
 def compose_losses(overrides: list[str]) -> dict[str, DictConfig]:

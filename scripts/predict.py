@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from fashion_softmax.console import count, make_console, shorten
+from fashion_softmax.console import count, make_console
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.scripting import (
     add_grid,
@@ -44,14 +44,12 @@ def main() -> None:
     add_run(parser)
     parser.add_argument("--wrong", action="store_true", help="show mistakes only, the most confident first")
     add_grid(parser, rows=2, columns=9)
-    add_output(parser, "predictions.png")
+    add_output(parser, "predictions.png", "mistakes.png", "picture.png")
     options = parser.parse_intermixed_args()
     with script():
         require_drawable(options)
-        run, photo = load_run_and_photo(options)
-        print(f"{shorten(run.run_dir)}, {count(run.epoch, 'epoch')}")
+        run, photo = load_run_and_photo(options, "wrong", "start")
         if photo:
-            options.default_names = ("picture.png",)
             predict_photo(run, photo, options)
         else:
             predict_test_images(run, options)
@@ -65,8 +63,8 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
     """
     from fashion_softmax.figures.images import Caption, draw_grid
 
-    test, names = run.parts.dataset.test, run.parts.dataset.class_names
-    indices = find_mistakes(run, options) if options.wrong else range(len(test))
+    test, names = run.parts.dataset.test, run.class_names
+    indices = find_mistakes(run) if options.wrong else range(len(test))
     if not len(indices):
         return
     if options.start >= len(indices):
@@ -80,22 +78,23 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
         )
     ]
     if options.wrong:
-        title = f"The {len(chosen)} most confident mistakes" + (f" after {options.start}" if options.start else "")
+        after = f", after the first {options.start}" if options.start else ""
+        title = f"The most confident of {count(len(indices), 'mistake')}{after}"
     else:
         right = f"{said.is_correct.sum()} of {count(len(chosen), 'prediction')} are right"
         print(right)
         title = f"Test images {chosen[0]} to {chosen[-1]}: {right}"
-    save_figure(draw_grid(test.images[chosen].numpy(), captions, options.columns, title), options)
+    figure = draw_grid(test.images[chosen].numpy(), captions, options.columns, title)
+    save_figure(figure, options, "mistakes.png" if options.wrong else "predictions.png")
 
 
-def find_mistakes(run: "TrainedRun", options: argparse.Namespace) -> "NDArray[np.intp]":
+def find_mistakes(run: "TrainedRun") -> "NDArray[np.intp]":
     """Find the test images that are classified wrongly, the most confident first, and print them by class."""
     test = run.parts.dataset.test
-    options.default_names = ("mistakes.png",)
     predictions = run.predict(test.images, test.labels)
     wrong = (~predictions.is_correct).nonzero()[0]
     print(f"{len(wrong)} of {len(test)} test images are wrong")
-    make_console().print(make_class_table(predictions, run.parts.dataset.class_names))
+    make_console().print(make_class_table(predictions, run.class_names))
     order = (-predictions.confidences[wrong]).argsort(kind="stable")
     return wrong[order]
 
@@ -125,7 +124,7 @@ def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace
 
     from fashion_softmax.figures.images import draw_own_picture
 
-    names = run.parts.dataset.class_names
+    names = run.class_names
     probabilities = run.predict_probabilities(torch.from_numpy(photo.image))
     console, table = make_console(), Table.grid(padding=(0, 1))
     block = "\u2588" if console.encoding.startswith("utf") else "#"
@@ -135,7 +134,7 @@ def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace
     console.print(table)
     if len(names) > MAX_BARS:
         print(f"the {MAX_BARS} most probable of {len(names)} classes")
-    save_figure(draw_own_picture(photo.picture, photo.image, probabilities, names), options)
+    save_figure(draw_own_picture(photo.picture, photo.image, probabilities, names), options, "picture.png")
 
 
 if __name__ == "__main__":

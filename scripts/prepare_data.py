@@ -19,11 +19,11 @@ def main() -> None:
         cfg = compose(options.overrides)
         validate(cfg)
         dataset = build(cfg.dataset, "dataset")
-    sizes = f"{len(dataset.train)} training and {len(dataset.test)} test images"
-    shape = " x ".join(map(str, dataset.image_shape))
-    print(f"{sizes} of {shape} (channels, height, width), {dataset.num_classes} classes")
-    if "root" in cfg.dataset:
-        print(f"verified in {shorten(cfg.dataset.root)}")
+        sizes = f"{len(dataset.train)} training and {len(dataset.test)} test images"
+        shape = " x ".join(map(str, dataset.image_shape))
+        print(f"{sizes} of {shape} (channels, height, width), {dataset.num_classes} classes")
+        if "root" in cfg.dataset:
+            print(f"verified in {shorten(cfg.dataset.root)}")
 
 
 if __name__ == "__main__":

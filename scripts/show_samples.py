@@ -56,7 +56,7 @@ def main() -> None:
         if options.only:
             which = f"{len(indices)} {SPLITS[options.split]} of {', '.join(options.only)}"
         title = f"{name}: {which}"
-        save_figure(draw_grid(split.images[indices].numpy(), captions, options.columns, title), options)
+        save_figure(draw_grid(split.images[indices].numpy(), captions, options.columns, title), options, "samples.png")
 
 
 def choose(dataset: "Dataset", options: argparse.Namespace) -> list[int]:
@@ -71,7 +71,7 @@ def choose(dataset: "Dataset", options: argparse.Namespace) -> list[int]:
     for name in options.only or ():
         if name not in dataset.class_names:
             raise ConfigError(f"--only {name}: there is no such class{suggest(name, dataset.class_names)}")
-    wanted = {dataset.class_names.index(name) for name in options.only or dataset.class_names}
+    wanted = {label for label, name in enumerate(dataset.class_names) if not options.only or name in options.only}
     found = [index for index, label in enumerate(split.labels.tolist()) if index >= options.start and label in wanted]
     if options.start >= len(split):
         raise ConfigError(f"--start {options.start}: there are {SPLITS[options.split]} 0 to {len(split) - 1}")

@@ -9,10 +9,11 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from omegaconf import OmegaConf
 from rich.table import Table
 
 from fashion_softmax.config import build, compose
-from fashion_softmax.console import make_console
+from fashion_softmax.console import count, make_console
 from fashion_softmax.scripting import add_overrides, at_least, make_parser, script
 from fashion_softmax.validation import validate
 
@@ -31,19 +32,21 @@ class Pictures:
     """
 
     def __init__(self, split: "Split", transform: Callable[[Any], Any]) -> None:
-        self.split = split
-        self.transform = transform
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def __getitem__(self, index: int) -> tuple[Any, int]:
+        import torch
         from PIL import Image
 
         from fashion_softmax.pictures import to_pixels
 
-        pixels = to_pixels(self.split.images[index : index + 1].numpy())[0]
-        return self.transform(Image.fromarray(pixels)), int(self.split.labels[index])
+        self.make_picture = Image.fromarray
+        self.pixels = torch.from_numpy(to_pixels(split.images.numpy()))
+        self.labels = split.labels
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return self.transform(self.make_picture(self.pixels[index].numpy())), int(self.labels[index])
 
 
 def main() -> None:
@@ -58,15 +61,14 @@ def main() -> None:
         validate(cfg)
         dataset = build(cfg.dataset, "dataset")
         is_resized = cfg.dataset.get("resize") is not None
-        cfg.dataset.resize = None
-        original = build(cfg.dataset, "dataset") if is_resized else dataset
+        original = build(OmegaConf.merge(cfg.dataset, {"resize": None}), "dataset") if is_resized else dataset
         warnings.filterwarnings("ignore", message="This DataLoader will create")  # four workers, whatever the machine
         console, rows = make_console(), []
-        for name, load in (("image by image", load_as_the_lesson), ("whole batches", load_as_we_do)):
+        pipelines = {"image by image": load_as_the_lesson(dataset, original), "whole batches": load_as_we_do(dataset)}
+        for name, load in pipelines.items():
             for workers in dict.fromkeys(options.workers):
-                with console.status(f"{name}, {workers} workers"):
-                    seconds = time_pass(load(dataset, original, workers))
-                rows.append((name, workers, seconds))
+                with console.status(f"{name}, {count(workers, 'worker')}"):
+                    rows.append((name, workers, time_pass(load(workers))))
         size = " x ".join(map(str, dataset.image_shape[1:]))
         num_batches = -(-len(dataset.train) // dataset.batch_size)
         print(f"{len(dataset.train)} training images of {size}, {num_batches} batches of {dataset.batch_size}")
@@ -76,21 +78,28 @@ def main() -> None:
             print("image by image resizes in each pass; whole batches are resized once, when the data set is loaded")
 
 
-def load_as_the_lesson(dataset: "Dataset", original: "Dataset", num_workers: int) -> Iterable[Any]:
-    """Make the lesson's batches: every image is decoded, resized and converted alone, in every pass anew."""
+def load_as_the_lesson(dataset: "Dataset", original: "Dataset") -> Callable[[int], Iterable[Any]]:
+    """Prepare the lesson's batches, by number of workers: each image is transformed alone, in every pass anew.
+
+    Args:
+        dataset: as a run sees it.
+        original: the same before it was resized.
+    """
     from torch.utils.data import DataLoader
     from torchvision import transforms
 
-    resize = [transforms.Resize(dataset.image_shape[1:])] if dataset is not original else []
-    pictures = Pictures(original.train, transforms.Compose([*resize, transforms.ToTensor()]))
-    return DataLoader(pictures, dataset.batch_size, shuffle=True, num_workers=num_workers)  # type: ignore[arg-type]
+    transform: Callable[[Any], Any] = transforms.ToTensor()
+    if dataset is not original:
+        transform = transforms.Compose([transforms.Resize(dataset.image_shape[1:]), transform])
+    pictures: Any = Pictures(original.train, transform)
+    return lambda num_workers: DataLoader(pictures, dataset.batch_size, shuffle=True, num_workers=num_workers)
 
 
-def load_as_we_do(dataset: "Dataset", original: "Dataset", num_workers: int) -> Iterable[Any]:
-    """Make our batches: a batch is one index operation and one conversion."""
+def load_as_we_do(dataset: "Dataset") -> Callable[[int], Iterable[Any]]:
+    """Prepare our batches, by number of workers: a batch is one index operation and one conversion."""
     from fashion_softmax.data import Batches
 
-    return Batches(dataset.train, dataset.batch_size, seed=0, num_workers=num_workers).epoch(0)
+    return lambda num_workers: Batches(dataset.train, dataset.batch_size, seed=0, num_workers=num_workers).epoch(0)
 
 
 def time_pass(batches: Iterable[Any]) -> float:

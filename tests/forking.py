@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+TIMED_OUT = "timed out"
 HEAVY = ["hydra", "PIL.Image", "rich.progress", "tensorboard", "torch", "torch.utils.tensorboard", "yaml"]
 
 
@@ -53,16 +54,26 @@ class Process:
 
     def kill(self) -> None:
         """Kill it; it must not have been waited for."""
-        os.kill(self.pid, signal.SIGKILL)
+        if self._fresh:
+            self._fresh.kill()
+        else:
+            os.kill(self.pid, signal.SIGKILL)
 
     def wait(self) -> subprocess.CompletedProcess[str]:
         """Wait for its end; its exit code and what it wrote."""
-        code = self._fresh.wait(self._timeout_s) if self._fresh else ask("wait", self.pid)
+        code = self._wait_for_fresh(self._fresh) if self._fresh else ask("wait", self.pid)
         texts = [path.read_text(encoding="utf-8") for path in self._streams]
         self._folder.cleanup()
-        if code == -signal.SIGALRM:
+        if code == TIMED_OUT or (sys.platform == "linux" and code == -signal.SIGALRM):
             raise AssertionError(f"{self.command} took too long: {texts}")
         return subprocess.CompletedProcess(self.command, code, *texts)
+
+    def _wait_for_fresh(self, process: "subprocess.Popen[bytes]") -> int | str:
+        try:
+            return process.wait(self._timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return TIMED_OUT
 
 
 def run(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fashion_softmax.comparing.ranking import Comparison
 from fashion_softmax.comparing.runs import RecordedRun, is_accuracy, numbers
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.figures.style import COLORS, encode, finish, new_figure
+from fashion_softmax.figures.style import COLORS, PALE, encode, finish, new_figure
 
 if TYPE_CHECKING:  # a third of a second
     from matplotlib.axes import Axes
@@ -107,7 +107,7 @@ def _draw_one(axes: "Axes", lines: Sequence[_Line], tag: str) -> None:
             color, style = COLORS[index % len(COLORS)], STYLES[index // len(COLORS)]
             _draw(axes, epochs, values, color=color, linestyle=style)
         elif epochs:
-            axes.plot(epochs, [fmean(each) for each in values], color="#CCCCCC", linewidth=0.7, zorder=0)
+            axes.plot(epochs, [fmean(each) for each in values], color=PALE, linewidth=0.7, zorder=0)
     for index, line in enumerate(lines[:MAX_LINES]):  # named in their order, best first
         color, style = COLORS[index % len(COLORS)], STYLES[index // len(COLORS)]
         axes.plot([], [], color=color, linestyle=style, label=_as_text(line.name))

@@ -22,6 +22,7 @@ MAX_WIDTH = 48.0  # inches; wider grids have smaller images and letters
 GAP = 0.1  # of a cell, between images
 TITLE_HEIGHT = 0.4  # inches
 MAX_BARS = 20
+MAX_TITLE = 60  # letters
 MIN_CONTRAST = 26  # of 255; what is less is hardly seen
 MISTAKE = "#B2182B"  # a dark red
 
@@ -98,23 +99,31 @@ def draw_own_picture(
         probabilities: shape (K,); the `MAX_BARS` largest are drawn.
         names: of the K classes.
     """
-    order = np.argsort(-probabilities, kind="stable")[:MAX_BARS]
     seen = "what the model saw" if np.ptp(image) > MIN_CONTRAST else "what the model saw: hardly anything"
-    figure = new_figure(6.5, max(4.2, 2.4 + 0.24 * len(order)))
+    figure = new_figure(6.5, max(4.2, 2.4 + 0.24 * min(len(names), MAX_BARS)))
     grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.4))
     for row, (title, pixels) in enumerate((("your picture", picture), (seen, to_pixels(image[None])[0]))):
         axes = figure.add_subplot(grid[row, 0])
         show_image(axes, pixels)
         axes.set_title(title, fontsize=10)
         axes.set(xticks=[], yticks=[])
-    draw_probabilities(figure.add_subplot(grid[:, 1]), probabilities[order], [names[index] for index in order])
-    best = order[0]
-    figure.suptitle(f"{names[best]}: {100 * probabilities[best]:.0f} %", parse_math=False)
+    draw_probabilities(figure.add_subplot(grid[:, 1]), probabilities, names)
+    best = int(probabilities.argmax())
+    figure.suptitle(f"{cut(names[best], MAX_TITLE - 8)}: {100 * probabilities[best]:.0f} %", parse_math=False)
     return figure
 
 
 def draw_probabilities(axes: "Axes", probabilities: NDArray[np.floating[Any]], names: Sequence[str]) -> None:
-    """Draw a bar with its percentage for each class, the first one on top and in another colour."""
+    """Draw a bar with its percentage for each of the `MAX_BARS` most probable classes, the first in another colour.
+
+    Args:
+        axes: drawn into.
+        probabilities: shape (K,).
+        names: of the K classes.
+    """
+    order = np.argsort(-probabilities, kind="stable")[:MAX_BARS]
+    some = f" (first {len(order)} of {len(names)})" if len(order) < len(names) else ""
+    probabilities, names = probabilities[order], [names[index] for index in order]
     places = np.arange(len(names))
     axes.barh(places, probabilities, color=[BLUE, *["#9CC3DC"] * (len(names) - 1)], height=0.7)
     for place, probability in zip(places, probabilities, strict=True):
@@ -124,7 +133,7 @@ def draw_probabilities(axes: "Axes", probabilities: NDArray[np.floating[Any]], n
     axes.set_yticks(places, [cut(name, 18) for name in names], parse_math=False)
     axes.set(xlim=(0, 1.22), ylim=(len(names) - 0.4, -0.6), xticks=(0, 0.25, 0.5, 0.75, 1))
     axes.set_xlabel("probability")
-    axes.set_title("what the model says", fontsize=10)
+    axes.set_title(f"what the model says{some}", fontsize=10)
     axes.set_axisbelow(True)
     finish(axes)
     axes.grid(visible=False, axis="y")

@@ -21,7 +21,7 @@ from fashion_softmax.figures.style import (
     label_above,
     new_figure,
 )
-from fashion_softmax.losses import CrossEntropy, Loss, RegressionLoss
+from fashion_softmax.losses import CrossEntropy, Huber, Loss, Margin, RegressionLoss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +116,8 @@ def compare_losses(losses: Sequence[NamedLoss]) -> "Figure":
 
 def _find_limit(losses: Sequence[NamedLoss]) -> float:
     """Find how far to draw, so that what begins at delta is seen."""
-    return max(LIMIT, *(1.5 * float(getattr(loss.loss_fn, "delta", 0)) for loss in losses))
+    deltas = [loss.loss_fn.delta for loss in losses if isinstance(loss.loss_fn, Huber | Margin)]
+    return max([LIMIT, *(1.5 * delta for delta in deltas)])
 
 
 def _draw_loss(axes: "Axes", loss: NamedLoss) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # a third of a second
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, without the yellow that white paper swallows.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK = COLORS
+BLUE, RED, GREEN, ORANGE = COLORS[0], COLORS[1], COLORS[2], COLORS[4]
 GREY, PALE = "#666666", "#CCCCCC"
 DPI = 150
 PAGE_WIDTH = 6.5  # inches: text of 9 points is then 8 pixels high on a phone
@@ -47,7 +47,7 @@ def encode(figure: "Figure", suffix: str) -> bytes:
     """Draw a figure as a file.
 
     Args:
-        figure: anything of matplotlib's.
+        figure: anything of matplotlib's; its labels get their places and their fonts here.
         suffix: one of `FORMATS`.
 
     Returns:
@@ -58,7 +58,8 @@ def encode(figure: "Figure", suffix: str) -> bytes:
     _choose_fonts(figure)
     content = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
-    with warnings.catch_warnings(), rc_context({"svg.hashsalt": "fashion-softmax"}):
+    # Composing the images of an SVG into one takes minutes where there are a thousand.
+    with warnings.catch_warnings(), rc_context({"svg.hashsalt": "fashion-softmax", "image.composite_image": False}):
         warnings.filterwarnings("ignore", message="Glyph")  # a character that no font has becomes a box
         figure.savefig(content, format=suffix, metadata=metadata)
         figure.set_layout_engine("none")  # it has its places now, also in the next file

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fashion_softmax.figures.images import MAX_BARS, cut, draw_probabilities, show_image
+from fashion_softmax.figures.images import MAX_TITLE, cut, draw_probabilities, show_image
 from fashion_softmax.figures.style import PAGE_WIDTH, new_figure
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TEMPLATE_COLUMNS = 5
 MAX_TEMPLATES = 50
+MAX_HEADING = 40  # letters
 
 
 @dataclass(frozen=True)
@@ -78,18 +79,17 @@ def _draw_explanation(figure: "SubFigure", names: Sequence[str], explanation: Ex
     show_image(image, explanation.pixels)
     image.set(xticks=[], yticks=[])
     image.set_title("what the model saw", fontsize=10)
-    order = np.argsort(-explanation.probabilities, kind="stable")[:MAX_BARS]
-    draw_probabilities(bars, explanation.probabilities[order], [names[index] for index in order])
+    draw_probabilities(bars, explanation.probabilities, names)
     grid = bottom.add_gridspec(2, len(explanation.evidence), height_ratios=[1, 0.06])
     panels = [bottom.add_subplot(grid[0, column]) for column in range(len(explanation.evidence))]
     limit = max(float(np.abs(shares).max()) for shares in explanation.evidence.values()) or 1.0
     for axes, (title, shares) in zip(panels, explanation.evidence.items(), strict=True):
         drawn = _show_signed(axes, shares, limit)
         axes.set(xticks=[], yticks=[])
-        axes.set_title(title, fontsize=10, parse_math=False)
+        axes.set_title("\n".join(cut(line, MAX_HEADING) for line in title.splitlines()), fontsize=10, parse_math=False)
     label = "share of a pixel in the lead, in logits: for (red) or against (blue)"
     _draw_scale(bottom.add_subplot(grid[1, :]), drawn, label)
-    figure.suptitle(explanation.title, parse_math=False)
+    figure.suptitle(cut(explanation.title, MAX_TITLE), parse_math=False)
 
 
 def _show_signed(axes: "Axes", values: NDArray[np.floating[Any]], limit: float) -> "AxesImage":

@@ -1,10 +1,13 @@
 """`scripts/time_loading.py`: both pipelines give the same images, and the table says what was timed."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
+from fashion_softmax.data import load_idx
+from tests.conftest import write_idx_folder
 from tests.scripts.conftest import RunScript
 
 TOY = ["dataset=synthetic", "dataset.num_train=300", "dataset.num_test=10", "dataset.batch_size=100"]
@@ -39,13 +42,26 @@ def test_lessons_pipeline_gives_the_images_that_ours_gives(resize: str, shape: s
     cfg.dataset.resize = None
     original = build(cfg.dataset, "dataset") if resize != "null" else dataset
     totals = []
-    for load in (time_loading.load_as_the_lesson, time_loading.load_as_we_do):
-        batches = list(load(dataset, original, 0))
+    for load in (time_loading.load_as_the_lesson(dataset, original), time_loading.load_as_we_do(dataset)):
+        batches = list(load(0))
         images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
         assert images.shape == dataset.train.images.shape and images.dtype == torch.float32
         totals.append([images[labels == label].sum(0) for label in range(10)])  # whatever their order
     for lesson, ours in zip(*totals, strict=True):
         assert (lesson - ours).abs().max() <= 30 * 1.01 / 255  # 30 images of a class, each at most 1/255 away
+
+
+def test_lessons_pipeline_does_what_torchvision_does_for_an_image(script: RunScript, tmp_path: Path) -> None:
+    import time_loading
+    from torchvision.datasets import FashionMNIST
+    from torchvision.transforms import ToTensor
+
+    folder = write_idx_folder(tmp_path / "FashionMNIST" / "raw", shape=(28, 28), num_classes=10)
+    theirs = FashionMNIST(str(tmp_path), train=True, transform=ToTensor())
+    ours = time_loading.Pictures(load_idx(root=str(folder)).train, ToTensor())
+    assert len(ours) == len(theirs)
+    for (image, label), (own_image, own_label) in zip(theirs, (ours[index] for index in range(len(ours))), strict=True):
+        assert torch.equal(image, own_image) and label == own_label
 
 
 def test_mistakes_are_one_line(script: RunScript) -> None:
