@@ -184,7 +184,10 @@ def _place(thing: Values, habits: Habits, image_shape: tuple[int, int, int], bac
     size = max(thing.shape[0], round(height * per_pixel)), max(thing.shape[1], round(width * per_pixel))
     empty = (0 if habits.background < DARK else 255) if habits.is_even else background
     canvas = np.full((*size, channels), empty, np.float32)
-    top, left = (size[0] - thing.shape[0]) // 2, (size[1] - thing.shape[1]) // 2
+    spaces = [whole - part for whole, part in zip(size, thing.shape, strict=False)]
+    # In the data set things begin at whole pixels: what leaves an odd number free stands half a pixel off the middle.
+    shifts = [round(space / per_pixel) % 2 * per_pixel / 2 for space in spaces]
+    top, left = (min(space, round(space / 2 + shift)) for space, shift in zip(spaces, shifts, strict=True))
     canvas[top : top + thing.shape[0], left : left + thing.shape[1]] = thing
     layers = [
         Image.fromarray(layer).resize((width, height), Image.Resampling.BOX) for layer in np.moveaxis(canvas, -1, 0)

@@ -24,11 +24,14 @@ def test_linear_evidence_is_weight_times_pixel() -> None:
 
 
 def test_channels_are_summed_and_black_pixels_say_nothing() -> None:
+    torch.manual_seed(0)
     model = SoftmaxRegression((3, 2, 2), 3)
     image = torch.rand(3, 2, 2)
     image[:, 0, 0] = 0
-    pixels = explain(model, image, 0).pixels
-    assert pixels.shape == (2, 2) and pixels[0, 0] == 0 and pixels[1, 1] != 0
+    pixels = explain(model, image, 0, 1).pixels
+    weights = (model.weight[0] - model.weight[1]).detach().reshape(3, 2, 2)
+    torch.testing.assert_close(pixels, (weights * image).sum(0))
+    assert pixels[0, 0] == 0 and pixels[1, 1] != 0
 
 
 def test_other_models_are_accounted_for_to_first_order_without_dropout() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashion_softmax.data.idx import read_images
 from fashion_softmax.errors import DataError
 from fashion_softmax.photo import Habits, read_photo, study
 
@@ -210,3 +211,18 @@ def test_cut_missing_and_huge_pictures_are_refused(tmp_path: Path) -> None:
 def test_model_of_other_channels_takes_no_picture(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="2 channels"):
         read_photo(save(tmp_path / "a.png", draw_trousers()), FASHION, (2, 28, 28))
+
+
+@pytest.mark.real_data
+def test_enlarged_inverted_images_come_back(fashion_mnist_root: Path, tmp_path: Path) -> None:
+    images = read_images(fashion_mnist_root / "t10k-images-idx3-ubyte").numpy()[:100, 0]
+    habits = study(images[:, None])
+    assert habits == FASHION
+    errors = []
+    for image in images:
+        page = np.full((600, 640), 255, np.uint8)
+        page[90:510, 110:530] = 255 - enlarge(image)
+        photo = read_photo(save(tmp_path / "a.png", page), habits, GREY)
+        errors.append(np.abs(photo.image[0].astype(float) - image).mean())
+    # Where the faint edge of a thing is taken for ground, it is scaled up by a pixel of 28, and moved by half a pixel.
+    assert np.median(errors) < 5 and np.mean(errors) < 10

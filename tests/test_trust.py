@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.trust import check_config, is_plain_override, read_yaml
+from fashion_softmax.trust import check_config, is_plain_override, read_trusted, read_yaml
 from tests.conftest import ROOT, TINY
 from tests.test_cli import Train
 
@@ -166,3 +166,8 @@ def test_g3_link_that_leads_out_is_not_followed(train: Train, tmp_path: Path, ru
     result = train(f"resume={run}", "trainer.num_epochs=2")
     assert result.returncode == 4 and "leads out of the run folder" in result.stderr, result.stderr
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_trusted_names_are_collected_from_all_arguments() -> None:
+    arguments = ["run", "trust=a,b", "loss=ce", "trust=[c,d]", "trust="]
+    assert read_trusted(arguments) == ["a", "b", "c", "d"] and read_trusted([]) == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fashion_softmax.figures.images import MISTAKE, Caption, draw_grid, draw_own_picture
+from fashion_softmax.figures.images import MAX_BARS, MISTAKE, Caption, draw_grid, draw_own_picture
 from fashion_softmax.figures.style import encode
 
 IMAGES = np.arange(0, 2 * 5 * 6 * 4, 2, dtype=np.uint8).reshape(5, 1, 6, 4)
@@ -16,6 +16,7 @@ def test_grid_shows_every_image_under_its_name() -> None:
     assert [text.get_text() for text in axes.texts] == ["coat", "ankle boot", "$x_1", "\u5916\u5957", "_bag_"]
     for image, drawn, text in zip(IMAGES[:, 0], axes.images, axes.texts, strict=True):
         np.testing.assert_array_equal(drawn.get_array(), image)
+        assert drawn.get_clim() == (0, 255) and drawn.get_cmap().name == "gray"
         left, right, bottom, top = drawn.get_extent()
         assert left < text.get_position()[0] < right and text.get_position()[1] < top < bottom
         assert (bottom - top) / (right - left) == pytest.approx(6 / 4)
@@ -36,8 +37,8 @@ def test_mistakes_alone_are_red_and_framed() -> None:
 def test_colours_are_kept_and_other_channels_averaged() -> None:
     (axes,) = draw_grid(np.repeat(IMAGES, 3, 1), NAMES, 5, "").axes
     assert axes.images[0].get_array().shape == (6, 4, 3)
-    (axes,) = draw_grid(np.repeat(IMAGES, 2, 1), NAMES, 5, "").axes
-    np.testing.assert_array_equal(axes.images[1].get_array(), IMAGES[1, 0])
+    (axes,) = draw_grid(np.concatenate([IMAGES, IMAGES // 2], 1), NAMES, 5, "").axes
+    np.testing.assert_array_equal(axes.images[1].get_array(), 3 * IMAGES[1, 0].astype(int) // 4)
 
 
 def test_grid_of_many_images_stays_of_a_size_that_can_be_drawn() -> None:
@@ -53,6 +54,21 @@ def test_long_names_are_cut() -> None:
     (axes,) = draw_grid(IMAGES[:1], [Caption(("women's best running shoes",), " 97 %")], 1, "").axes
     text = axes.texts[0].get_text()
     assert text.startswith("women's") and text.endswith("\u2026 97 %")
+
+
+def test_letters_shrink_with_the_images_of_a_wide_grid() -> None:
+    sizes = []
+    for columns in (5, 100):
+        (axes,) = draw_grid(np.zeros((columns, 1, 2, 2), np.uint8), [Caption(("name",))] * columns, columns, "").axes
+        sizes.append(axes.texts[0].get_fontsize() / (axes.images[0].get_extent()[1] - axes.images[0].get_extent()[0]))
+    assert sizes[0] == pytest.approx(sizes[1])
+
+
+def test_of_many_classes_the_most_probable_are_drawn() -> None:
+    probabilities = np.linspace(0, 1, 30, dtype=np.float32)
+    bars = draw_own_picture(np.zeros((9, 9, 3), np.uint8), IMAGES[0], probabilities, list(map(str, range(30)))).axes[2]
+    assert [tick.get_text() for tick in bars.get_yticklabels()] == [str(29 - index) for index in range(MAX_BARS)]
+    assert bars.get_title() == "what the model says (first 20 of 30)"
 
 
 def test_own_picture_stands_beside_what_the_model_saw_and_says() -> None:

@@ -23,7 +23,15 @@ def test_every_class_has_its_template_on_one_scale() -> None:
     for axes, template in zip(drawn, templates, strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array(), template)
         assert axes.images[0].get_clim() == (-np.abs(templates).max(), np.abs(templates).max())
+        assert axes.images[0].get_cmap().name == "RdBu_r"  # red is above 0
     assert encode(figure, "png").startswith(b"\x89PNG")
+
+
+def test_weights_of_zero_and_many_classes_are_drawn() -> None:
+    explanation = Explanation(EXPLANATION.pixels, "an image", np.full(60, 1 / 60), {"for 1": np.zeros((4, 4))})
+    figure = draw_inspection(np.zeros((60, 4, 4)), list(map(str, range(60))), explanation)
+    titles = [part.get_suptitle() for part in figure.subfigs]
+    assert titles == ["What the model looks for, the first 50 of 60 classes", "an image"]
 
 
 def test_image_bars_and_evidence_are_drawn_without_templates_as_well() -> None:

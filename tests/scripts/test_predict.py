@@ -1,22 +1,27 @@
 """`scripts/predict.py` and `scripts/inspect_model.py`: what they show is what the run's model says."""
 
+import io
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
+from fashion_softmax.checkpoint import _seal
 from fashion_softmax.config import compose
+from fashion_softmax.experiment import run as train_run
 from fashion_softmax.models import SoftmaxRegression
 from fashion_softmax.parts import build_parts
 from fashion_softmax.records import read_predictions
 from fashion_softmax.trained import find_run, load_trained
-from tests.conftest import TINY
+from tests.conftest import TINY, write_idx_folder
 from tests.scripts.conftest import RunScript
 
 
@@ -67,15 +72,19 @@ def test_mistakes_are_those_of_the_recorded_predictions(
     assert recorded is not None
     wrong = (~recorded.is_correct).nonzero()[0]
     outcome = script("predict", "--wrong", run, "--rows", 1, "--columns", 4)
-    captions = drawn[1]
+    images, captions, *_ = drawn
     assert len(captions) == min(4, len(wrong)) and all(caption.is_mistake for caption in captions)
-    shown = [int(caption.ending.split()[0]) for caption in captions]
-    expected = [round(100 * float(confidence)) for confidence in sorted(recorded.confidences[wrong])[::-1][:4]]
-    assert shown == pytest.approx(expected, abs=1) and shown == sorted(shown, reverse=True)
+    most_confident = sorted(wrong, key=lambda index: -recorded.confidences[index])[:4]
+    np.testing.assert_array_equal(images, build_parts(compose(TINY)).dataset.test.images[most_confident])
     assert f"{len(wrong)} of 64 test images are wrong" in outcome.out
-    for name, total, right in re.findall(r"^│ (\d+)\s+│\s+(\d+) │\s+([\d.]+) %", outcome.out, re.MULTILINE):
+    rows = re.findall(r"^│ (\d+)\s+│\s+(\d+) │\s+([\d.]+) % │ (\S+) ", outcome.out, re.MULTILINE)
+    assert len(rows) == 10
+    for name, total, right, other in rows:
         of_class = recorded.labels == int(name)
         assert int(total) == of_class.sum()
+        said = np.bincount(recorded.classes[of_class], minlength=10)
+        said[int(name)] = 0
+        assert other == (f"{said.argmax()}," if said.any() else "-")
         assert float(right) == pytest.approx(100 * recorded.is_correct[of_class].mean(), abs=0.051)
     assert (tmp_path / "outputs" / "figures" / "mistakes.png").exists()
 
@@ -130,6 +139,54 @@ def test_inspection_adds_up_to_the_lead(script: RunScript, drawn: list[Any], run
     assert (tmp_path / "outputs" / "figures" / "inspection.png").exists()
 
 
+def test_mistake_is_accounted_for_against_the_true_class(script: RunScript, run: Path) -> None:
+    rewrite_checkpoint(run, lambda state: state["model"]["bias"].copy_(torch.tensor([9.0, 8.0, *[0.0] * 8])))
+    test = build_parts(compose(TINY)).dataset.test
+    logits = logits_of(run, test.images)
+    wrong = (logits.topk(2).indices != test.labels[:, None]).all(-1)
+    index = int(wrong.nonzero()[0])
+    printed = script("inspect_model", run, "--image", index).out
+    assert f"  {int(logits[index].argmax())} over {int(test.labels[index])}: lead" in printed
+
+
+def test_options_that_mean_nothing_for_a_picture_are_refused(script: RunScript, run: Path, tmp_path: Path) -> None:
+    Image.new("L", (28, 28)).save(tmp_path / "own.png")
+    for name, option in (("predict", ["--wrong"]), ("predict", ["--start", 1]), ("inspect_model", ["--image", 3])):
+        outcome = script(name, run, "own.png", *option)
+        assert outcome.code == 2 and f"{option[0]} means nothing for a picture" in outcome.err
+
+
+def test_best_run_best_epoch_and_a_picture_alone_are_found_below_outputs(
+    script: RunScript, run: Path, tmp_path: Path
+) -> None:
+    for name, objective in (("good", 0.9), ("bad", 0.1)):
+        folder = Path(shutil.copytree(run, tmp_path / "outputs" / "runs" / name))
+        result = (folder / "result.json").read_text(encoding="utf-8")
+        result = re.sub(r'"objective": [\d.]+', f'"objective": {objective}', result)
+        (folder / "result.json").write_text(result, encoding="utf-8")
+        os.utime(folder / "checkpoints" / "last.pt", (1e9 if name == "good" else 2e9,) * 2)
+    Image.new("L", (28, 28)).save(tmp_path / "own.png")
+    assert script("predict", "own.png").out.startswith("outputs/runs/bad, ")
+    assert script("predict", "own.png", "--best").out.startswith("outputs/runs/good, ")
+    (tmp_path / "outputs" / "runs" / "good" / "checkpoints" / "best.pt").unlink()
+    outcome = script("predict", "--best", "--checkpoint", "best")
+    assert outcome.code == 4 and "best.pt is missing" in outcome.err
+
+
+def test_names_in_a_foreign_run_do_not_reach_the_terminal_raw(script: RunScript, tmp_path: Path) -> None:
+    folder = write_idx_folder(tmp_path / "data", shape=(8, 8))
+    names = "dataset.class_names=['\x1b[31mred','a\nb','c']"
+    cfg = compose(["dataset=idx", f"dataset.root={folder}", names, "trainer.num_epochs=1"])
+    run_dir = tmp_path / "run"
+    (run_dir / ".hydra").mkdir(parents=True)
+    (run_dir / ".hydra" / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
+    train_run(cfg, run_dir)
+    for name, option in (("predict", "--wrong"), ("inspect_model", "--image=0")):
+        outcome = script(name, run_dir, option)
+        assert outcome.code == 0, outcome.err
+        assert "\x1b" not in outcome.out and "a\nb" not in outcome.out
+
+
 def test_folder_of_runs_gives_the_latest_or_the_best(run: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(run, tmp_path / "outputs" / "runs" / "b"))
     first = Path(shutil.copytree(run, tmp_path / "outputs" / "runs" / "a"))
@@ -169,6 +226,24 @@ def spoil_checkpoint(run: Path) -> None:
     path.write_bytes(content)
 
 
+def rewrite_checkpoint(run: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what a checkpoint says, and seal it again."""
+    path = run / "checkpoints" / "last.pt"
+    state = torch.load(path, weights_only=True)
+    change(state)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    path.write_bytes(_seal(buffer.getvalue()))
+
+
+def spoil_weights(run: Path) -> None:
+    rewrite_checkpoint(run, lambda state: state["model"]["weight"].fill_(torch.nan))
+
+
+def exchange_checkpoint(run: Path) -> None:
+    rewrite_checkpoint(run, lambda state: state.update(fingerprint="0" * 64))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -176,6 +251,8 @@ def spoil_checkpoint(run: Path) -> None:
         (lambda run: shutil.rmtree(run / ".hydra"), "is no run folder"),
         (lambda run: shutil.rmtree(run / "checkpoints"), "has no checkpoint yet (last.pt is missing)"),
         (spoil_checkpoint, "last.pt: is truncated, damaged, or no checkpoint"),
+        (spoil_weights, "last.pt: its weights are not finite"),
+        (exchange_checkpoint, "last.pt: belongs to a run with another configuration"),
         (spoil_config, "model._target_=os.system is refused"),
     ],
 )
