@@ -13,7 +13,7 @@ from fashion_softmax.files import read_json
 from fashion_softmax.records import read_rows
 from fashion_softmax.settings import fingerprint, refuse_differences
 from fashion_softmax.tally import Tally
-from fashion_softmax.trust import read_yaml
+from fashion_softmax.trust import CONFIG_PATH, read_yaml
 
 
 def find_progress(run_dir: Path, expected_fingerprint: str) -> dict[str, Any] | None:
@@ -108,6 +108,6 @@ def check_jobs_are_the_same(jobs: Iterable[tuple[Path, DictConfig]]) -> None:
     for folder, cfg in jobs:
         known = read_json(folder / "status.json").get("fingerprint")
         if known is not None and known != fingerprint(cfg):
-            saved = OmegaConf.create(read_yaml(folder / ".hydra" / "config.yaml"))
+            saved = OmegaConf.create(read_yaml(folder / CONFIG_PATH))
             refuse_differences(folder, saved, cfg)
             raise CheckpointError(f"{folder}: was trained with other settings")

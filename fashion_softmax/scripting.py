@@ -72,7 +72,7 @@ def require_drawable(options: argparse.Namespace) -> None:
         raise ConfigError(f"--rows {options.rows} --columns {options.columns}: at most {MAX_IMAGES} images are drawn")
 
 
-def at_least(lowest: int, highest: int | None = None) -> Callable[[str], int]:
+def whole_number(lowest: int, highest: int | None = None) -> Callable[[str], int]:
     """Make the type of an option that is a whole number, for `add_argument`."""
     allowed = f"from {lowest} on" if highest is None else f"from {lowest} to {highest}"
 
@@ -90,10 +90,10 @@ def at_least(lowest: int, highest: int | None = None) -> Callable[[str], int]:
 
 def add_grid(parser: argparse.ArgumentParser, *, rows: int, columns: int) -> None:
     """Let a script choose the size of its grid of images, which `require_drawable` checks."""
-    parser.add_argument("--rows", type=at_least(1, MAX_ROWS), default=rows, help=f"of the grid (default: {rows})")
+    parser.add_argument("--rows", type=whole_number(1, MAX_ROWS), default=rows, help=f"of the grid (default: {rows})")
     help_text = f"of the grid (default: {columns})"
-    parser.add_argument("--columns", type=at_least(1, MAX_COLUMNS), default=columns, help=help_text)
-    parser.add_argument("--start", type=at_least(0), default=0, metavar="N", help="first image, counted from 0")
+    parser.add_argument("--columns", type=whole_number(1, MAX_COLUMNS), default=columns, help=help_text)
+    parser.add_argument("--start", type=whole_number(0), default=0, metavar="N", help="first image, counted from 0")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:

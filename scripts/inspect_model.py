@@ -12,11 +12,11 @@ from fashion_softmax.errors import ConfigError
 from fashion_softmax.scripting import (
     add_output,
     add_run,
-    at_least,
     load_run_and_photo,
     make_parser,
     save_figure,
     script,
+    whole_number,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def main() -> None:
     """Load the run, account for one image, save the figure."""
     parser = make_parser(__doc__)
     add_run(parser)
-    parser.add_argument("--image", type=at_least(0), default=0, metavar="N", help="of the test images (default: 0)")
+    parser.add_argument("--image", type=whole_number(0), default=0, metavar="N", help="of the test images (default: 0)")
     add_output(parser, "inspection.png")
     options = parser.parse_intermixed_args()
     with script():

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from fashion_softmax.config import build, compose
 from fashion_softmax.console import count, make_console
-from fashion_softmax.scripting import add_overrides, at_least, make_parser, script
+from fashion_softmax.scripting import add_overrides, make_parser, script, whole_number
 from fashion_softmax.validation import validate
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def main() -> None:
     parser = make_parser(__doc__)
     add_overrides(parser)
     help_text = "processes that prepare batches (default: 0 1 2 4)"
-    parser.add_argument("--workers", type=at_least(0), nargs="+", default=WORKERS, metavar="N", help=help_text)
+    parser.add_argument("--workers", type=whole_number(0), nargs="+", default=WORKERS, metavar="N", help=help_text)
     options = parser.parse_intermixed_args()
     with script():
         cfg = compose(options.overrides)

@@ -93,13 +93,17 @@ def fashion_mnist_root() -> Path:
     return root
 
 
+def make_run(folder: Path, overrides: Sequence[str]) -> Path:
+    """Train a run in a folder by the command, for several tests; its folder."""
+    command = [str(ROOT / "train.py"), *overrides, f"hydra.run.dir={folder}"]
+    assert forking.run(command, folder.parent, os.environ, COMMAND_TIMEOUT_S).returncode == 0
+    return folder
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny run of one epoch, made once."""
-    run = tmp_path_factory.mktemp("trained") / "run"
-    command = [str(ROOT / "train.py"), *TINY, f"hydra.run.dir={run}"]
-    assert forking.run(command, run.parent, os.environ, COMMAND_TIMEOUT_S).returncode == 0
-    return run
+    return make_run(tmp_path_factory.mktemp("trained") / "run", TINY)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import torch
 from fashion_softmax.checkpoint import load_checkpoint
 from fashion_softmax.files import remove_temporary_files
 from tests import forking
-from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY
+from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY, make_run
 from tests.faults import DEATH, broken_disk
 from tests.test_checkpoint import save
 from tests.test_cli import Train, read_json
@@ -96,10 +96,7 @@ def read_rows(run: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run when nothing happens to it."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    command = [str(ROOT / "train.py"), *THREE_EPOCHS, f"hydra.run.dir={folder}"]
-    assert forking.run(command, folder.parent, os.environ, COMMAND_TIMEOUT_S).returncode == 0
-    return folder
+    return make_run(tmp_path_factory.mktemp("whole") / "run", THREE_EPOCHS)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from fashion_softmax.config import register
 from fashion_softmax.errors import DataError, FashionSoftmaxError
 from fashion_softmax.pictures import to_pixels, to_png
 from fashion_softmax.records import Predictions
-from fashion_softmax.trust import check_config
+from fashion_softmax.trust import CONFIG_PATH, check_config
 
 MAX_SIDE = 96  # pixels; larger pictures are made smaller, since a page holds a hundred of them
 MAX_TOY_PIXELS = 2**25  # of toy images, which are drawn anew for the page
@@ -75,7 +75,7 @@ def _read_dataset_node(run: RecordedRun) -> dict[str, Any]:
     config = {"dataset": run.config.get("dataset")}
     if not isinstance(config["dataset"], dict):
         raise DataError("the run's configuration names no data set")
-    check_config(config, (), Path(run.name, ".hydra", "config.yaml"))
+    check_config(config, (), Path(run.name) / CONFIG_PATH)
     register()
     node = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
     return node["dataset"] if isinstance(node, dict) else {}
