@@ -23,12 +23,12 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from fashion_softmax.composition import refuse_alias_bombs
-from fashion_softmax.config import CONFIG_DIR, register, without_hydra
+from fashion_softmax.config.checking import suggest
+from fashion_softmax.config.explain import refuse_alias_bombs
+from fashion_softmax.config.reporting import job_errors, translate
+from fashion_softmax.config.schema import CONFIG_DIR, register, without_hydra
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted
-from fashion_softmax.interruption import raise_on_sigterm
-from fashion_softmax.reporting import job_errors, translate
-from fashion_softmax.validation import suggest
+from fashion_softmax.runs.interruption import raise_on_sigterm
 
 CONFIG_PATH_FLAGS = ("--config-path", "-cp")
 
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _resume() -> None:
-    from fashion_softmax.resuming import read_request, resume_run, sweep_arguments
+    from fashion_softmax.runs.resuming import read_request, resume_run, sweep_arguments
 
     request = read_request(sys.argv[1:])
     assert request is not None
@@ -76,7 +76,7 @@ def train(cfg: DictConfig) -> float | None:
     Returns:
         The objective, for sweepers that maximize it.
     """
-    from fashion_softmax.experiment import run
+    from fashion_softmax.runs.experiment import run
 
     job = HydraConfig.get()
     in_sweep = job.mode == RunMode.MULTIRUN
@@ -100,8 +100,8 @@ class CheckBeforeRun(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the configuration, get the data and build every component once."""
-        from fashion_softmax.folders import set_aside_earlier_run
-        from fashion_softmax.parts import check
+        from fashion_softmax.config.building import check
+        from fashion_softmax.runs.folder import set_aside_earlier_run
 
         with exit_on_error():
             check(without_hydra(config))

@@ -33,8 +33,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fashion_softmax.cli import exit_on_error
-from fashion_softmax.config import compose
-from fashion_softmax.parts import Parts, build_parts
+from fashion_softmax.config.building import Parts, build_parts
+from fashion_softmax.config.schema import compose
 from fashion_softmax.stacking import Stack
 
 TRAIN = Path(__file__).parent.parent / "train.py"

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fashion_softmax.config import compose
+from fashion_softmax.config.building import Parts
+from fashion_softmax.config.schema import compose
 from fashion_softmax.data import Batches, Dataset
-from fashion_softmax.experiment import train
-from fashion_softmax.parts import Parts
-from fashion_softmax.single_run import Run
+from fashion_softmax.runs.experiment import train
+from fashion_softmax.runs.run import Run
 from fashion_softmax.stacking import Stack
-from fashion_softmax.training import fit
+from fashion_softmax.stacking.training import fit
 
 WATCH = """
 import resource, subprocess, sys, time

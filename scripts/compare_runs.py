@@ -12,20 +12,20 @@ import os
 import sys
 from pathlib import Path
 
+from common import make_parser, save, script
 from rich.console import Console
 
-from fashion_softmax.comparing.export import to_csv, to_dict
-from fashion_softmax.comparing.leaderboard import show_leaderboard
-from fashion_softmax.comparing.ranking import Comparison, compare
-from fashion_softmax.comparing.runs import read_run, read_runs
-from fashion_softmax.comparing.tables import show_by, show_differences
-from fashion_softmax.config import project_dir
-from fashion_softmax.console import make_console
+from fashion_softmax.config.checking import suggest
+from fashion_softmax.config.schema import project_dir
+from fashion_softmax.config.settings import shorten_keys
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import finite_or_none
-from fashion_softmax.hyperparameters import shorten_keys
-from fashion_softmax.scripting import make_parser, save, script
-from fashion_softmax.validation import suggest
+from fashion_softmax.runs.console import make_console
+from fashion_softmax.viewing.export import to_csv, to_dict
+from fashion_softmax.viewing.leaderboard import show_leaderboard
+from fashion_softmax.viewing.ranking import Comparison, compare
+from fashion_softmax.viewing.runs import read_run, read_runs
+from fashion_softmax.viewing.tables import show_by, show_differences
 
 STDOUT = "-"
 WIDE = 250
@@ -97,11 +97,11 @@ def write(comparison: Comparison, options: argparse.Namespace) -> None:
         content = finite_or_none(to_dict(comparison))
         _write_text(options.json, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     if options.png:
-        from fashion_softmax.comparing.figures import draw_curves
+        from fashion_softmax.figures.training import draw_curves
 
         save(Path(options.png), draw_curves(comparison))
     if options.html:
-        from fashion_softmax.comparing.report import make_report
+        from fashion_softmax.viewing.report import make_report
 
         save(Path(options.html), make_report(comparison).encode())
 

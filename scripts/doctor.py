@@ -91,7 +91,7 @@ def outputs_dir(options: argparse.Namespace) -> Path:
     """Find the folder of runs and sweeps."""
     if options.outputs:
         return Path(options.outputs).absolute()
-    from fashion_softmax.config import project_dir
+    from fashion_softmax.config.schema import project_dir
 
     return Path(project_dir(), "outputs")
 
@@ -100,7 +100,7 @@ def data_dir(options: argparse.Namespace) -> Path:
     """Find the folder of Fashion-MNIST."""
     if options.data:
         return Path(options.data).absolute()
-    from fashion_softmax.config import compose
+    from fashion_softmax.config.schema import compose
 
     return Path(compose().dataset.root).absolute()
 

@@ -86,7 +86,7 @@ def check_device() -> Iterator[Finding]:
     """Say what `device=auto` picks, and what torch complains of while it looks."""
     import torch
 
-    from fashion_softmax.parts import pick_device
+    from fashion_softmax.config.building import pick_device
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -172,8 +172,8 @@ def check_writing(path: Path, level: str, remedy: str) -> Iterator[Finding]:
 
 def check_training() -> Iterator[Finding]:
     """Train softmax regression on toy images in a temporary folder, with all records of a real run."""
-    from fashion_softmax.config import compose
-    from fashion_softmax.experiment import run
+    from fashion_softmax.config.schema import compose
+    from fashion_softmax.runs.experiment import run
 
     with tempfile.TemporaryDirectory(prefix="fashion-softmax-doctor-") as folder:
         start = time.perf_counter()

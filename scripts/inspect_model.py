@@ -8,8 +8,7 @@ python scripts/inspect_model.py RUN photo.png          a picture of your own
 import argparse
 from typing import TYPE_CHECKING
 
-from fashion_softmax.errors import ConfigError
-from fashion_softmax.scripting import (
+from common import (
     add_output,
     add_run,
     load_run_and_photo,
@@ -19,12 +18,14 @@ from fashion_softmax.scripting import (
     whole_number,
 )
 
+from fashion_softmax.errors import ConfigError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fashion_softmax.figures.photo import Photo
     from fashion_softmax.figures.weights import Explanation
-    from fashion_softmax.photo import Photo
-    from fashion_softmax.trained import TrainedRun
+    from fashion_softmax.viewing.trained import TrainedRun
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
     with script():
         run, photo = load_run_and_photo(options, "image")
         from fashion_softmax.figures.weights import draw_inspection
-        from fashion_softmax.models import SoftmaxRegression
+        from fashion_softmax.learning.models import SoftmaxRegression
 
         model, templates = run.parts.member.model, None
         if isinstance(model, SoftmaxRegression):
@@ -75,11 +76,11 @@ def explain_image(run: "TrainedRun", image: "Tensor", label: int | None, name: s
 
     Of an image that is classified wrongly, the second account is over its true class.
     """
+    from fashion_softmax.dashboard.pictures import to_pixels
     from fashion_softmax.data.batches import to_float
-    from fashion_softmax.evidence import explain
     from fashion_softmax.figures.weights import Explanation
-    from fashion_softmax.models import SoftmaxRegression
-    from fashion_softmax.pictures import to_pixels
+    from fashion_softmax.learning.evidence import explain
+    from fashion_softmax.learning.models import SoftmaxRegression
 
     names = run.class_names
     probabilities = run.predict_probabilities(image)

@@ -7,12 +7,12 @@ python scripts/plot_losses.py --compare                      all losses in the s
 python scripts/plot_losses.py 'hydra.searchpath=[file://my_conf]' loss=focal,ce    my_conf/loss/focal.yaml of your own
 """
 
+from common import add_output, add_overrides, make_parser, save_figure, script
 from omegaconf import DictConfig
 
-from fashion_softmax.config import CONFIG_DIR, build, compose
+from fashion_softmax.config.checking import suggest, validate
+from fashion_softmax.config.schema import CONFIG_DIR, build, compose
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError
-from fashion_softmax.scripting import add_output, add_overrides, make_parser, save_figure, script
-from fashion_softmax.validation import suggest, validate
 
 
 def main() -> None:
@@ -24,9 +24,9 @@ def main() -> None:
     options = parser.parse_intermixed_args()
     with script():
         configs = compose_losses(options.overrides)
+        from fashion_softmax.config.building import require_part
         from fashion_softmax.figures.losses import NamedLoss, compare_losses, draw_losses
-        from fashion_softmax.losses import Loss, RegressionLoss
-        from fashion_softmax.parts import require_part
+        from fashion_softmax.learning.losses import Loss, RegressionLoss
 
         losses = []
         for name, cfg in configs.items():

@@ -10,12 +10,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
-
-from fashion_softmax.console import count, make_console
-from fashion_softmax.errors import ConfigError
-from fashion_softmax.scripting import (
+from common import (
     add_grid,
     add_output,
     add_run,
@@ -25,14 +20,19 @@ from fashion_softmax.scripting import (
     save_figure,
     script,
 )
+from rich.table import Table
+from rich.text import Text
+
+from fashion_softmax.errors import ConfigError
+from fashion_softmax.runs.console import count, make_console
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from fashion_softmax.photo import Photo
-    from fashion_softmax.records import Predictions
-    from fashion_softmax.trained import TrainedRun
+    from fashion_softmax.figures.photo import Photo
+    from fashion_softmax.runs.records import Predictions
+    from fashion_softmax.viewing.trained import TrainedRun
 
 BAR_WIDTH = 40  # characters
 MAX_BARS = 20

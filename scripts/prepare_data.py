@@ -4,10 +4,11 @@ python scripts/prepare_data.py
 python scripts/prepare_data.py dataset=mnist dataset.root=my_data/mnist
 """
 
-from fashion_softmax.config import build, compose
-from fashion_softmax.console import shorten
-from fashion_softmax.scripting import add_overrides, make_parser, script
-from fashion_softmax.validation import validate
+from common import add_overrides, make_parser, script
+
+from fashion_softmax.config.checking import validate
+from fashion_softmax.config.schema import build, compose
+from fashion_softmax.runs.console import shorten
 
 
 def main() -> None:

@@ -9,12 +9,7 @@ python scripts/show_samples.py --only shirt --only coat                 images o
 import argparse
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
-from fashion_softmax.config import build, compose
-from fashion_softmax.console import make_console
-from fashion_softmax.errors import ConfigError
-from fashion_softmax.scripting import (
+from common import (
     add_grid,
     add_output,
     add_overrides,
@@ -23,7 +18,12 @@ from fashion_softmax.scripting import (
     save_figure,
     script,
 )
-from fashion_softmax.validation import suggest, validate
+from rich.table import Table
+
+from fashion_softmax.config.checking import suggest, validate
+from fashion_softmax.config.schema import build, compose
+from fashion_softmax.errors import ConfigError
+from fashion_softmax.runs.console import make_console
 
 if TYPE_CHECKING:
     from fashion_softmax.data import Dataset, Split

@@ -9,13 +9,13 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from common import add_overrides, make_parser, script, whole_number
 from omegaconf import OmegaConf
 from rich.table import Table
 
-from fashion_softmax.config import build, compose
-from fashion_softmax.console import count, make_console
-from fashion_softmax.scripting import add_overrides, make_parser, script, whole_number
-from fashion_softmax.validation import validate
+from fashion_softmax.config.checking import validate
+from fashion_softmax.config.schema import build, compose
+from fashion_softmax.runs.console import count, make_console
 
 if TYPE_CHECKING:
     from fashion_softmax.data import Dataset, Split
@@ -35,7 +35,7 @@ class Pictures:
         import torch
         from PIL import Image
 
-        from fashion_softmax.pictures import to_pixels
+        from fashion_softmax.dashboard.pictures import to_pixels
 
         self.make_picture = Image.fromarray
         self.pixels = torch.from_numpy(to_pixels(split.images.numpy()))

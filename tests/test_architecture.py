@@ -89,4 +89,4 @@ def test_what_the_command_line_needs_does_not_import_torch() -> None:
 def test_import_rules_see_every_way_to_import(tmp_path: Path) -> None:
     path = tmp_path / "module.py"
     path.write_text("from fashion_softmax import experiment\nimport torch.nn as nn\n", encoding="utf-8")
-    assert {"fashion_softmax.experiment", "torch.nn"} <= imports(path)
+    assert {"fashion_softmax.runs.experiment", "torch.nn"} <= imports(path)

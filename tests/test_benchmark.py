@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from fashion_softmax.config import compose
-from fashion_softmax.parts import build_parts
+from fashion_softmax.config.building import build_parts
+from fashion_softmax.config.schema import compose
 from fashion_softmax.stacking import Stack
 from tests.conftest import ROOT, TINY
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from fashion_softmax import schedules
-from fashion_softmax.checkpoint import load_checkpoint, restore, save_checkpoint
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.losses import CrossEntropy
-from fashion_softmax.models import SoftmaxRegression
+from fashion_softmax.learning import schedules
+from fashion_softmax.learning.losses import CrossEntropy
+from fashion_softmax.learning.models import SoftmaxRegression
+from fashion_softmax.runs.checkpoint import load_checkpoint, restore, save_checkpoint
 from fashion_softmax.stacking import Member
 
 

@@ -130,7 +130,7 @@ def test_a1_to_a3_what_cannot_be_composed_is_refused(
         (["model=lenet", "dataset.image_shape=[1,11,11]"], ["11 x 11 pixels are too small for LeNet"]),
         (
             ["loss._target_=torch.nn.CrossEntropyLoss", "~loss.label_smoothing"],
-            ["expected a fashion_softmax.losses.Loss"],
+            ["expected a fashion_softmax.learning.losses.Loss"],
         ),
         (["optimizer._target_=torch.optim.LBFGS", "~optimizer.weight_decay"], ["its step needs closure"]),
     ],
@@ -298,7 +298,7 @@ def test_e1_failed_jobs_are_listed_and_the_others_kept(train: Train, tmp_path: P
 def test_e5_simultaneous_runs_get_folders_of_their_own(tmp_path: Path) -> None:
     from hydra import compose, initialize_config_dir
 
-    from fashion_softmax.config import CONFIG_DIR, register
+    from fashion_softmax.config.schema import CONFIG_DIR, register
 
     register()
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_DIR)):

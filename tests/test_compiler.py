@@ -5,7 +5,7 @@ import sys
 
 SCRIPT = """
 import sys, torch
-from fashion_softmax.compiler import keep_compiler_idle
+from fashion_softmax.config.compiler import keep_compiler_idle
 keep_compiler_idle()
 weight = torch.nn.Parameter(torch.ones(3))
 for name in ("SGD", "Adam", "AdamW", "RMSprop"):

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from fashion_softmax.config import COMPONENTS, CONFIG_DIR, build, compose
+from fashion_softmax.config.building import build_parts
+from fashion_softmax.config.checking import RANGES, validate
+from fashion_softmax.config.names import job_name
+from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, build, compose
 from fashion_softmax.data import make_synthetic
 from fashion_softmax.data.idx import find_idx_files
-from fashion_softmax.parts import build_parts
-from fashion_softmax.run_names import job_name
-from fashion_softmax.single_run import fingerprint
-from fashion_softmax.validation import RANGES, validate
+from fashion_softmax.runs.run import fingerprint
 from tests.conftest import TINY, write_idx_folder
 
 OPTIONS = [(group, path.stem) for group in COMPONENTS for path in sorted((CONFIG_DIR / group).glob("*.yaml"))]

@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.base import Node
 
-from fashion_softmax import deriving
-from fashion_softmax.composition import explain
-from fashion_softmax.config import COMPONENTS, CONFIG_DIR, register
-from fashion_softmax.deriving import JobComposer
+from fashion_softmax.config import deriving
+from fashion_softmax.config.deriving import JobComposer
+from fashion_softmax.config.explain import explain
+from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, register
 
 GROUPS = [*COMPONENTS, "experiment"]
 OPTIONS = [[f"{group}={path.stem}" for path in sorted((CONFIG_DIR / group).glob("*.yaml"))] for group in GROUPS]

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from fashion_softmax.evidence import explain
-from fashion_softmax.models import MLP, SoftmaxRegression
+from fashion_softmax.learning.evidence import explain
+from fashion_softmax.learning.models import MLP, SoftmaxRegression
 
 
 def test_linear_evidence_is_weight_times_pixel() -> None:

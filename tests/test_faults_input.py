@@ -31,7 +31,7 @@ Train = Callable[..., subprocess.CompletedProcess[str]]
 
 # A loss with a text of the user's, and with measures that are no numbers although its training is sound.
 NOTED_LOSS = '''
-from fashion_softmax.losses import CrossEntropy
+from fashion_softmax.learning.losses import CrossEntropy
 
 class Noted(CrossEntropy):
     """Cross-entropy; what is measured is multiplied by `factor`, what is trained is not."""

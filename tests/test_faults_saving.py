@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from fashion_softmax.checkpoint import load_checkpoint
 from fashion_softmax.files import remove_temporary_files
+from fashion_softmax.runs.checkpoint import load_checkpoint
 from tests import forking
 from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY, make_run
 from tests.faults import DEATH, broken_disk
@@ -176,7 +176,7 @@ def damage(path: Path, how: Any, tmp_path: Path) -> str:
 
         path.write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
         return "is truncated, damaged"
-    from fashion_softmax import checkpoint
+    from fashion_softmax.runs import checkpoint
 
     state = load_checkpoint(path)
     if how == "future":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fashion_softmax.errors import ConfigError
-from fashion_softmax.folders import describe_process, set_aside_earlier_run, set_aside_earlier_sweep
+from fashion_softmax.runs.folder import describe_process, set_aside_earlier_run, set_aside_earlier_sweep
 
 
 def make_run(folder: Path, state: str = "completed", **process: object) -> Path:

@@ -25,7 +25,7 @@ SMALL = ["dataset=synthetic", "dataset.num_train=256", "dataset.num_test=64", "d
 ODD_LOSSES = '''
 import sys
 import torch
-from fashion_softmax.losses import CrossEntropy
+from fashion_softmax.learning.losses import CrossEntropy
 
 class Odd(CrossEntropy):
     """Fails as it is told to, at its tenth gradient or when it is made."""
@@ -346,7 +346,7 @@ def test_working_folder_and_environment_belong_to_one_job(train: Train, tmp_path
 
 FRAIL_MODELS = '''
 import shutil, sys
-from fashion_softmax.models import SoftmaxRegression
+from fashion_softmax.learning.models import SoftmaxRegression
 
 class Exits(SoftmaxRegression):
     """Ends the process as soon as it is trained, if it may."""
@@ -359,7 +359,7 @@ class Exits(SoftmaxRegression):
 
 def test_e3_model_that_calls_exit_fails_its_own_job(train: Train, tmp_path: Path) -> None:
     (tmp_path / "frail.py").write_text(FRAIL_MODELS, encoding="utf-8")
-    models = "model._target_=frail.Exits,fashion_softmax.models.SoftmaxRegression"
+    models = "model._target_=frail.Exits,fashion_softmax.learning.models.SoftmaxRegression"
     result = train("-m", *TINY, models, "seed=0,1", PYTHONPATH=str(tmp_path))
     assert result.returncode == 6 and "2 of 4 jobs failed" in result.stderr, result.stderr
     assert result.stderr.count("the job called sys.exit(3)") == 2

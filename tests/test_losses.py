@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from fashion_softmax.losses import AbsoluteError, CrossEntropy, Huber, Loss, Margin, SquaredError
-from fashion_softmax.metrics import one_hot, softmax
+from fashion_softmax.learning.losses import AbsoluteError, CrossEntropy, Huber, Loss, Margin, SquaredError
+from fashion_softmax.learning.metrics import one_hot, softmax
 
 LOSSES: dict[str, Loss] = {
     "ce": CrossEntropy(),

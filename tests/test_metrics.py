@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from fashion_softmax.metrics import count_correct, cross_entropies, log_softmax, one_hot, softmax
+from fashion_softmax.learning.metrics import count_correct, cross_entropies, log_softmax, one_hot, softmax
 
 
 def test_count_correct_counts_per_run() -> None:

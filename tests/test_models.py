@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fashion_softmax.models import MLP, LeNet, SoftmaxRegression
+from fashion_softmax.learning.models import MLP, LeNet, SoftmaxRegression
 
 
 def test_softmax_regression_is_flatten_and_linear() -> None:

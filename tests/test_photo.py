@@ -9,7 +9,7 @@ from PIL import Image
 
 from fashion_softmax.data.idx import read_images
 from fashion_softmax.errors import DataError
-from fashion_softmax.photo import Habits, read_photo, study
+from fashion_softmax.figures.photo import Habits, read_photo, study
 
 FASHION = Habits(background=0, extent=1.0)
 GREY = (1, 28, 28)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_softmax.pictures import draw_confusion, draw_mistakes, draw_templates, to_png
+from fashion_softmax.dashboard.pictures import draw_confusion, draw_mistakes, draw_templates, to_png
 
 LONG_NAMES = ["a very long name of a class that fits nowhere", "<b>|`\n", "类别", ""]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from fashion_softmax.config import compose
-from fashion_softmax.losses import CrossEntropy
-from fashion_softmax.parts import check
-from fashion_softmax.planning import FactFinder, Facts, PlannedStack, available_memory, plan, what_differs
+from fashion_softmax.config.building import check
+from fashion_softmax.config.schema import compose
+from fashion_softmax.learning.losses import CrossEntropy
+from fashion_softmax.sweeps.plan import FactFinder, Facts, PlannedStack, available_memory, plan, what_differs
 from tests.conftest import TINY
 
 
@@ -88,9 +88,9 @@ def test_large_groups_are_split_evenly() -> None:
 def test_memory_limits_the_default_size(monkeypatch: pytest.MonkeyPatch) -> None:
     (facts,) = find_facts("loss=ce").values()
     assert facts is not None
-    monkeypatch.setattr("fashion_softmax.planning.available_memory", lambda: 2 * 3 * facts.num_bytes)
+    monkeypatch.setattr("fashion_softmax.sweeps.plan.available_memory", lambda: 2 * 3 * facts.num_bytes)
     assert [len(stack.jobs) for stack in plan(dict.fromkeys(range(6), facts))] == [3, 3]
-    monkeypatch.setattr("fashion_softmax.planning.available_memory", lambda: 0)
+    monkeypatch.setattr("fashion_softmax.sweeps.plan.available_memory", lambda: 0)
     assert [len(stack.jobs) for stack in plan(dict.fromkeys(range(2), facts))] == [1, 1]
 
 

@@ -7,8 +7,8 @@ import omegaconf.omegaconf
 import pytest
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from fashion_softmax.config import compose
-from fashion_softmax.quick_configs import quick_configs
+from fashion_softmax.config.quick_configs import quick_configs
+from fashion_softmax.config.schema import compose
 
 CONFIGS = {
     "composed": lambda: compose(["scheduler=cosine", "optimizer=adam"]),

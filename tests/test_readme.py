@@ -49,8 +49,8 @@ def test_examples_of_own_components_train_together(tmp_path: Path) -> None:
 
 
 def test_commands_of_the_readme_compose() -> None:
-    from fashion_softmax.config import compose
-    from fashion_softmax.validation import validate
+    from fashion_softmax.config.checking import validate
+    from fashion_softmax.config.schema import compose
 
     commands = [line.partition("#")[0].split()[2:] for line in blocks(README, "bash")[1].splitlines()]
     assert len(commands) >= 7

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from fashion_softmax.config import compose
+from fashion_softmax.config.building import build_parts
+from fashion_softmax.config.schema import compose
 from fashion_softmax.data import Batches, load_published
-from fashion_softmax.experiment import run
-from fashion_softmax.parts import build_parts
+from fashion_softmax.runs.experiment import run
 
 pytestmark = pytest.mark.real_data
 

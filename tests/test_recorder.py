@@ -13,10 +13,10 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
+from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, _checksum, forget
 from fashion_softmax.errors import DivergedError, Interrupted
-from fashion_softmax.events import HPARAMS_TAGS, EventFile, _checksum, forget
-from fashion_softmax.recorder import Recorder
-from fashion_softmax.training import EpochReport
+from fashion_softmax.runs.recorder import Recorder
+from fashion_softmax.stacking.training import EpochReport
 
 METRICS = {"train/loss": 0.5, "train/accuracy": 0.8, "test/loss": 0.6, "test/accuracy": 0.75, "lr": 0.1}
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fashion_softmax.checkpoint import load_checkpoint
+from fashion_softmax.runs.checkpoint import load_checkpoint
 from tests import forking
 from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY
 from tests.test_cli import Train, read_json
@@ -96,7 +96,7 @@ def test_d4_finished_run_has_nothing_to_do_until_more_epochs_are_asked_for(train
     [
         ("optimizer.lr=0.5", "optimizer.lr is 0.1 there, not 0.5"),
         ("optimizer=adam", "optimizer._target_ is torch.optim.SGD there, not torch.optim.Adam"),
-        ("model=mlp loss=huber", "model._target_ is fashion_softmax.models.SoftmaxRegression there"),
+        ("model=mlp loss=huber", "model._target_ is fashion_softmax.learning.models.SoftmaxRegression there"),
         ("dataset.batch_size=7 seed=3", "dataset.batch_size is 256 there, not 7; seed is 0 there, not 3"),
     ],
 )

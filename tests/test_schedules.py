@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LRScheduler, StepLR
 
-from fashion_softmax import schedules
+from fashion_softmax.learning import schedules
 
 NUM_EPOCHS = 10
 

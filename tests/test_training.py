@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from fashion_softmax import schedules
 from fashion_softmax.data import Batches, Split, make_synthetic
 from fashion_softmax.errors import DivergedError
-from fashion_softmax.losses import CrossEntropy, Loss, SquaredError
-from fashion_softmax.models import MLP, SoftmaxRegression
+from fashion_softmax.learning import schedules
+from fashion_softmax.learning.losses import CrossEntropy, Loss, SquaredError
+from fashion_softmax.learning.models import MLP, SoftmaxRegression
 from fashion_softmax.stacking import Member, Stack
-from fashion_softmax.training import EpochReport, evaluate, fit
+from fashion_softmax.stacking.training import EpochReport, evaluate, fit
 
 DATASET = make_synthetic(num_train=100, num_test=40, image_shape=(1, 4, 4), num_classes=3, noise_std=0.5)
 

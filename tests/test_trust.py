@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fashion_softmax.config.trust import check_config, is_plain_override, read_trusted, read_yaml
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.trust import check_config, is_plain_override, read_trusted, read_yaml
 from tests.conftest import ROOT, TINY
 from tests.test_cli import Train
 
@@ -31,7 +31,7 @@ BOMB = "a: &a [x,x]\n" + "".join(
         "fashion_softmax.files.write_atomically",
         "fashion_softmax.data.fetching.fetch",
         "fashion_softmax.data.fetching.subprocess.run",
-        "fashion_softmax.models.torch.load",
+        "fashion_softmax.learning.models.torch.load",
         "hydra.utils.instantiate",
         "${seed}",
         "",
@@ -47,7 +47,10 @@ def test_g1_target_that_is_no_component_is_refused(target: object) -> None:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"loss": {"_target_": "fashion_softmax.losses.CrossEntropy", "_args_": [1]}}, "loss._args_ is refused"),
+        (
+            {"loss": {"_target_": "fashion_softmax.learning.losses.CrossEntropy", "_args_": [1]}},
+            "loss._args_ is refused",
+        ),
         ({"loss": "${oc.create:{_target_:os.system}}"}, "it uses oc.create"),
         ({"dataset": {"mirror": "http://127.0.0.1:9/${oc.env:HOME}"}}, "it uses oc.env"),
         ({"seed": "${${x}:1}"}, "it uses a nested interpolation"),
@@ -145,7 +148,7 @@ def test_g1_command_in_a_foreign_sweep_folder_is_refused(train: Train, tmp_path:
 
 
 def test_g1_a_package_of_ones_own_can_be_trusted(train: Train, tmp_path: Path) -> None:
-    package = "from fashion_softmax.losses import SquaredError\nclass Mine(SquaredError): pass\n"
+    package = "from fashion_softmax.learning.losses import SquaredError\nclass Mine(SquaredError): pass\n"
     (tmp_path / "mine.py").write_text(package, encoding="utf-8")
     mine = {"PYTHONPATH": str(tmp_path)}
     assert train(*TINY, "loss=mse", "loss._target_=mine.Mine", **mine).returncode == 0

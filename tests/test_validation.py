@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 import pytest
 
-from fashion_softmax.config import compose
+from fashion_softmax.config.checking import validate
+from fashion_softmax.config.schema import compose
+from fashion_softmax.config.values import matches_type
 from fashion_softmax.errors import ConfigError
-from fashion_softmax.validation import validate
-from fashion_softmax.value_types import matches_type
 
 OUT_OF_RANGE = [
     *(f"optimizer.lr={value}" for value in (-1, 0, "nan", "inf")),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fashion_softmax.losses import Loss, RegressionLoss
+from fashion_softmax.learning.losses import Loss, RegressionLoss
 
 NUM_POINTS = 601
 MIN_JUMP = 0.02  # of the gradient's range; what is less is drawn as a slope

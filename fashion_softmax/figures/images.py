@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fashion_softmax.dashboard.pictures import to_pixels
 from fashion_softmax.figures.style import BLUE, FIRST_ASIAN, GREY, finish, new_figure
-from fashion_softmax.pictures import to_pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,7 +21,7 @@ from fashion_softmax.figures.style import (
     label_above,
     new_figure,
 )
-from fashion_softmax.losses import CrossEntropy, Huber, Loss, Margin, RegressionLoss
+from fashion_softmax.learning.losses import CrossEntropy, Huber, Loss, Margin, RegressionLoss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fashion_softmax.losses import Loss
+from fashion_softmax.learning.losses import Loss
 from fashion_softmax.stacking.members import Failures
 
 

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from fashion_softmax.errors import DivergedError
-from fashion_softmax.losses import Loss
+from fashion_softmax.learning.losses import Loss
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
-from fashion_softmax.models import SoftmaxRegression
+from fashion_softmax.learning.models import SoftmaxRegression
 
 
 class StackedModel(ABC):

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from fashion_softmax.models import SoftmaxRegression
+from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.stacking.models import StackedModule
 
 # What gains nothing on a CPU. Measured on two cores, time of a run in a stack of 16 over its time alone: LeNet 1.1, its

@@ -1,6 +1,6 @@
 """The sweeper of `-m`: Hydra's own grid, but every job is checked before the first starts and none is lost.
 
-A thin shell, since Hydra imports it at every start; the work is in `fashion_softmax.sweep`.
+A thin shell, since Hydra imports it at every start; the work is in `fashion_softmax.sweeps.grid`.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class GridSweeper(BasicSweeper):
             ConfigError: a job cannot be run; nothing was started.
             SweepError: all jobs were run, some failed.
         """
-        from fashion_softmax.sweep import sweep
+        from fashion_softmax.sweeps.grid import sweep
 
         assert self.hydra_context is not None and self.config is not None and self.launcher is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)

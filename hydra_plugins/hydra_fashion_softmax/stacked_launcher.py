@@ -1,6 +1,6 @@
 """The launcher of `-m`: jobs that fit together are trained as one stack.
 
-A thin shell, since Hydra imports it at every start; the work is in `fashion_softmax.launching`.
+A thin shell, since Hydra imports it at every start; the work is in `fashion_softmax.sweeps.launching`.
 """
 
 import sys
@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 
 if TYPE_CHECKING:
-    from fashion_softmax.preparation import Preparation
+    from fashion_softmax.sweeps.preparation import Preparation
 
 
 @dataclass
@@ -51,8 +51,8 @@ class StackedLauncher(BasicLauncher):
         cli = sys.modules.get("fashion_softmax.cli")
         if cli is None or self.task_function is not cli.train.__wrapped__:
             return super().launch(job_overrides, initial_job_idx)
-        from fashion_softmax.launching import launch
-        from fashion_softmax.preparation import Preparation
+        from fashion_softmax.sweeps.launching import launch
+        from fashion_softmax.sweeps.preparation import Preparation
 
         assert self.hydra_context is not None and self.config is not None
         if self.preparation is None:

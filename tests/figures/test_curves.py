@@ -3,8 +3,8 @@
 import torch
 
 from fashion_softmax.figures.curves import at_target_zero, over_lead, trace
-from fashion_softmax.losses import AbsoluteError, CrossEntropy, Huber, Loss, Margin, SquaredError
-from fashion_softmax.metrics import cross_entropies
+from fashion_softmax.learning.losses import AbsoluteError, CrossEntropy, Huber, Loss, Margin, SquaredError
+from fashion_softmax.learning.metrics import cross_entropies
 
 
 def closed(found: torch.Tensor, expected: torch.Tensor) -> bool:

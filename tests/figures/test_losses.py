@@ -7,7 +7,7 @@ import pytest
 
 from fashion_softmax.figures.losses import EXAMPLE_LABEL, EXAMPLE_LOGITS, NamedLoss, compare_losses, draw_losses
 from fashion_softmax.figures.style import encode
-from fashion_softmax.losses import AbsoluteError, CrossEntropy, Huber, Margin, SquaredError
+from fashion_softmax.learning.losses import AbsoluteError, CrossEntropy, Huber, Margin, SquaredError
 
 ALL = [
     NamedLoss("mse", "", SquaredError()),

@@ -35,7 +35,7 @@ def test_each_pipeline_is_timed_with_each_number_of_workers(script: RunScript) -
 def test_lessons_pipeline_gives_the_images_that_ours_gives(resize: str, shape: str, script: RunScript) -> None:
     import time_loading
 
-    from fashion_softmax.config import build, compose
+    from fashion_softmax.config.schema import build, compose
 
     cfg = compose([*TOY, f"dataset.image_shape={shape}", f"dataset.resize={resize}"])
     dataset = build(cfg.dataset, "dataset")

@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fashion_softmax import schedules
 from fashion_softmax.data import Batches, make_synthetic
 from fashion_softmax.errors import DivergedError
-from fashion_softmax.losses import AbsoluteError, CrossEntropy, Huber, Loss, Margin, SquaredError
-from fashion_softmax.models import MLP, SoftmaxRegression
+from fashion_softmax.learning import schedules
+from fashion_softmax.learning.losses import AbsoluteError, CrossEntropy, Huber, Loss, Margin, SquaredError
+from fashion_softmax.learning.models import MLP, SoftmaxRegression
 from fashion_softmax.stacking import Member, Stack
 from fashion_softmax.stacking.losses import StackedLoss
-from fashion_softmax.training import EpochReport, fit
+from fashion_softmax.stacking.training import EpochReport, fit
 
 DATASET = make_synthetic(num_train=100, num_test=40, image_shape=(1, 4, 4), num_classes=3, noise_std=0.5)
 

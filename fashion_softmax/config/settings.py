@@ -1,0 +1,171 @@
+"""A run's settings as facts to compare: dotted key to plain value, with the options of its groups by name."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fashion_softmax.config.names import GROUPS, printable
+from fashion_softmax.files import read_bounded
+
+Value = bool | int | float | str | None
+
+# Where a run was trained, what was recorded and in what company: none of it changes its result.
+SAYS_NOTHING = ("device", "dataset.mirror", "dataset.num_workers", "trainer.log_every", "trainer.save_every")
+SECTIONS_THAT_SAY_NOTHING = ("sweep", "dashboard")
+ALWAYS_NAMED = ("loss", "optimizer.lr")
+SHARED_BY_OPTIONS = ("dataset.batch_size", "dataset.val_size", "optimizer.lr")
+NAMED_FIRST = ("experiment", "model", "loss", "optimizer", "scheduler", "optimizer.lr")  # a table may cut the rest
+CHOICES = re.compile(r"^( *)choices:\n((?:\1 .*\n)+)", re.MULTILINE)
+MAX_DEPTH = 20
+MAX_INT, MAX_TEXT = 2**63, 10_000
+MAX_YAML_BYTES = 2**20
+HARMLESS_LENGTH = 10_000  # characters, and with that levels; libyaml crashes at more than 20 000
+
+
+def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Value]:
+    """List what decides a run's result.
+
+    Args:
+        config: plain values, of the shape of `config.Config`; may be a part or somebody else's.
+        choices: group to option, from `read_choices`; a group without one is named by its class.
+
+    Returns:
+        Groups first (`loss` to `huber`), then dotted keys (`optimizer.lr` to 0.1) and `seed`; lists as text.
+    """
+    flat = dict(flatten(config))
+    named: dict[str, Value] = {}
+    for group in GROUPS:
+        target = flat.pop(f"{group}._target_", None)
+        option = choices.get(group) or (str(target).rpartition(".")[2] if target else None)
+        if option:
+            named[group] = option
+    if "dataset.name" in flat:  # a published data set is the same in every folder
+        del flat["dataset.name"]
+        flat.pop("dataset.root", None)
+    for key, value in flat.items():
+        if key not in SAYS_NOTHING and key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING:
+            named[printable(key)] = _plain(value)
+    return named
+
+
+def _plain(value: Any) -> Value:
+    if isinstance(value, int) and abs(value) >= MAX_INT:
+        return float("inf") if value > 0 else float("-inf")  # Python refuses to write out all digits of a larger one
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)[:MAX_TEXT]
+
+
+def is_comparable(key: str, overrides: Sequence[str]) -> bool:
+    """Tell whether a hyper-parameter belongs into a table of many runs: all have it, or this one's command set it.
+
+    Args:
+        key: of the hyper-parameter.
+        overrides: of the run's command line.
+    """
+    section, _, name = key.partition(".")
+    return section not in GROUPS or not name or key in SHARED_BY_OPTIONS or key in _keys(overrides)
+
+
+def name_trial(hyperparameters: Mapping[str, Value], overrides: Sequence[str]) -> str:
+    """Name what distinguishes a run, whatever its seed, such as `huber lr=0.1`.
+
+    Args:
+        hyperparameters: from `find_hyperparameters`.
+        overrides: of its command line.
+    """
+    given = (*ALWAYS_NAMED, *_keys(overrides))
+    return word(hyperparameters, [key for key in hyperparameters if key in given])
+
+
+def _keys(overrides: Sequence[str]) -> set[str]:
+    return {override.partition("=")[0].lstrip("+~") for override in overrides}
+
+
+def word(hyperparameters: Mapping[str, Value], keys: Sequence[str]) -> str:
+    """Word some of a run's hyper-parameters, without its seed, such as `huber lr=0.1`."""
+    keys = [key for key in keys if key in hyperparameters and key != "seed"]
+    keys.sort(key=lambda key: NAMED_FIRST.index(key) if key in NAMED_FIRST else len(NAMED_FIRST))
+    words = []
+    for key, name in zip(keys, shorten_keys(keys), strict=True):
+        value = show(hyperparameters[key])
+        words.append(value if key in GROUPS else f"{name}={value}")
+    return " ".join(words)
+
+
+def shorten_keys(keys: Sequence[str]) -> list[str]:
+    """Name dotted keys by their last words, such as `lr`, where that distinguishes them."""
+    short = [key.rpartition(".")[2] for key in keys]
+    return [name if short.count(name) == 1 else key for key, name in zip(keys, short, strict=True)]
+
+
+def show(value: Value) -> str:
+    """Word a value as YAML would, on one line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value or value != value else repr(value)
+    return printable(str(value))
+
+
+def read_choices(run_dir: Path) -> dict[str, str]:
+    """Read which options a run was composed of, as Hydra recorded them.
+
+    Args:
+        run_dir: the run's folder.
+
+    Returns:
+        Group to option, such as `loss` to `huber`; empty where Hydra was not there. A group whose class was overridden
+        is left out, since its option's name would be wrong.
+    """
+    try:
+        text = read_bounded(run_dir / ".hydra" / "hydra.yaml", MAX_YAML_BYTES).decode(errors="replace")
+        match = CHOICES.search(text)  # the rest of the file is long, and slow to parse
+        found = parse_yaml(match[0]) if match else None
+    except (OSError, ValueError):
+        return {}
+    choices = found.get("choices") if isinstance(found, dict) else None
+    if not isinstance(choices, dict):
+        return {}
+    return {
+        str(group): option
+        for group, option in choices.items()
+        if isinstance(option, str) and f"{group}._target_=" not in text
+    }
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse what Hydra wrote, five times faster than PyYAML alone where that was built with libyaml.
+
+    Raises:
+        ValueError: it is no YAML, or somebody else wrote it: it has aliases, which could expand without end, or is
+            nested so deeply that libyaml would crash.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        if len(text) > HARMLESS_LENGTH or ("&" in text and "*" in text):
+            depth = 0
+            for event in yaml.parse(text, Loader=loader):
+                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                if isinstance(event, yaml.AliasEvent) or depth > MAX_DEPTH:
+                    raise ValueError("has aliases, or is nested too deeply")
+        return yaml.load(text, Loader=loader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def flatten(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Walk through nested dictionaries: every value that is none, with its dotted key.
+
+    Raises:
+        ValueError: they are nested too deeply to be a configuration.
+    """
+    if depth > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from flatten(item, f"{key}.{name}" if key else str(name), depth + 1)
+    else:
+        yield key, value

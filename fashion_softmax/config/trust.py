@@ -1,0 +1,200 @@
+"""Run folders that may be somebody else's: what their configurations name, and where their files lie.
+
+`instantiate` calls whatever a configuration names, and a resolver such as `oc.env` reads the environment. What stands
+in a run folder may therefore only name components of a known kind that are defined where they claim to be (a path such
+as `torch.nn.modules.module.os.system` leads out), and use no resolver but those of our own configurations.
+"""
+
+import importlib
+import inspect
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from fashion_softmax.config.explain import refuse_alias_bombs
+from fashion_softmax.config.schema import COMPONENTS, Config, register
+from fashion_softmax.config.settings import MAX_DEPTH, MAX_YAML_BYTES
+from fashion_softmax.errors import CheckpointError, ConfigError
+
+CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
+FUNCTIONS = {
+    *(f"fashion_softmax.data.{name}" for name in ("load_published", "load_idx", "make_synthetic")),
+    *(f"fashion_softmax.learning.schedules.{name}" for name in ("constant", "step", "exponential", "cosine")),
+}
+# Module -> base classes, one of which a class in it or below it must have.
+CLASSES = {
+    "fashion_softmax.learning.models": ("torch.nn.Module",),
+    "fashion_softmax.learning.losses": ("fashion_softmax.learning.losses.Loss",),
+    "torch.nn": ("torch.nn.Module",),
+    "torch.optim": ("torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
+}
+RESOLVERS = ("project_dir",)
+GROUPS_AND_KEYS = "dataset|model|loss|optimizer|scheduler|experiment|seed|device|dtype|trainer|dashboard|sweep"
+PLAIN_OVERRIDE = re.compile(rf"(~|\+\+?)?({GROUPS_AND_KEYS})(\.[a-z]\w*)*(=[\w.,+/ ()\[\]-]*)?")
+
+
+def read_trusted(arguments: Sequence[str]) -> list[str]:
+    """Collect the packages and resolvers that a command trusts, from all its `trust=a,b`."""
+    given = [argument.partition("=")[2].strip("[]").split(",") for argument in arguments if is_trust(argument)]
+    return [name for names in given for name in names if name]
+
+
+def is_trust(argument: str) -> bool:
+    """Tell whether an argument of a command says what is trusted."""
+    return argument.startswith("trust=")
+
+
+def read_yaml(path: Path) -> Any:
+    """Read YAML that may be somebody else's, of bounded size, into plain values; interpolations stay text.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise CheckpointError(f"{path}: is larger than {MAX_YAML_BYTES} bytes, no configuration of ours")
+        refuse_alias_bombs([path.parent])
+        return OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, YAMLError, UnicodeDecodeError, RecursionError, OmegaConfBaseException) as error:
+        raise CheckpointError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def require_run(run_dir: Path) -> None:
+    """Refuse a folder that is no run's.
+
+    Raises:
+        CheckpointError: names the folder.
+    """
+    if not (run_dir / CONFIG_PATH).is_file():
+        raise CheckpointError(f"{run_dir}: is no run folder, since it has no {CONFIG_PATH}")
+
+
+def read_config(run_dir: Path, trusted: Sequence[str]) -> DictConfig:
+    """Read the configuration of a run that may be somebody else's, and refuse what it may not name.
+
+    Args:
+        run_dir: the run's folder.
+        trusted: see `check_config`.
+
+    Returns:
+        A configuration of the shape of `config.Config`; nothing of it is built.
+
+    Raises:
+        CheckpointError: it cannot be read, is no run's, or names what is refused.
+    """
+    path = run_dir / CONFIG_PATH
+    content = read_yaml(path)
+    check_config(content, trusted, path)
+    if missing := [key for key in COMPONENTS if not isinstance(content.get(key), dict)]:
+        raise CheckpointError(f"{path}: is no configuration of a run: {', '.join(missing)} missing")
+    register()
+    try:
+        return cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(content)))
+    except OmegaConfBaseException as error:
+        raise CheckpointError(f"{path}: {' '.join(str(error.msg or error).split())}") from error
+
+
+def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:
+    """Refuse a configuration that names or reads anything but components and its own values; nothing of it is built.
+
+    Args:
+        config: plain values, as read from a run folder.
+        trusted: packages of the user's own whose components are allowed as well, and names of resolvers.
+        source: the file, for messages.
+
+    Raises:
+        CheckpointError: names the key and what is refused.
+    """
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{source}: is no configuration")
+    for key, value in _values(config, "", 0, source):
+        name = key.rpartition(".")[2]
+        if name.startswith("_") and name != "_target_":
+            raise CheckpointError(f"{source}: {key} is refused in a run folder")
+        if isinstance(value, str) and (resolver := _find_resolver(value, trusted)):
+            raise CheckpointError(
+                f"{source}: {key}={value[:200]} is refused: it uses {resolver}; "
+                f"if you know the run, add trust={resolver}"
+            )
+        if name == "_target_" and not (_is_below(value, trusted) or _is_component(str(value))):
+            package = str(value).partition(".")[0]
+            raise CheckpointError(
+                f"{source}: {key}={str(value)[:200]} is refused: it is no component of fashion-softmax, "
+                f"torch.nn or torch.optim; if you know what it does, add trust={package}"
+            )
+
+
+def is_plain_override(line: Any) -> bool:
+    """Tell whether a remembered override only chooses options of groups and gives plain values."""
+    return isinstance(line, str) and PLAIN_OVERRIDE.fullmatch(line) is not None and ".." not in line
+
+
+def refuse_links_out(run_dir: Path) -> None:
+    """Refuse a run folder with a symbolic link that leads out of it, or with anything but files and folders.
+
+    Raises:
+        CheckpointError: names the entry.
+    """
+    root = run_dir.resolve()
+    for folder, folders, files in os.walk(run_dir):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                raise CheckpointError(f"{path}: is a link that leads out of the run folder; not followed")
+            if not (path.is_file() or path.is_dir() or path.is_symlink()):
+                raise CheckpointError(f"{path}: is neither a file nor a folder; not read")
+
+
+def _values(value: Any, key: str, depth: int, source: Path) -> Iterator[tuple[str, Any]]:
+    """Walk through a tree: every dictionary entry and list item, with its dotted key."""
+    if depth > MAX_DEPTH:
+        raise CheckpointError(f"{source}: is nested too deeply")
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in pairs:
+        dotted = f"{key}.{name}" if key else str(name)
+        yield dotted, item
+        yield from _values(item, dotted, depth + 1, source)
+
+
+def _find_resolver(text: str, trusted: Sequence[str]) -> str | None:
+    """Find what an interpolation calls that it may not; `${trainer.num_epochs}` calls nothing."""
+    for rest in text.split("${")[1:]:
+        match = re.match(r"\s*([\w.\[\]-]*)\s*([:}])", rest)
+        if match is None:
+            return "a nested interpolation"
+        if match[2] == ":" and match[1] not in (*RESOLVERS, *trusted):
+            return match[1]
+    return None
+
+
+def _is_below(target: Any, packages: Sequence[str]) -> bool:
+    return any(str(target).startswith(f"{package}.") for package in packages)
+
+
+def _is_component(target: str) -> bool:
+    if target in FUNCTIONS:
+        return True
+    module_name = next((name for name in CLASSES if target.startswith(f"{name}.")), None)
+    if module_name is None:
+        return False
+    component: Any = importlib.import_module(module_name)
+    for name in target.removeprefix(f"{module_name}.").split("."):
+        component = getattr(component, name, None)
+    # Defined where it claims to be: `torch.nn.modules.module.os.system` leads out of torch.
+    if not inspect.isclass(component) or not f"{component.__module__}.".startswith(f"{module_name}."):
+        return False
+    return any(issubclass(component, _find_class(base)) for base in CLASSES[module_name])
+
+
+def _find_class(dotted_name: str) -> type:
+    module, _, name = dotted_name.rpartition(".")
+    found: type = getattr(importlib.import_module(module), name)
+    return found

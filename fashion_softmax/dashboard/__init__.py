@@ -1,0 +1,1 @@
+"""What TensorBoard gets of a run."""

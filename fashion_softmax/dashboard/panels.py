@@ -1,0 +1,179 @@
+"""What TensorBoard gets of a run beside its metrics: weights as pictures, histograms, confusions, mistakes, a graph.
+
+None of it decides anything. What cannot be drawn is left out with a line in the log, and the run goes on; only a disk
+that fails is a failure of the run.
+"""
+
+import contextlib
+import dataclasses
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.tensorboard.summary import histogram_raw, pr_curve_raw
+
+from fashion_softmax.config.schema import DashboardConfig
+from fashion_softmax.dashboard.events import EventFile
+from fashion_softmax.data import Dataset
+from fashion_softmax.learning.models import SoftmaxRegression
+from fashion_softmax.runs.recorder import CURVES, TEST_IMAGES
+from fashion_softmax.runs.records import Predictions
+
+log = logging.getLogger(__name__)
+
+NUM_BINS = 24
+NUM_THRESHOLDS = 127  # the most that TensorBoard's protocol buffers carry
+MAX_CURVES = 100  # classes; beyond them nobody looks at every curve
+NUM_MISTAKES = 24
+NOTHING = DashboardConfig(*[False] * len(dataclasses.fields(DashboardConfig)))
+
+
+class Dashboard:
+    """Writes what is switched on into a run's event file.
+
+    Args:
+        events: the run's.
+        switches: what to write.
+        model: trained in place, on any device.
+        dataset: that it is trained on.
+    """
+
+    def __init__(
+        self,
+        events: EventFile,
+        switches: DashboardConfig,
+        model: nn.Module,
+        dataset: Dataset,
+    ) -> None:
+        self.events = events
+        self.switches = dataclasses.replace(switches)
+        self.model = model
+        self.image_shape = dataset.image_shape
+        self.class_names = dataset.class_names
+        self.test = dataset.test
+
+    def log_graph(self) -> None:
+        """Write the model's graph, as it treats one blank image."""
+        with self._attempt("graph") as wanted:
+            if wanted:
+                self._write_graph()
+
+    def log_epoch(self, step: int) -> None:
+        """Write what changes with every epoch.
+
+        Args:
+            step: images seen.
+        """
+        with self._attempt("templates") as wanted:
+            if wanted and isinstance(self.model, SoftmaxRegression):
+                self._write_templates(self.model, step)
+        with self._attempt("histograms") as wanted:
+            if wanted:
+                self._write_histograms(step)
+
+    def log_end(self, step: int, predictions: Predictions) -> None:
+        """Write what the trained model makes of the test images.
+
+        Args:
+            step: images seen.
+            predictions: of the test images; with all probabilities, if there are to be precision-recall curves.
+        """
+        with self._attempt("confusion_matrix") as wanted:
+            if wanted:
+                self._write_confusions(step, predictions)
+        with self._attempt("mistakes") as wanted:
+            if wanted:
+                self._write_mistakes(step, predictions)
+        with self._attempt("pr_curves") as wanted:
+            if wanted and predictions.probabilities is not None:
+                self._write_curves(step, predictions.labels, predictions.probabilities)
+
+    @contextlib.contextmanager
+    def _attempt(self, name: str) -> Iterator[bool]:
+        """Tell whether something is wanted, and no longer want it when it fails."""
+        try:
+            yield getattr(self.switches, name)
+        except OSError:
+            raise
+        except Exception as error:  # whatever a model or a data set of the user's leads to
+            setattr(self.switches, name, False)
+            log.warning("TensorBoard gets no %s of this run: %s", name, " ".join(f"{error!r}".split())[:200])
+
+    def _write_templates(self, model: SoftmaxRegression, step: int) -> None:
+        from fashion_softmax.dashboard.pictures import draw_templates, to_png  # Pillow, which no sweep needs
+
+        weights = model.weight.detach().cpu().unflatten(1, self.image_shape).mean(1)
+        picture = draw_templates(weights.numpy(), self.class_names)
+        self.events.write_picture("weights/templates", to_png(picture), picture.size, step)
+
+    def _write_histograms(self, step: int) -> None:
+        for name, parameter in self.model.named_parameters():
+            values = parameter.detach().double().cpu().flatten()
+            low, high = values.min().item(), values.max().item()
+            widened = high if high > low else low + max(abs(low), 1.0) * 1e-3
+            counts = torch.histc(values, NUM_BINS, low, widened)
+            limits = torch.linspace(low, widened, NUM_BINS + 1, dtype=torch.float64)[1:]
+            total, squares = values.sum().item(), values.square().sum().item()
+            tag = f"parameters/{name}"
+            self.events.write(
+                histogram_raw(tag, low, high, len(values), total, squares, limits.tolist(), counts.tolist()), step
+            )
+
+    def _write_confusions(self, step: int, predictions: Predictions) -> None:
+        from fashion_softmax.dashboard.pictures import draw_confusion, to_png
+
+        num_classes = len(self.class_names)
+        pairs = predictions.labels.astype(np.int64) * num_classes + predictions.classes
+        counts = np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+        title = f"{len(pairs)} test images, {predictions.is_correct.mean():.1%} correct"
+        picture = draw_confusion(counts, self.class_names, title)
+        self.events.write_picture(f"{TEST_IMAGES}confusion_matrix", to_png(picture), picture.size, step)
+
+    def _write_mistakes(self, step: int, predictions: Predictions) -> None:
+        from fashion_softmax.dashboard.pictures import draw_mistakes, to_png
+
+        wrong = np.flatnonzero(~predictions.is_correct)
+        if not len(wrong):
+            return
+        shown = wrong[np.argsort(-predictions.confidences[wrong], kind="stable")][:NUM_MISTAKES]
+        true_names, predicted_names = (
+            [self.class_names[index] for index in classes[shown]]
+            for classes in (predictions.labels, predictions.classes)
+        )
+        images = self.test.images[torch.from_numpy(shown)].cpu().numpy()
+        title = f"{len(wrong)} of {len(self.test)} test images are misclassified; the most confident mistakes"
+        picture = draw_mistakes(images, true_names, predicted_names, predictions.confidences[shown].tolist(), title)
+        self.events.write_picture(f"{TEST_IMAGES}mistakes", to_png(picture), picture.size, step)
+
+    def _write_curves(self, step: int, labels: NDArray[np.unsignedinteger], probabilities: NDArray[np.float32]) -> None:
+        """Write each class's curve; torch's own `pr_curve` takes ten times as long."""
+        above = (probabilities.T * (NUM_THRESHOLDS - 1)).astype(np.int64).clip(0, NUM_THRESHOLDS - 1)
+        for index, name in enumerate(self.class_names[:MAX_CURVES]):
+            is_class = labels == index
+            # Thresholds from the largest to the smallest: each includes what the ones before it do.
+            positives, negatives = (
+                np.bincount(above[index][part], minlength=NUM_THRESHOLDS)[::-1].cumsum()[::-1]
+                for part in (is_class, ~is_class)
+            )
+            precision = positives / np.maximum(positives + negatives, 1)
+            recall = positives / max(positives[0], 1)
+            missed, rejected = positives[0] - positives, negatives[0] - negatives
+            tag = f"{CURVES}{index} {name}"
+            columns = (positives, negatives, rejected, missed, precision, recall)
+            self.events.write(pr_curve_raw(tag, *columns, num_thresholds=NUM_THRESHOLDS), step)
+
+    def _write_graph(self) -> None:
+        from torch.utils.tensorboard._pytorch_graph import graph
+
+        parameter = next(self.model.parameters())
+        blank = torch.zeros(1, *self.image_shape, device=parameter.device, dtype=parameter.dtype)
+        # It prints its errors, warns of its own means, and a model may draw: nothing of this concerns the run.
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            warnings.simplefilter("ignore")
+            nodes, _ = graph(self.model, (blank,))
+        self.events.write_graph(nodes)

@@ -1,0 +1,1 @@
+"""The lesson: losses, metrics, models, schedules. No Hydra, no files."""

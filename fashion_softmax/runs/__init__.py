@@ -1,0 +1,1 @@
+"""A run's folder: layout, state, lock, checkpoints, records; and training folders."""

@@ -1,0 +1,1 @@
+"""Many folders: plan, grid, display."""

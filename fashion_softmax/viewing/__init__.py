@@ -1,0 +1,1 @@
+"""Runs looked at: reading, ranking, tables, the page."""
