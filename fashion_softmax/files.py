@@ -1,14 +1,38 @@
-"""Writing files so that a reader finds the old content or the new one, never a part of it."""
+"""Files and folders: atomic writes, bounded reads, YAML and JSON as plain values, locks.
 
+A reader finds the old content of a file or the new one, never a part of it.
+"""
+
+import contextlib
 import errno
 import json
 import os
-import tempfile
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 MAX_JSON_BYTES = 2**20
+MAX_YAML_BYTES = 2**20
+MAX_DEPTH = 20  # of nested values; libyaml crashes at more than 20 000
+LOCK_TIMEOUT_S = 900.0  # longer than the slowest download that is still accepted
+# What YAML 1.2 and OmegaConf take for a number beyond YAML 1.1: 1e-3 has no dot.
+FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads YAML as OmegaConf does; with libyaml, which PyYAML's wheels have, ten times faster than in Python."""
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Writes what `_Loader` reads: a text that looks like a number is quoted."""
+
+
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+0123456789."))
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))  # a text
 
 
 def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
@@ -16,30 +40,56 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
 
     Args:
         path: the final name; an existing file is replaced, its folder must exist.
-        content: the file's bytes; those given whole are read back and compared before the rename.
+        content: the file's bytes.
 
     Raises:
         OSError: the disk is full or broken, or the folder may not be written; `path` is untouched and nothing is left
             behind.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
+    if failures := write_together({path: content}):
+        raise failures[path]
+
+
+def write_together(contents: Mapping[Path, bytes | Iterable[bytes | memoryview]]) -> dict[Path, OSError]:
+    """Write several files as one step: none gets its new content before all are on the disk.
+
+    Flushing is what takes time: one file is flushed alone, several by one flush of the whole system where it has one.
+
+    Args:
+        contents: final name to bytes, see `write_atomically`.
+
+    Returns:
+        The files that could not be written, each with its error; they are as they were, and the others are written.
+    """
+    failures: dict[Path, OSError] = {}
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines([content] if isinstance(content, bytes) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        if isinstance(content, bytes) and temporary.read_bytes() != content:
-            raise OSError(errno.EIO, "what was written reads back as something else")
-        # mkstemp makes private files; give the result the mode an ordinary open() would have given it.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and error.filename is None:
+        for path, content in contents.items():
+            with _collect(failures, path), temporary[path].open("wb") as file:
+                file.writelines([content] if isinstance(content, bytes) else content)
+                file.flush()
+                if len(contents) == 1 or not hasattr(os, "sync"):
+                    os.fsync(file.fileno())
+        if len(contents) > 1 and hasattr(os, "sync"):
+            os.sync()
+        for path in contents:
+            if path not in failures:
+                with _collect(failures, path):
+                    temporary[path].replace(path)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+    return failures
+
+
+@contextlib.contextmanager
+def _collect(failures: dict[Path, OSError], path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
             error.filename = str(path)  # "No space left on device" alone does not say where
-        raise
-    _sync_folder(path.parent)
+        failures[path] = error
 
 
 def remove_temporary_files(folder: Path) -> None:
@@ -48,24 +98,8 @@ def remove_temporary_files(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a file of one JSON object, which may be somebody else's.
-
-    Args:
-        path: of the file, at most `MAX_JSON_BYTES` long.
-
-    Returns:
-        Its content; empty when there is no such file or it holds something else.
-    """
-    try:
-        content = json.loads(read_bounded(path, MAX_JSON_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def read_bounded(path: Path, max_bytes: int) -> bytes:
-    """Read a file that may be somebody else's.
+    """Read a file that may come from other people.
 
     Raises:
         OSError: it cannot be read, is longer than allowed, or is a link, which may lead anywhere, a device or a pipe,
@@ -80,20 +114,35 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
     return content
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write one JSON object atomically, indented, in UTF-8. NaN and infinities become null: JSON has neither.
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file of one JSON object, which may come from other people.
 
     Args:
-        path: the final name.
-        content: JSON-serializable values.
+        path: of the file, at most `MAX_JSON_BYTES` long.
+
+    Returns:
+        Its content; empty when there is no such file or it holds something else.
     """
-    text = json.dumps(finite_or_none(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, text.encode())
+    try:
+        content = json.loads(read_bounded(path, MAX_JSON_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def to_json(content: Mapping[str, Any]) -> bytes:
+    """Make the file of one JSON object: indented, in UTF-8. NaN and infinities become null: JSON has neither."""
+    return (json.dumps(finite_or_none(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write one JSON object atomically, see `to_json`."""
+    write_atomically(path, to_json(content))
 
 
 def finite_or_none(value: Any) -> Any:
     """Replace every NaN and infinity inside lists and dictionaries by None."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: finite_or_none(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [finite_or_none(item) for item in value]
@@ -102,18 +151,44 @@ def finite_or_none(value: Any) -> Any:
     return value
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def load_yaml(text: str) -> Any:
+    """Read YAML into plain values; interpolations stay text.
 
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable. Windows cannot open a folder, and needs no such call."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+    Raises:
+        ValueError: it is no YAML, or it is dangerous: it has aliases, which could expand without end, or is nested so
+            deeply that libyaml would crash.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        depth = 0
+        if len(text) > 10_000 or "&" in text:  # others cannot be dangerous
+            for event in yaml.parse(text, Loader=_Loader):
+                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                if isinstance(event, yaml.AliasEvent) or depth > MAX_DEPTH:
+                    raise ValueError("it has aliases, or is nested too deeply")
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(" ".join(str(error).split())[:200]) from error
+
+
+def dump_yaml(value: Any) -> str:
+    """Write plain values as YAML, in their order."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+    """Let one process at a time write into a folder; the lock of a process that was killed is free.
+
+    Args:
+        folder: which exists. What a killed process left of a file is removed.
+        timeout_s: how long to wait for another process.
+
+    Raises:
+        TimeoutError: another process has the lock.
+        OSError: the folder may not be written.
+    """
+    from filelock import FileLock
+
+    with FileLock(folder / ".lock", timeout=timeout_s):  # its Timeout is a TimeoutError
+        remove_temporary_files(folder)
+        yield

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fashion_softmax.data.locking import locked
 from fashion_softmax.errors import MachineError
-from fashion_softmax.files import write_atomically
+from fashion_softmax.files import locked, write_atomically
 
 log = logging.getLogger(__name__)
 

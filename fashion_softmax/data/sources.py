@@ -16,10 +16,9 @@ from pathlib import Path
 
 from fashion_softmax.data.fetching import FetchError, fetch, fetch_debian, torchvision_mirrors
 from fashion_softmax.data.idx import find_idx_files
-from fashion_softmax.data.locking import locked
 from fashion_softmax.data.published import FILES, PUBLISHED, Published
 from fashion_softmax.errors import DataError
-from fashion_softmax.files import write_atomically, write_json
+from fashion_softmax.files import locked, write_atomically, write_json
 
 log = logging.getLogger(__name__)
 

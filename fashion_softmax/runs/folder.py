@@ -5,13 +5,87 @@ import logging
 import os
 import platform
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fashion_softmax.errors import CheckpointError, ConfigError, FashionSoftmaxError
-from fashion_softmax.files import read_json
+from fashion_softmax.files import MAX_YAML_BYTES, load_yaml, read_bounded, read_json
 
 log = logging.getLogger(__name__)
+
+CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
+STATES = ("planned", "running", "completed", "diverged", "failed", "interrupted")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """What a run's folder says, every value of the kind that is expected; a folder may come from other people.
+
+    Attributes:
+        path: the folder.
+        state: one of `STATES`, `killed` for a run whose process ended without a word, `unknown` where nothing says.
+        error: why it did not complete, where there is a reason.
+        started: when, in ISO 8601 and UTC; empty where nothing says.
+        config: plain values, interpolations unresolved; empty where it cannot be read.
+        overrides: of its command line.
+        choices: group to option, such as `loss` to `huber`; a group whose class was overridden is left out.
+        status: the rest of `status.json`.
+        result: of a completed run, the content of `result.json`; else empty.
+    """
+
+    path: Path
+    state: str
+    error: str | None
+    started: str
+    config: dict[str, Any]
+    overrides: list[str]
+    choices: dict[str, str]
+    status: dict[str, Any]
+    result: dict[str, Any]
+
+
+def read_folder(path: Path) -> RunFolder:
+    """Read a run's folder; whatever is missing, too large or of another kind in it is left empty."""
+    status, result = read_json(path / "status.json"), read_json(path / "result.json")
+    info = read_json(path / "run.json") or _read_first_edition(path)
+    overrides, choices = info.get("overrides"), info.get("choices")
+    state = status.get("state") or result.get("state")
+    state = "killed" if is_abandoned(status) else state if state in STATES else "unknown"
+    return RunFolder(
+        path=path,
+        state=state,
+        error=str(status["error"]) if status.get("error") else None,
+        started=str(status.get("started", "")),
+        config=_read_yaml(path / CONFIG_PATH, dict),
+        overrides=[str(line) for line in overrides] if isinstance(overrides, list) else [],
+        choices={str(key): value for key, value in choices.items() if isinstance(value, str)}
+        if isinstance(choices, dict)
+        else {},
+        status=status,
+        result=result if state == "completed" else {},
+    )
+
+
+def _read_first_edition(path: Path) -> dict[str, Any]:
+    """Read what the first edition left to Hydra: overrides and choices in two files of its own."""
+    hydra = _read_yaml(path / ".hydra" / "hydra.yaml", dict).get("hydra")
+    runtime = hydra.get("runtime") if isinstance(hydra, dict) else None
+    choices = runtime.get("choices") if isinstance(runtime, dict) else None
+    overrides = _read_yaml(path / ".hydra" / "overrides.yaml", list)
+    if isinstance(choices, dict):
+        choices = {
+            key: value for key, value in choices.items() if f"{key}._target_=" not in " ".join(map(str, overrides))
+        }
+    return {"overrides": overrides, "choices": choices}
+
+
+def _read_yaml(path: Path, kind: type[Any]) -> Any:
+    try:
+        value = None if path.parent.is_symlink() else load_yaml(read_bounded(path, MAX_YAML_BYTES).decode())
+    except (OSError, ValueError):
+        value = None
+    return value if isinstance(value, kind) else kind()
 
 
 def set_aside_earlier_run(run_dir: Path) -> None:
