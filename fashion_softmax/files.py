@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+START_DIR = Path.cwd()  # where the user stands; a run may change into its own folder
 MAX_JSON_BYTES = 2**20
 MAX_YAML_BYTES = 2**20
 MAX_DEPTH = 20  # of nested values; libyaml crashes at more than 20 000
@@ -172,7 +173,10 @@ def load_yaml(text: str) -> Any:
 
 def dump_yaml(value: Any) -> str:
     """Write plain values as YAML, in their order."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000)
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000
+    )
+    return text
 
 
 @contextlib.contextmanager

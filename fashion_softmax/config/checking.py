@@ -173,3 +173,8 @@ def _check_switches(section: Any) -> list[str]:
         for key, value in switches.items()
         if key in known and not isinstance(value, bool)
     ]
+
+
+def check_values(resolved):
+    """Temporary."""
+    validate(OmegaConf.create(dict(resolved)))

@@ -142,3 +142,7 @@ def _count_nodes(node: yaml.Node | None, counted: dict[int, int]) -> int:
             counted[id(node)] = 1 + sum(_count_nodes(part, counted) for part in parts)
         return counted[id(node)]
     return 1
+
+
+from fashion_softmax.config.reporting import describe as describe  # noqa: E402 temporary
+from fashion_softmax.config.reporting import translate as translate

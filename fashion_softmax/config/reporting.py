@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fashion_softmax.config.explain import explain
 from fashion_softmax.config.schema import PACKAGE_DIR
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError
 
@@ -37,6 +36,8 @@ def translate(error: BaseException, config_folders: Sequence[Path] = ()) -> Fash
         return MachineError(str(error) if error.filename else f"{error}, while the run's folder was written")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in str(error)):
         return MachineError(f"not enough memory: {str(error).splitlines()[0] if str(error) else 'no details given'}")
+    from fashion_softmax.config.explain import explain
+
     message = explain(error, config_folders)
     if message is None and not _passed_through_our_code(error):
         message = f"Hydra cannot use this command line ({type(error).__name__}: {' '.join(str(error).split())[:200]})"

@@ -1,4 +1,4 @@
-"""The terminal: a console that shows text as it is, live progress, and the commands that are printed for copying."""
+"""The terminal: a console that shows text as it is, the commands that are printed for copying, a run's progress."""
 
 import os
 import shlex
@@ -6,29 +6,20 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console, RenderableType
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from fashion_softmax.config.names import printable
+from fashion_softmax.files import START_DIR
+
+if TYPE_CHECKING:  # training imports torch, which looking at runs does not need
+    from fashion_softmax.data import Batches
+    from fashion_softmax.runs.run import Run
 
 REFRESH_PER_S = 5  # each redraw takes a few milliseconds from the training
-
-
-class LiveDisplay:
-    """Shows progress while something trains; a context manager. A subclass makes the progress bar."""
-
-    _progress: Progress
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
 
 def make_console() -> Console:
@@ -55,13 +46,82 @@ class PollingProgress(Progress):
 
     def __init__(self, count_steps: Callable[[], float], *columns: Any, **options: Any) -> None:
         self._count_steps = count_steps
-        super().__init__(*columns, **options)
+        super().__init__(*columns, refresh_per_second=REFRESH_PER_S, **options)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """Ask, then draw."""
         for task in self.tasks:
             task.completed = self._count_steps()
         yield from super().get_renderables()
+
+
+class RunDisplay:
+    """Shows a run while it trains, a live bar or, where there is no terminal, a line per epoch; a context manager.
+
+    Args:
+        run: which has begun.
+        batches: the training batches; asked at every redraw how many were drawn, so that the loop need not report.
+        is_shown: whether anything is shown at all.
+    """
+
+    def __init__(self, run: "Run", batches: "Batches", *, is_shown: bool) -> None:
+        self.console = make_console()
+        self.console.quiet = not is_shown
+        self._progress = PollingProgress(
+            lambda: batches.num_drawn,
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}", markup=False),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            TextColumn("{task.fields[summary]}", markup=False),
+            console=self.console,
+            disable=not self.console.is_terminal or not is_shown,
+        )
+        total = run.num_epochs * len(batches)
+        self._task = self._progress.add_task(f"epoch {run.epoch}/{run.num_epochs}", total=total, summary="")
+        self._epoch = run.epoch
+        self.console.print(run.describe())
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, run: "Run") -> None:
+        """Show the loss and the accuracies of an epoch that has ended."""
+        if run.epoch == self._epoch:
+            return
+        self._epoch = run.epoch
+        summary = f"loss {run.metrics['train/loss']:.4f}"
+        for split in ("val", "test"):
+            if f"{split}/accuracy" in run.metrics:
+                summary += f", {split} accuracy {100 * run.metrics[f'{split}/accuracy']:.2f} %"
+        self._progress.update(self._task, description=f"epoch {run.epoch}/{run.num_epochs}", summary=summary)
+        if not self.console.is_terminal:
+            self.console.print(f"epoch {run.epoch:>3}/{run.num_epochs}  {summary}")
+
+    def show_result(self, run: "Run") -> None:
+        """Show the final measures, where the run lies, and how to look at its curves."""
+        table = Table("split", title=f"after {count(run.num_epochs, 'epoch')}", title_justify="left")
+        for column in ("loss", "accuracy", "cross-entropy"):
+            table.add_column(column, justify="right")
+        for split in ("train", "val", "test"):
+            if f"{split}/loss" in run.metrics:
+                loss, accuracy, cross_entropy = (
+                    run.metrics[f"{split}/{name}"] for name in ("loss", "accuracy", "cross_entropy")
+                )
+                table.add_row(split, f"{loss:.4f}", f"{100 * accuracy:.2f} %", f"{cross_entropy:.4f}")
+        self.console.print(table)
+        # soft_wrap: a path or a command is one line, however long, so that it can be copied.
+        seconds = run.seconds
+        self.console.print(
+            f"took         {seconds['total']:.1f} s, {seconds['training']:.1f} s of it training", soft_wrap=True
+        )
+        self.console.print(f"run folder   {shorten(run.path)}", soft_wrap=True)
+        self.console.print(f"TensorBoard  {tensorboard_command(run.path)}", soft_wrap=True)
 
 
 def tensorboard_command(folder: Path) -> str:
@@ -86,21 +146,16 @@ def compare_command(folder: Path) -> str | None:
     return shlex.join(["python", shorten(script), shorten(folder)]) if script.exists() else None
 
 
-def resume_command(folder: Path, arguments: Iterable[str] = ()) -> str:
-    """Word the command that goes on with an interrupted run or sweep.
-
-    Args:
-        folder: of the run or sweep.
-        arguments: that have to be given once more.
-    """
+def resume_command(folder: Path) -> str:
+    """Word the command that resumes a run or a sweep."""
     program = ["python", sys.argv[0]] if sys.argv[0].endswith(".py") else [Path(sys.argv[0]).name]
-    return shlex.join([*program, *arguments, f"resume={shorten(folder)}"])
+    return shlex.join([*program, f"resume={shorten(folder)}"])
 
 
 def shorten(path: str | Path) -> str:
-    """Name a path relative to the working folder where that is shorter."""
-    absolute, relative = str(Path(path).absolute()), os.path.relpath(path)
-    return printable(min(absolute, relative, key=len))
+    """Name a path relative to the folder that the user stands in, where that is shorter."""
+    absolute = str(Path(path).absolute())
+    return printable(min(absolute, os.path.relpath(absolute, START_DIR), key=len))
 
 
 def count(number: int, noun: str) -> str:
