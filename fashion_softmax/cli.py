@@ -79,7 +79,7 @@ def train(cfg: "DictConfig") -> float | None:
 
 
 def _train(run_dir: Path, *, is_shown: bool) -> None:
-    from fashion_softmax.runs.console import resume_command
+    from fashion_softmax.dashboard.console import resume_command
     from fashion_softmax.runs.training import train_folders
 
     try:

@@ -23,8 +23,8 @@ from common import (
 from rich.table import Table
 from rich.text import Text
 
+from fashion_softmax.dashboard.console import count, make_console
 from fashion_softmax.errors import ConfigError
-from fashion_softmax.runs.console import count, make_console
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from fashion_softmax.config.checking import check_values
+from fashion_softmax.config.checking import check_values, modernize
 from fashion_softmax.config.private import TRUSTED
-from fashion_softmax.config.trust import modernize
 from fashion_softmax.data import Batches, Dataset, Split
 from fashion_softmax.errors import ConfigError, MachineError
 from fashion_softmax.learning.losses import Loss

@@ -22,7 +22,16 @@ register_resolver: Any = OmegaConf.register_new_resolver if IS_HYDRA_1_3 else Om
 
 
 def list_options() -> list[str]:
-    """List the options of Hydra's command line, such as `--cfg`: public nowhere, and other ones in each generation."""
+    """List the options of Hydra's command line, such as `--multirun` and `-m`."""
+    # Hydra exits with a page of usage on an unknown option; nothing public lists the known ones for a close match.
     from hydra._internal.utils import get_args_parser
 
     return [option for action in get_args_parser()._actions for option in action.option_strings]
+
+
+def make_graph(model: Any, images: Any) -> Any:
+    """Make TensorBoard's graph of a model, a `GraphDef`."""
+    # The public way, `SummaryWriter.add_graph`, writes it into an event file of its own.
+    from torch.utils.tensorboard._pytorch_graph import graph
+
+    return graph(model, (images,))[0]

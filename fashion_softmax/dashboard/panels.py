@@ -197,12 +197,12 @@ class Dashboard:
             self.events.write(pr_curve_raw(tag, *columns, num_thresholds=NUM_THRESHOLDS), step)
 
     def _write_graph(self) -> None:
-        from torch.utils.tensorboard._pytorch_graph import graph
+        from fashion_softmax.config.private import make_graph
 
         parameter = next(self.model.parameters())
         blank = torch.zeros(1, *self.image_shape, device=parameter.device, dtype=parameter.dtype)
         # It prints its errors, warns of its own means, and a model may draw: nothing of this concerns the run.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore")
-            nodes, _ = graph(self.model, (blank,))
+            nodes = make_graph(self.model, blank)
         self.events.write_graph(nodes)

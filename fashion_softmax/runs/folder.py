@@ -83,7 +83,7 @@ def read_folder(path: Path) -> RunFolder:
     info = read_json(path / "run.json") or _read_first_edition(path)
     overrides, choices = info.get("overrides"), info.get("choices")
     state = status.get("state") or result.get("state")
-    state = "killed" if is_abandoned(status) else state if state in STATES else "unknown"
+    state = "killed" if is_abandoned(path, status) else state if state in STATES else "unknown"
     return RunFolder(
         path=path,
         state=state,

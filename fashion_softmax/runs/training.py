@@ -10,9 +10,9 @@ from pathlib import Path
 
 from fashion_softmax.config.building import seed_torch
 from fashion_softmax.config.explain import describe
+from fashion_softmax.dashboard.console import RunDisplay
 from fashion_softmax.data import Batches
 from fashion_softmax.files import write_json, write_together
-from fashion_softmax.runs.console import RunDisplay
 from fashion_softmax.runs.folder import read_folder
 from fashion_softmax.runs.interruption import Interruption
 from fashion_softmax.runs.lock import claim, make_status

@@ -12,7 +12,7 @@ from typing import Self
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from fashion_softmax.runs.console import PollingProgress, count, make_console
+from fashion_softmax.dashboard.console import PollingProgress, count, make_console
 from fashion_softmax.runs.folder import RunFolder, read_rows
 
 ESTIMATE_AFTER_S = 3.0

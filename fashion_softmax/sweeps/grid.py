@@ -15,8 +15,9 @@ from fashion_softmax.config.jobs import Job
 from fashion_softmax.config.names import job_name
 from fashion_softmax.config.schema import SweepConfig, resolve
 from fashion_softmax.config.settings import flatten
+from fashion_softmax.dashboard.console import count, resume_command
+from fashion_softmax.dashboard.tables import find_shared, label, show_dry_run, show_plan, show_sweep
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError
-from fashion_softmax.runs.console import count, resume_command
 from fashion_softmax.runs.folder import RunFolder, read_folder, write_folder
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.training import train_folders
@@ -24,7 +25,6 @@ from fashion_softmax.stacking import Facts, plan
 from fashion_softmax.sweeps.display import SweepDisplay
 from fashion_softmax.sweeps.folder import read_sweep, set_aside_earlier_sweep, write_sweep
 from fashion_softmax.sweeps.resume import refuse_other_jobs
-from fashion_softmax.sweeps.tables import find_shared, label, show_dry_run, show_plan, show_sweep
 
 Launch = Callable[[Path, Sequence[Sequence[str]]], None]
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fashion_softmax.config.checking import check_values
+from fashion_softmax.config.checking import check_values, modernize
 from fashion_softmax.config.jobs import Job, apply_overrides
 from fashion_softmax.config.schema import PlainConfig, project_dir, resolve
 from fashion_softmax.config.settings import CHANGEABLE, SECTIONS_THAT_SAY_NOTHING, fingerprint, flatten
-from fashion_softmax.config.trust import is_trust, modernize, read_trusted, read_trusted_config, refuse_links_out
+from fashion_softmax.config.trust import is_trust, read_trusted, read_trusted_config, refuse_links_out
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import dump_yaml, write_together
 from fashion_softmax.runs.checkpoint import find_checkpoint

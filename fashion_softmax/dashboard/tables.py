@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from fashion_softmax.runs.console import compare_command, count, make_console, shorten, tensorboard_command
+from fashion_softmax.dashboard.console import compare_command, count, make_console, shorten, tensorboard_command
 from fashion_softmax.stacking import Facts
 
 MAX_ROWS = 20  # every job's result is in its folder
