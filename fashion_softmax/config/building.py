@@ -3,7 +3,6 @@
 import functools
 import inspect
 import json
-import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from fashion_softmax.config.checking import check_values, modernize
+from fashion_softmax.config.checking import check_values, find_target, modernize
 from fashion_softmax.config.private import TRUSTED
 from fashion_softmax.data import Batches, Dataset, Split
 from fashion_softmax.errors import ConfigError, MachineError
@@ -26,6 +25,7 @@ from fashion_softmax.stacking import Facts, Member, find_facts
 
 T = TypeVar("T")
 
+_fitting: set[str] = set()  # data, model and loss that were tried once; the jobs of a sweep share them
 SPECIAL_KEYS = {"_args_", "_convert_", "_partial_", "_recursive_"}  # of Hydra's instantiate
 
 
@@ -92,7 +92,9 @@ def build_parts(resolved: Mapping[str, Any]) -> Parts:
     seed_torch(resolved["seed"], device)
     model = _build_as(nn.Module, resolved, "model", dataset.image_shape, dataset.num_classes).to(device, dtype)
     loss_fn = _build_as(Loss, resolved, "loss")  # type: ignore[type-abstract]
-    _probe(model, loss_fn, dataset, torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype))
+    if (words := json.dumps([resolved[key] for key in ("dataset", "model", "loss", "dtype")])) not in _fitting:
+        _probe(model, loss_fn, dataset, torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype))
+        _fitting.add(words)
     optimizer = _build_as(Optimizer, resolved, "optimizer", list(model.parameters()))
     _require_no_arguments(optimizer.step, "optimizer")
     scheduler = _build_as(LRScheduler, resolved, "scheduler", optimizer)
@@ -136,8 +138,7 @@ def build(node: Mapping[str, Any], key: str, *runtime_args: Any) -> Any:
         if "'_target_'" in str(list(kwargs.values())) or SPECIAL_KEYS.intersection(kwargs):
             return instantiate(kwargs, *runtime_args, _convert_="all", **TRUSTED)
         # What instantiate comes down to where no component is inside another, without the millisecond it takes.
-        target = pkgutil.resolve_name(kwargs.pop("_target_"))
-        return target(*runtime_args, **kwargs)
+        return find_target(kwargs.pop("_target_"))(*runtime_args, **kwargs)
     except Exception as error:
         # Hydra wraps what a constructor raises; its own message would only name the target.
         cause = (isinstance(error, InstantiationException) and error.__cause__) or error

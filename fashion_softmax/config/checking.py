@@ -128,7 +128,7 @@ def _check_component(key: str, node: Any) -> list[str]:
 @functools.lru_cache(maxsize=256)
 def _read_signature(target: str, num_runtime: int) -> tuple[dict[str, Any], list[str], bool]:
     """Import a component: the types of its parameters after the runtime facts, which it needs, whether it takes any."""
-    component = pkgutil.resolve_name(modernize(target))
+    component = find_target(target)
     parameters = list(inspect.signature(component).parameters.values())[num_runtime:]
     named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     hints = find_hints(component.__init__ if inspect.isclass(component) else component)
@@ -145,6 +145,12 @@ def _check_value(key: str, value: Any, expected: Any, if_missing: str) -> list[s
     allowed, is_allowed = RANGES.get(key, ("", lambda _: True))
     numbers = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, int | float)]
     return [] if all(map(is_allowed, numbers)) else [f"{key}={show_value(value)} is out of range: must be {allowed}"]
+
+
+@functools.lru_cache(maxsize=256)
+def find_target(target: str) -> Any:
+    """Import what a `_target_` names."""
+    return pkgutil.resolve_name(modernize(target))
 
 
 def modernize(target: str) -> str:

@@ -116,7 +116,7 @@ def register() -> None:
     stack = {
         "defaults": ["_self_", {"override hydra/job_logging": "none"}, {"override hydra/sweeper": "grid"}],
         "sweep_dir": MISSING,
-        "folders": MISSING,
+        "folders": MISSING,  # their names with slashes between them, since Hydra is slow to read a long list
         "hydra": {"output_subdir": None, "sweep": {"dir": "${sweep_dir}", "subdir": ".stacks/${hydra.job.num}"}},
     }
     store(name=STACK_CONFIG, node=stack)

@@ -56,9 +56,8 @@ class Description:
         return {"config": code, "differences": self._tabulate_differences()}
 
     def _tabulate_differences(self) -> str:
-        default_config, default_choices = read_defaults()
         named = [group for group in GROUPS if group in self._choices or group not in COMPONENTS]
-        default = _settings(default_config, default_choices, named)
+        default = _default_settings(tuple(named))
         this = _settings(self._config, self._choices, named)
         rows = [
             f"| {_escape(key)} | {_escape(default.get(key, ABSENT))} | {_escape(this.get(key, ABSENT))} |\n"
@@ -88,6 +87,11 @@ def read_defaults() -> tuple[dict[str, Any], dict[str, str]]:
 
 def _read(path: Path) -> dict[str, Any]:
     return cast(dict[str, Any], load_yaml(path.read_text(encoding="utf-8")))
+
+
+@functools.lru_cache(maxsize=64)
+def _default_settings(named: tuple[str, ...]) -> dict[str, Any]:
+    return _settings(*read_defaults(), named)
 
 
 def _settings(config: Mapping[str, Any], choices: Mapping[str, str], named: Sequence[str]) -> dict[str, Any]:

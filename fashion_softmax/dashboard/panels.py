@@ -6,10 +6,12 @@ that fails is a failure of the run.
 
 import contextlib
 import dataclasses
+import functools
 import io
 import logging
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,6 +41,11 @@ LAYOUT = {
 # Tags of what is written once a run has ended, and of what its beginning says; a resumed run writes them anew.
 OF_THE_END = TIME, TEST_IMAGES, CURVES = "time/", "test_images/", "precision_recall/"
 TEXTS = ("config", "differences")
+
+
+@functools.cache
+def _make_layout() -> Any:
+    return custom_scalars(LAYOUT)
 
 
 def switch_off(switches: DashboardConfig) -> DashboardConfig:
@@ -80,7 +87,7 @@ class Dashboard:
         """
         if description.hyperparameters:
             self.events.write_start(description.hyperparameters, description.trial)
-        self.events.write(custom_scalars(LAYOUT))
+        self.events.write(_make_layout())
         for tag, markdown in description.texts().items() if self.switches.text else ():
             self.events.write(text(tag, markdown))
         if is_new:

@@ -12,7 +12,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,28 +76,34 @@ class RunFolder:
             return False
         return self.status.get("fingerprint") == fingerprint(self.config)
 
+    def read_again(self) -> "RunFolder":
+        """Read what may have changed while the run trained."""
+        return replace(self, **_read_state(self.path))
+
 
 def read_folder(path: Path) -> RunFolder:
     """Read a run's folder; whatever is missing, too large or of another kind in it is left empty."""
-    status, result = read_json(path / "status.json"), read_json(path / "result.json")
     info = read_json(path / "run.json") or _read_first_edition(path)
-    overrides, choices = info.get("overrides"), info.get("choices")
+    overrides, choices = info.get("overrides"), _texts(info.get("choices"))
+    lines = [str(line) for line in overrides] if isinstance(overrides, list) else []
+    config = _read_yaml(path / CONFIG_PATH, dict)
+    return RunFolder(path=path, config=config, overrides=lines, choices=choices, **_read_state(path))
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    status, result = read_json(path / "status.json"), read_json(path / "result.json")
     state = status.get("state") or result.get("state")
     state = "killed" if is_abandoned(path, status) else state if state in STATES else "unknown"
-    return RunFolder(
-        path=path,
-        state=state,
-        error=str(status["error"]) if status.get("error") else None,
-        started=str(status.get("started") or ""),
-        config=_read_yaml(path / CONFIG_PATH, dict),
-        overrides=[str(line) for line in overrides] if isinstance(overrides, list) else [],
-        choices=_texts(choices),
-        status=status,
-        result=result if state == "completed" else {},
-    )
+    return {
+        "state": state,
+        "error": str(status["error"]) if status.get("error") else None,
+        "started": str(status.get("started") or ""),
+        "status": status,
+        "result": result if state == "completed" else {},
+    }
 
 
-def write_folder(path: Path, config: Mapping[str, Any], overrides: Iterable[str], choices: Mapping[str, str]) -> None:
+def write_folder(path: Path, config: dict[str, Any], overrides: Iterable[str], choices: Mapping[str, str]) -> RunFolder:
     """Write the folder of a run that is planned.
 
     Args:
@@ -109,7 +115,10 @@ def write_folder(path: Path, config: Mapping[str, Any], overrides: Iterable[str]
     (path / ".hydra").mkdir(parents=True, exist_ok=True)
     (path / CONFIG_PATH).write_text(dump_yaml(config), encoding="utf-8")
     (path / "run.json").write_bytes(make_info(overrides, choices))
-    (path / "status.json").write_bytes(to_json(make_status("planned", fingerprint(config))))
+    status = make_status("planned", fingerprint(config))
+    (path / "status.json").write_bytes(to_json(status))
+    own = [line for line in overrides if not line.startswith("sweep.")]
+    return RunFolder(path, "planned", None, "", config, own, dict(choices), status, {})
 
 
 def make_info(overrides: Iterable[str], choices: Mapping[str, str]) -> bytes:

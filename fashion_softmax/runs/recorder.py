@@ -9,10 +9,11 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, forget
 from fashion_softmax.dashboard.panels import OF_THE_END, TEXTS
-from fashion_softmax.files import finite_or_none, write_atomically, write_json
+from fashion_softmax.files import finite_or_none, to_json, write_atomically, write_json
 from fashion_softmax.runs.folder import read_rows
 from fashion_softmax.runs.lock import make_status, now
 from fashion_softmax.stacking.training import EpochReport
@@ -29,26 +30,23 @@ class Recorder:
         run_dir: the run's folder.
         fingerprint: of the configuration, for `status.json`.
         log_every: steps between two points of `train/step_loss`, at least 1.
-        last_epoch: whose records are kept where a run is resumed, those after it are recorded again; 0 for a new run.
+        last_epoch: whose records are kept where a run is resumed, later ones are recorded again; None for a new run.
 
     Attributes:
         events: for whoever has more to show.
         images_seen: training images so far, repetitions counted.
     """
 
-    def __init__(self, run_dir: Path, fingerprint: str, *, log_every: int, last_epoch: int) -> None:
+    def __init__(self, run_dir: Path, fingerprint: str, *, log_every: int, last_epoch: int | None) -> None:
         self.run_dir = run_dir
         self.fingerprint = fingerprint
         self.log_every = log_every
         self.started = now()
-        rows = [row for row in read_rows(run_dir) if row["epoch"] <= last_epoch]
+        rows = [] if last_epoch is None else _keep_until(run_dir, last_epoch)
         self.images_seen = rows[-1]["images_seen"] if rows else 0
-        _forget_beginning_and_end(run_dir)
         self.events = EventFile(run_dir, first_step=self.images_seen + 1 if rows else 0)
-        if (run_dir / "metrics.jsonl").exists():
-            write_atomically(run_dir / "metrics.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
         self._metrics = (run_dir / "metrics.jsonl").open("a", encoding="utf-8")
-        write_json(run_dir / "status.json", self.status("running"))
+        write_atomically(run_dir / "status.json", to_json(self.status("running")), flush=False)
 
     def status(self, state: str, error: str | None = None) -> dict[str, object]:
         """Make the content of `status.json`, see `lock.make_status`."""
@@ -96,13 +94,20 @@ class Recorder:
                 write_json(self.run_dir / "status.json", self.status(state, error))
 
 
-def _forget_beginning_and_end(run_dir: Path) -> None:
-    """Take out of earlier event files what is written anew: of some of it TensorBoard would keep the first."""
+def _keep_until(run_dir: Path, last_epoch: int) -> list[dict[str, Any]]:
+    """Forget what is recorded anew when a run is resumed; returns the rows of the epochs that are kept.
+
+    Of some of what event files say at their beginning and end, TensorBoard would keep the first.
+    """
+    rows = [row for row in read_rows(run_dir) if row["epoch"] <= last_epoch]
+    if (run_dir / "metrics.jsonl").exists():
+        write_atomically(run_dir / "metrics.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
     for path in run_dir.glob("events.out.tfevents.*"):
         before = path.read_bytes()
         after = forget(before, (HPARAMS_TAGS, *OF_THE_END, *(f"{tag}/text_summary" for tag in TEXTS)))
         if after != before:
             write_atomically(path, after)
+    return rows
 
 
 def log_into(run_dir: Path, message: str, error: BaseException | None = None) -> None:

@@ -122,12 +122,14 @@ class Run:
             OSError: the folder may not be written.
         """
         self.checkpoint_path.parent.mkdir(exist_ok=True)
-        for folder in (self.path, self.checkpoint_path.parent):
-            remove_temporary_files(folder)
+        if self.folder.state != "planned":
+            for folder in (self.path, self.checkpoint_path.parent):
+                remove_temporary_files(folder)
         if self._saved:
             self._restore(self._saved)
         self._start = time.perf_counter() - self.seconds["total"]
-        self._recorder = Recorder(self.path, self._fingerprint, log_every=self._log_every, last_epoch=self.epoch)
+        last_epoch = None if self.folder.state == "planned" else self.epoch
+        self._recorder = Recorder(self.path, self._fingerprint, log_every=self._log_every, last_epoch=last_epoch)
         self._has_begun = True
         switches = switch_off(self._switches) if in_sweep and not self._switches.in_sweeps else self._switches
         self._dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)

@@ -51,6 +51,12 @@ def read_sweep(sweep_dir: Path) -> list[list[str]]:
     return stacks
 
 
+def list_runs(sweep_dir: Path) -> list[Path]:
+    """List the folders of a sweep's runs, by number; see `read_sweep`."""
+    names = sorted(name for stack in read_sweep(sweep_dir) for name in stack)
+    return [sweep_dir / name for name in sorted(names, key=lambda name: (len(name.partition("_")[0]), name))]
+
+
 def set_aside_earlier_sweep(sweep_dir: Path) -> None:
     """Move an earlier sweep's runs into the subfolder `earlier-N`.
 

@@ -4,6 +4,7 @@ What became of a run is read from its folder, never from what a launcher returns
 worker dies.
 """
 
+import gc
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.stacking import Facts, plan
 from fashion_softmax.sweeps.display import SweepDisplay
-from fashion_softmax.sweeps.folder import read_sweep, set_aside_earlier_sweep, write_sweep
+from fashion_softmax.sweeps.folder import list_runs, read_sweep, set_aside_earlier_sweep, write_sweep
 from fashion_softmax.sweeps.resume import refuse_other_jobs
 
 Launch = Callable[[Path, Sequence[Sequence[str]]], None]
@@ -51,6 +52,7 @@ def sweep(
         SweepError: some jobs failed; all others were run.
         Interrupted: by a signal; what was trained is saved.
     """
+    gc.freeze()  # what was imported stays; looking through it again and again would take as long as launching
     checked = _check_jobs(jobs, compose)
     facts = {number: facts for number, (_, facts) in enumerate(checked) if facts}
     stacks = plan(facts, options.max_stack_size)
@@ -63,53 +65,56 @@ def sweep(
     names = [job_name(number, [line for line in job if line not in shared]) for number, job in enumerate(jobs)]
     with claim(sweep_dir):
         set_aside_earlier_sweep(sweep_dir)
-        for name, (job, _) in zip(names, checked, strict=True):
+        folders = [
             write_folder(sweep_dir / name, job.config, job.overrides, job.choices)
+            for name, (job, _) in zip(names, checked, strict=True)
+        ]
         write_sweep(sweep_dir, [[names[number] for number in stack] for stack in stacks])
         show_plan(stacks, facts)
-        train_sweep(sweep_dir, launch)
+        _train(sweep_dir, folders, launch)
 
 
-def train_sweep(sweep_dir: Path, launch: Launch) -> None:
+def _train(sweep_dir: Path, runs: Sequence[RunFolder], launch: Launch) -> None:
     """Train what is unfinished in a sweep's folder, and show what became of all its runs.
 
     Args:
         sweep_dir: absolute; the caller has claimed it.
+        runs: all of the sweep, by number.
         launch: see `sweep`.
 
     Raises:
         SweepError: some runs did not get to their ends.
         Interrupted: by a signal; what was trained is saved.
     """
-    stacks = read_sweep(sweep_dir)
-    folders = {name: read_folder(sweep_dir / name) for name in sorted(name for stack in stacks for name in stack)}
-    jobs = [folder.overrides for folder in folders.values()]
+    folders = {run.path.name: run for run in runs}
+    jobs = [run.overrides for run in runs]
     shared = find_shared(jobs)
-    labels = {name: label(number, job, shared) for number, (name, job) in enumerate(zip(folders, jobs, strict=True))}
-    unfinished = [stack for stack in stacks if any(not folders[name].is_finished for name in stack)]
-    num_finished = sum(folder.is_finished for folder in folders.values())
-    if num_finished:
-        print(f"{num_finished} of {len(folders)} jobs were finished already")
+    labels = {name: label(number, jobs[number], shared) for number, name in enumerate(folders)}
+    finished = {name for name, run in folders.items() if run.is_finished}
+    stacks = [stack for stack in read_sweep(sweep_dir) if not finished.issuperset(stack)]
+    if finished:
+        print(f"{len(finished)} of {len(folders)} jobs were finished already")
     problem = ""
     try:
-        with SweepDisplay([[folders[name] for name in stack] for stack in unfinished], labels):
-            launch(sweep_dir, unfinished)
+        with SweepDisplay([[folders[name] for name in stack] for stack in stacks], labels):
+            if stacks:
+                launch(sweep_dir, stacks)
     except KeyboardInterrupt as error:
         number = error.signal_number if isinstance(error, Interrupted) else signal.SIGINT
         message = f"interrupted, what was trained is saved; resume with: {resume_command(sweep_dir)}"
         raise Interrupted(number, message) from error
     except Exception as error:  # of a launcher, as a whole; the folders know more
         problem = f"; the launcher ended with {describe(error)}"
-    _report({name: read_folder(sweep_dir / name) for name in folders}, labels, shared, sweep_dir, problem)
+    _report({name: run.read_again() for name, run in folders.items()}, labels, shared, sweep_dir, problem)
 
 
 def train_stack(cfg: Any) -> None:
     """Train a stack: the task of each of the sweep's Hydra jobs, in this process or in another.
 
     Args:
-        cfg: `sweep_dir` and the names of the `folders` in it.
+        cfg: `sweep_dir`, and the names of the `folders` in it with slashes between them.
     """
-    train_folders([Path(cfg.sweep_dir, name) for name in cfg.folders])
+    train_folders([Path(cfg.sweep_dir, name) for name in cfg.folders.split("/")])
 
 
 def _check_jobs(jobs: Sequence[list[str]], compose: Callable[[list[str]], Job]) -> list[tuple[Job, Facts | None]]:
@@ -192,15 +197,14 @@ def resume(sweep_dir: Path, jobs: Sequence[Job], options: SweepConfig, launch: L
 
     Raises:
         CheckpointError: the folder is no sweep's, is written by another process, or has other jobs.
-        SweepError: see `train_sweep`.
+        SweepError: some runs did not get to their ends.
     """
     with claim(sweep_dir):
         if jobs:
             refuse_other_jobs(sweep_dir, jobs)
+        runs = [read_folder(path) for path in sorted(list_runs(sweep_dir))]
         if options.dry_run:
-            num_unfinished = sum(
-                not read_folder(sweep_dir / name).is_finished for stack in read_sweep(sweep_dir) for name in stack
-            )
+            num_unfinished = sum(not run.is_finished for run in runs)
             print(f"a dry run: {count(num_unfinished, 'job')} to be trained; nothing was trained")
             return
-        train_sweep(sweep_dir, launch)
+        _train(sweep_dir, runs, launch)

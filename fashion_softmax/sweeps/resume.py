@@ -20,7 +20,7 @@ from fashion_softmax.files import dump_yaml, write_together
 from fashion_softmax.runs.checkpoint import find_checkpoint
 from fashion_softmax.runs.folder import CONFIG_PATH, RunFolder, make_info, read_folder, require_whole
 from fashion_softmax.runs.lock import claim
-from fashion_softmax.sweeps.folder import SWEEP_PATH, is_sweep, read_sweep
+from fashion_softmax.sweeps.folder import SWEEP_PATH, is_sweep, list_runs
 
 LATEST = "latest"
 MULTIRUN = {"-m", "--multirun"}
@@ -114,9 +114,8 @@ def prepare_sweep(request: Request) -> list[str]:
     overrides = [line for line in request.overrides if line not in MULTIRUN and not line.startswith("hydra.sweep.dir=")]
     with claim(request.folder):
         own = [] if is_whole_command else [line for line in overrides if not line.startswith(("hydra", "sweep.", "-"))]
-        names = [name for stack in read_sweep(request.folder) for name in stack]
         own_request = dataclasses.replace(request, overrides=own)
-        changes = [_read_change(request.folder / name, own_request) for name in names]
+        changes = [_read_change(path, own_request) for path in list_runs(request.folder)]
         if "sweep.dry_run=true" not in overrides:
             for folder, config in changes:
                 write_change(folder, config, own)
@@ -131,13 +130,13 @@ def refuse_other_jobs(sweep_dir: Path, jobs: Sequence[Job]) -> None:
     Raises:
         CheckpointError: the sweep was begun with other jobs or settings.
     """
-    names = sorted(name for stack in read_sweep(sweep_dir) for name in stack)
-    if len(names) != len(jobs):
+    paths = list_runs(sweep_dir)
+    if len(paths) != len(jobs):
         raise CheckpointError(
-            f"{sweep_dir}: has {len(names)} jobs, the command gives {len(jobs)}; give its own command"
+            f"{sweep_dir}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command"
         )
-    for name, job in zip(names, jobs, strict=True):
-        folder = read_folder(sweep_dir / name)
+    for path, job in zip(paths, jobs, strict=True):
+        folder = read_folder(path)
         refuse_differences(folder.config, job.config, str(folder.path))
         write_change(folder, job.config, job.overrides)
 

@@ -91,7 +91,7 @@ class GridSweeper(Sweeper):
             hydra_context=self.hydra_context, task_function=train_stack, config=self.config
         )
         launcher.setup(hydra_context=self.hydra_context, task_function=train_stack, config=config)
-        jobs = [[place, f"folders=[{','.join(map(_quote, names))}]"] for names in stacks]
+        jobs = [[place, f"folders={_quote('/'.join(names))}"] for names in stacks]
         size = self.max_batch_size or len(jobs)
         for start in range(0, len(jobs), size):
             launcher.launch(jobs[start : start + size], initial_job_idx=start)
