@@ -37,7 +37,10 @@ def test_value_out_of_range_is_refused(override: str) -> None:
         (["optimizer=adam", "optimizer.betas=[0.9]"], "optimizer.betas=[0.9] has the wrong type"),
         (["dataset.batch_size=1.5"], "dataset.batch_size=1.5 has the wrong type: expected int"),
         (["loss=mse", "loss.input=logit"], "expected probabilities or logits"),
-        (["+optimizer.lrr=1"], "optimizer.lrr is unknown to fashion_softmax.learning.optimizers.SGD; did you mean optimizer.lr?"),
+        (
+            ["+optimizer.lrr=1"],
+            "optimizer.lrr is unknown to fashion_softmax.learning.optimizers.SGD; did you mean optimizer.lr?",
+        ),
         (["+optimizer.params=1"], "optimizer.params is unknown"),
         (["+extra=1"], "extra is unknown"),
         (["trainer.num_epochs=???"], "trainer.num_epochs is missing from the configuration"),

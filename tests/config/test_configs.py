@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from fashion_softmax.config.building import build, build_parts
 from fashion_softmax.config.checking import RANGES
-from fashion_softmax.config.names import job_name
 from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.names import job_name
 from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, resolve
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.data import make_synthetic
@@ -75,7 +75,9 @@ def test_saved_configuration_reads_back_the_same() -> None:
     assert load_yaml(dump_yaml(cfg)) == cfg == OmegaConf.to_container(OmegaConf.create(dump_yaml(cfg)))
 
 
-@pytest.mark.parametrize("text", ["1e-3", "1.5", "yes", "null", "~", "2026-01-01", "${a.b}", "a: b", "中文", "0x1f", "1_0", ""])
+@pytest.mark.parametrize(
+    "text", ["1e-3", "1.5", "yes", "null", "~", "2026-01-01", "${a.b}", "a: b", "中文", "0x1f", "1_0", ""]
+)
 def test_text_stays_text_in_yaml(text: str) -> None:
     assert load_yaml(dump_yaml({"key": text})) == {"key": text} == OmegaConf.create(dump_yaml({"key": text}))
 
