@@ -13,6 +13,8 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 import torch
+from fashion_softmax.config.resumable import fingerprint, refuse_differences
+from fashion_softmax.runs.experiment import run as run_experiment
 from omegaconf import OmegaConf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -20,7 +22,6 @@ from torch import nn
 
 from fashion_softmax.config.checking import validate
 from fashion_softmax.config.names import run_suffix
-from fashion_softmax.config.resumable import fingerprint, refuse_differences
 from fashion_softmax.config.schema import compose
 from fashion_softmax.dashboard.description import Description, read_defaults
 from fashion_softmax.dashboard.events import EventFile
@@ -28,8 +29,7 @@ from fashion_softmax.dashboard.panels import NOTHING, Dashboard
 from fashion_softmax.data import Dataset, Split
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.learning.models import LeNet, SoftmaxRegression
-from fashion_softmax.runs.experiment import run as run_experiment
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.learning.predictions import Predictions
 from tests.conftest import TINY
 
 with warnings.catch_warnings():  # the copy of html5lib that TensorBoard brings warns of itself

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fashion_softmax.runs.experiment import run as train_run
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -18,8 +19,7 @@ from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.schema import compose
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.runs.checkpoint import _seal
-from fashion_softmax.runs.experiment import run as train_run
-from fashion_softmax.runs.records import read_predictions
+from fashion_softmax.runs.folder import read_predictions
 from fashion_softmax.viewing.trained import find_run, load_trained
 from tests.conftest import TINY, write_idx_folder
 from tests.scripts.conftest import RunScript
@@ -92,7 +92,7 @@ def test_mistakes_are_those_of_the_recorded_predictions(
 def test_run_without_mistakes_has_none_to_show(
     script: RunScript, run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from fashion_softmax.runs.records import Predictions
+    from fashion_softmax.learning.predictions import Predictions
 
     monkeypatch.setattr(Predictions, "is_correct", property(lambda self: np.ones(len(self.labels), bool)))
     outcome = script("predict", run, "--wrong")
