@@ -32,7 +32,7 @@ def script(
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     common = importlib.import_module("common")
     monkeypatch.setattr(common, "project_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(common, "raise_on_sigterm", lambda: None)
+    monkeypatch.setattr(common, "end_on_signals", lambda: None)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
 
