@@ -286,9 +286,7 @@ def test_e1_failed_jobs_are_listed_and_the_others_kept(train: Train, tmp_path: P
     result = train("-m", *TINY, *huge, "trainer.num_epochs=5", "seed=0,1")
     assert result.returncode == 6, result.stderr
     assert "2 of 4 jobs failed, the others are complete" in result.stderr and "job 2 (" in result.stderr
-    states = {
-        path.name: read_json(path / "status.json")["state"] for path in (tmp_path / "sweep").glob("[0-9]*")
-    }
+    states = {path.name: read_json(path / "status.json")["state"] for path in (tmp_path / "sweep").glob("[0-9]*")}
     assert sorted(states.values()) == ["completed", "completed", "diverged", "diverged"]
     failed = next(name for name, state in states.items() if state == "diverged")
     text = (tmp_path / "sweep" / failed / "train.log").read_text(encoding="utf-8")

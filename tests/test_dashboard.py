@@ -189,7 +189,12 @@ def describe(*overrides: str, **choices: str) -> Description:
     return Description(compose(overrides), choices, overrides)
 
 
-DEFAULT_CHOICES = {"dataset": "fashion_mnist", "model": "softmax_regression", "optimizer": "sgd", "scheduler": "constant"}
+DEFAULT_CHOICES = {
+    "dataset": "fashion_mnist",
+    "model": "softmax_regression",
+    "optimizer": "sgd",
+    "scheduler": "constant",
+}
 
 
 def test_differences_name_options_and_values() -> None:

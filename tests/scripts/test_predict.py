@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
 from fashion_softmax.config.building import build_parts
@@ -19,10 +18,9 @@ from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.runs.checkpoint import _seal
-from fashion_softmax.runs.folder import read_predictions
-from fashion_softmax.viewing.trained import find_run, load_trained
-from fashion_softmax.runs.folder import write_folder
+from fashion_softmax.runs.folder import read_predictions, write_folder
 from fashion_softmax.runs.training import train_folders
+from fashion_softmax.viewing.trained import find_run, load_trained
 from tests.conftest import TINY, write_idx_folder
 from tests.scripts.conftest import RunScript
 
