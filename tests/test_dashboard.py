@@ -44,7 +44,8 @@ def blank(shape: tuple[int, int, int], num_classes: int) -> Dataset:
 
 def record(run_dir: Path, *overrides: str, in_sweep: bool = False) -> EventAccumulator:
     write_folder(run_dir, compose([*TINY, *overrides]), overrides, {})
-    assert not train_folders([run_dir], is_shown=not in_sweep)
+    for error in train_folders([run_dir], is_shown=not in_sweep).values():
+        raise error
     accumulator = EventAccumulator(str(run_dir), size_guidance={"histograms": 0, "images": 0, "tensors": 0})
     accumulator.Reload()
     return accumulator
