@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from fashion_softmax.cli import exit_on_error
 from fashion_softmax.config.names import printable
 from fashion_softmax.config.schema import project_dir
+from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.errors import CheckpointError, ConfigError, MachineError
 from fashion_softmax.figures.style import FORMATS, encode
 from fashion_softmax.files import write_atomically
-from fashion_softmax.runs.console import count, shorten
 from fashion_softmax.runs.interruption import raise_on_sigterm
 
 ENDINGS = ", ".join(f".{suffix}" for suffix in FORMATS)

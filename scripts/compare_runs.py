@@ -18,9 +18,9 @@ from rich.console import Console
 from fashion_softmax.config.checking import suggest
 from fashion_softmax.config.schema import project_dir
 from fashion_softmax.config.settings import shorten_keys
+from fashion_softmax.dashboard.console import make_console
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import finite_or_none
-from fashion_softmax.runs.console import make_console
 from fashion_softmax.viewing.export import to_csv, to_dict
 from fashion_softmax.viewing.leaderboard import show_leaderboard
 from fashion_softmax.viewing.ranking import Comparison, compare

@@ -22,8 +22,8 @@ from rich.table import Table
 
 from fashion_softmax.config.checking import suggest, validate
 from fashion_softmax.config.schema import build, compose
+from fashion_softmax.dashboard.console import make_console
 from fashion_softmax.errors import ConfigError
-from fashion_softmax.runs.console import make_console
 
 if TYPE_CHECKING:
     from fashion_softmax.data import Dataset, Split

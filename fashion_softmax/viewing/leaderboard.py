@@ -8,7 +8,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from fashion_softmax.config.settings import shorten_keys, show
-from fashion_softmax.runs.console import count, shorten
+from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.viewing.formatting import (
     NOTHING,
     format_mean,

@@ -15,7 +15,7 @@ from fashion_softmax.config.schema import register
 from fashion_softmax.config.trust import CONFIG_PATH, check_config
 from fashion_softmax.dashboard.pictures import to_pixels, to_png
 from fashion_softmax.errors import DataError, FashionSoftmaxError
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.runs.folder import Predictions
 from fashion_softmax.viewing.runs import RecordedRun
 
 MAX_SIDE = 96  # pixels; larger pictures are made smaller, since a page holds a hundred of them

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashion_softmax.config.settings import show
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.runs.folder import Predictions
 from fashion_softmax.viewing.ranking import Comparison, compare_pair
 from fashion_softmax.viewing.report_images import Album
 from fashion_softmax.viewing.runs import RecordedRun

@@ -19,8 +19,7 @@ from fashion_softmax.config.settings import (
 )
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import read_bounded, read_json
-from fashion_softmax.runs.folder import is_abandoned
-from fashion_softmax.runs.records import Predictions, read_predictions, read_rows
+from fashion_softmax.runs.folder import Predictions, is_abandoned, read_predictions, read_rows
 
 RECORDS = ("status.json", "result.json", "metrics.jsonl")  # of which a run has at least one
 MAX_NUMBER = 1e100  # whose sums and squares are still floats

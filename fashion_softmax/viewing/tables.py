@@ -7,7 +7,7 @@ from rich.table import Table
 
 from fashion_softmax.config.names import GROUPS, printable
 from fashion_softmax.config.settings import SECTIONS_THAT_SAY_NOTHING, Value, flatten, show, word
-from fashion_softmax.runs.console import count, shorten
+from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.viewing.formatting import (
     NOTHING,
     format_mean,

@@ -17,8 +17,8 @@ from fashion_softmax.config.trust import read_config, refuse_links_out, require_
 from fashion_softmax.data import Split
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.runs.checkpoint import load_checkpoint, restore
+from fashion_softmax.runs.folder import Predictions
 from fashion_softmax.runs.progress import check_fingerprint
-from fashion_softmax.runs.records import Predictions
 from fashion_softmax.stacking import Stack
 from fashion_softmax.stacking.prediction import predict
 from fashion_softmax.viewing.runs import RecordedRun, read_runs
