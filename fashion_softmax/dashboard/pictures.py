@@ -5,8 +5,9 @@ long for their place are cut; a character that Pillow's own font lacks becomes a
 """
 
 import functools
-import io
 import math
+import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -98,12 +99,11 @@ def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title
         draw.text((left - 6, top + centre), label, fill=INK, font=font, anchor="rm")
         turned = _turned(label, font, INK)
         sheet.paste(turned, (left + centre - turned.width // 2, top - 6 - turned.height))
-    if labels:
-        numbers = counts if has_counts else np.rint(100 * shares).astype(int)
-        for row, column in zip(*numbers.nonzero(), strict=True):
-            place = (left + column * cell + cell // 2, top + row * cell + cell // 2)
-            fill = "white" if shares[row, column] > 0.5 else INK
-            draw.text(place, str(numbers[row, column]), fill=fill, font=font, anchor="mm")
+    numbers = counts if has_counts else np.rint(100 * shares).astype(int)
+    for row, column in zip(*numbers.nonzero(), strict=True) if labels else ():
+        place = (left + column * cell + cell // 2, top + row * cell + cell // 2)
+        fill = "white" if shares[row, column] > 0.5 else INK
+        draw.text(place, str(numbers[row, column]), fill=fill, font=font, anchor="mm")
     return sheet
 
 
@@ -153,10 +153,19 @@ def to_pixels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def to_png(image: Image.Image) -> bytes:
-    """Encode a picture, fast rather than small."""
-    content = io.BytesIO()
-    image.save(content, "png", compress_level=1)
-    return content.getvalue()
+    """Encode a grey or coloured picture, fast rather than small: Pillow would try five filters on every row.
+
+    References:
+        https://www.w3.org/TR/png-3/
+    """
+    pixels = np.asarray(image)
+    rows = np.zeros((image.height, pixels[0].size + 1), np.uint8)  # a row begins with its filter; 0 is none
+    rows[:, 1:] = pixels.reshape(image.height, -1)
+    header = struct.pack(">2I5B", image.width, image.height, 8, 2 if image.mode == "RGB" else 0, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows.data, 1)), (b"IEND", b"")):
+        content += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return content
 
 
 @functools.cache
