@@ -21,11 +21,11 @@ from fashion_softmax.config.settings import shorten_keys
 from fashion_softmax.dashboard.console import make_console
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import finite_or_none
-from fashion_softmax.viewing.export import to_csv, to_dict
 from fashion_softmax.viewing.leaderboard import show_leaderboard
 from fashion_softmax.viewing.ranking import Comparison, compare
+from fashion_softmax.viewing.report import make_report, to_dict
 from fashion_softmax.viewing.runs import read_run, read_runs
-from fashion_softmax.viewing.tables import show_by, show_differences
+from fashion_softmax.viewing.tables import show_by, show_differences, to_csv
 
 STDOUT = "-"
 WIDE = 250
@@ -101,8 +101,6 @@ def write(comparison: Comparison, options: argparse.Namespace) -> None:
 
         save(Path(options.png), draw_curves(comparison))
     if options.html:
-        from fashion_softmax.viewing.report import make_report
-
         save(Path(options.html), make_report(comparison).encode())
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fashion_softmax.figures.photo import Photo
-    from fashion_softmax.runs.folder import Predictions
+    from fashion_softmax.learning.predictions import Predictions
     from fashion_softmax.viewing.trained import TrainedRun
 
 BAR_WIDTH = 40  # characters

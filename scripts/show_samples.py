@@ -13,6 +13,8 @@ from common import (
     add_grid,
     add_output,
     add_overrides,
+    compose_checked,
+    load_dataset,
     make_parser,
     require_drawable,
     save_figure,
@@ -20,8 +22,7 @@ from common import (
 )
 from rich.table import Table
 
-from fashion_softmax.config.checking import suggest, validate
-from fashion_softmax.config.schema import build, compose
+from fashion_softmax.config.checking import suggest
 from fashion_softmax.dashboard.console import make_console
 from fashion_softmax.errors import ConfigError
 
@@ -42,16 +43,17 @@ def main() -> None:
     options = parser.parse_intermixed_args()
     with script():
         require_drawable(options)
-        cfg = compose(options.overrides)
-        validate(cfg)
-        dataset = build(cfg.dataset, "dataset")
+        config = compose_checked(options.overrides)
+        dataset = load_dataset(config)
         indices = choose(dataset, options)
-        print_facts(dataset, cfg.seed)
+        print_facts(dataset, config["seed"])
         from fashion_softmax.figures.images import Caption, draw_grid
 
         split = getattr(dataset, options.split)
         captions = [Caption((dataset.class_names[label],)) for label in split.labels[indices].tolist()]
-        name = cfg.dataset.get("name") or cfg.dataset._target_.rpartition("_")[2]  # load_idx, make_synthetic
+        name = (
+            config["dataset"].get("name") or config["dataset"]["_target_"].rpartition("_")[2]
+        )  # load_idx, make_synthetic
         which = f"{SPLITS[options.split]} {indices[0]} to {indices[-1]} of {len(split)}"
         if options.only:
             which = f"{len(indices)} {SPLITS[options.split]} of {', '.join(options.only)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.figures.style import COLORS, PALE, encode, finish, new_figure
 from fashion_softmax.viewing.ranking import Comparison
-from fashion_softmax.viewing.runs import RecordedRun, is_accuracy, numbers
+from fashion_softmax.viewing.runs import RecordedRun, is_accuracy
 
 if TYPE_CHECKING:  # a third of a second
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ class _Line:
         """Collect an epoch's values of all runs, as far as all have come."""
         epochs, values = [], []
         for rows in zip(*(run.rows for run in self.runs), strict=False):
-            found = [values[tag] for values in map(numbers, rows) if tag in values]
+            found = [values[tag] for values in rows if tag in values]
             if len(found) == len(self.runs):
                 epochs.append(int(rows[0]["epoch"]))
                 values.append(found)

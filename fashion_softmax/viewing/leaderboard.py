@@ -1,4 +1,4 @@
-"""The leaderboard in the terminal: settings, best first, and the runs that did not complete."""
+"""The leaderboard in the terminal: settings, best first, and the runs that are not ranked; and numbers as text."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,13 @@ from rich.table import Table
 
 from fashion_softmax.config.settings import shorten_keys, show
 from fashion_softmax.dashboard.console import count, shorten
-from fashion_softmax.viewing.formatting import (
-    NOTHING,
-    format_mean,
-    format_number,
-    format_p,
-    format_value,
-    name_metric,
-)
 from fashion_softmax.viewing.ranking import TEST, Comparison
-from fashion_softmax.viewing.setting import Setting
-from fashion_softmax.viewing.statistics import SIGNIFICANCE, Interval
+from fashion_softmax.viewing.runs import is_accuracy
+from fashion_softmax.viewing.setting import SIGNIFICANCE, Interval, Setting
 
-MAX_ERROR_LENGTH = 100
-WANTED = 3  # columns of this priority or a smaller one come before a column for each key
+NOTHING = "-"
+MAX_ERROR_LENGTH = 100  # characters
+WANTED = 3  # columns of this priority or a smaller one are more important than a column for each key
 
 
 @dataclass(frozen=True)
@@ -33,7 +26,7 @@ class _Column:
 
 
 def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> None:
-    """Show the settings, best first, and below them the runs that did not complete.
+    """Show the settings, best first, and below them the runs that are not ranked.
 
     Args:
         console: to print on.
@@ -44,13 +37,14 @@ def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> No
     if settings:
         shown = settings[:limit] if limit else settings
         columns = _columns(comparison)
-        table = _leaderboard(comparison, shown, [column for column in columns if column.priority <= WANTED])
-        max_width = console.width // 2 if _natural_width(console, table) > console.width else None
-        while _natural_width(console, _leaderboard(comparison, shown, columns, max_width)) > console.width:
-            optional = [column for column in columns if column.priority]
-            if not optional:
-                break
-            columns.remove(max(optional, key=lambda column: column.priority))
+
+        def fits(columns: Sequence[_Column], max_width: int | None = None) -> bool:
+            table = _leaderboard(comparison, shown, columns, max_width)
+            return Measurement.get(console, console.options.update(max_width=10_000), table).maximum <= console.width
+
+        max_width = None if fits([each for each in columns if each.priority <= WANTED]) else console.width // 2
+        while not fits(columns, max_width) and any(column.priority for column in columns):
+            columns.remove(max(columns, key=lambda column: column.priority))
         console.print(_leaderboard(comparison, shown, columns, max_width))
         if len(shown) < len(settings):
             console.print(f"and {len(settings) - len(shown)} more: --limit 0 shows all", soft_wrap=True)
@@ -60,14 +54,10 @@ def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> No
         _show_unfinished(console, comparison, limit)
 
 
-def _natural_width(console: Console, table: Table) -> int:
-    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-
-
 def _leaderboard(
-    comparison: Comparison, settings: Sequence[Setting], columns: Sequence[_Column], max_width: int | None = None
+    comparison: Comparison, settings: Sequence[Setting], columns: Sequence[_Column], max_width: int | None
 ) -> Table:
-    """Make the table with a column for each key that differs, or with one for all of them, at most so wide."""
+    """Make the table with a column for each key that differs, or with one column of this width for all of them."""
     sizes = f"{count(len(comparison.settings), 'setting')}, {count(len(comparison.runs), 'run')}"
     table = Table(title=f"{sizes}, by {name_metric(comparison.metric)}", title_justify="left")
     table.add_column("#", justify="right", no_wrap=True)
@@ -84,31 +74,25 @@ def _leaderboard(
 
 
 def _columns(comparison: Comparison) -> list[_Column]:
+    """List the columns beside the keys, without those that have nothing to show."""
     metric, split = comparison.metric, comparison.split
-    columns = []
+    entropy = f"{split}/cross_entropy"
+    columns = [
+        _Column("seeds", lambda setting: str(len(setting.runs)), 2),
+        _Column(name_metric(metric), format_mean),
+        _Column("test accuracy", lambda setting: format_value(setting.average(TEST), TEST), 1),
+        _Column("p", _format_test, 3),
+        _Column("worse in", _format_num_worse, 4),
+        _Column(f"95 % ({split} images)", lambda setting: _format_interval(setting.interval_images, metric), 5),
+        _Column("in best epoch", lambda setting: format_value(setting.average_best(), metric), 6),
+        _Column(f"{split} cross-entropy", lambda setting: format_value(setting.average(entropy), entropy), 7),
+        _Column("95 % (seeds)", lambda setting: _format_interval(setting.interval_seeds, metric), 8),
+        _Column("seconds", _format_seconds, 9),
+    ]
+    if metric == TEST:
+        del columns[2]  # it is the column before
     if not all(setting.hyperparameters and comparison.keys for setting in comparison.settings):
-        columns.append(_Column("run", lambda setting: setting.runs[0].name))
-    columns += [
-        _Column("seeds", lambda setting: str(len(setting.runs)), priority=2),
-        _Column(name_metric(metric), lambda setting: format_mean(setting, metric)),
-    ]
-    if metric != TEST:
-        columns.append(_Column("test accuracy", lambda setting: format_value(setting.average(TEST), TEST), priority=1))
-    columns += [
-        _Column("p", _format_p, priority=3),
-        _Column("worse in", _format_num_worse, priority=4),
-        _Column(
-            f"95 % ({split} images)", lambda setting: _format_interval(setting.interval_images, metric), priority=5
-        ),
-        _Column("in best epoch", lambda setting: format_value(setting.average_best(metric), metric), priority=6),
-        _Column(
-            f"{split} cross-entropy",
-            lambda setting: format_value(setting.average(f"{split}/cross_entropy"), "cross_entropy"),
-            priority=7,
-        ),
-        _Column("95 % (seeds)", lambda setting: _format_interval(setting.interval_seeds, metric), priority=8),
-        _Column("seconds", _format_seconds, priority=9),
-    ]
+        columns.insert(0, _Column("run", lambda setting: setting.runs[0].name))
     return [column for column in columns if any(column.show(each) != NOTHING for each in comparison.settings)]
 
 
@@ -144,9 +128,8 @@ def _show_unfinished(console: Console, comparison: Comparison, limit: int) -> No
     table.add_column("reason", overflow="fold")
     for run in runs:
         value = format_value(run.metrics.get(comparison.metric), comparison.metric)
-        reason = run.error if run.error and run.error != run.state else ""
-        if run.is_complete:
-            reason = f"has no {comparison.metric}"
+        reason = f"has no {comparison.metric}" if run.is_complete else run.error or ""
+        reason = "" if reason == run.state else reason
         reason = reason if len(reason) <= MAX_ERROR_LENGTH else f"{reason[: MAX_ERROR_LENGTH - 3]}..."
         table.add_row(run.name, run.state, str(run.num_epochs), value, reason)
     console.print(table)
@@ -155,19 +138,16 @@ def _show_unfinished(console: Console, comparison: Comparison, limit: int) -> No
 
 
 def _format_interval(interval: Interval | None, metric: str) -> str:
-    if interval is None:
-        return NOTHING
-    return f"{format_number(interval[0], metric)} to {format_number(interval[1], metric)}"
+    return " to ".join(format_number(limit, metric) for limit in interval) if interval else NOTHING
 
 
-def _format_p(setting: Setting) -> str:
-    if setting.against_best is None:
-        return NOTHING
+def _format_test(setting: Setting) -> str:
     test = setting.against_best
+    if test is None:
+        return NOTHING
     if test.p_value < SIGNIFICANCE and not test.is_first_better:
         return "ahead ≈"
-    words = format_p(test.p_value)
-    return f"{words} ≈" if setting.is_like_best else f"{words}  "
+    return f"{format_p(test.p_value)} {'≈' if setting.is_like_best else ' '}"
 
 
 def _format_num_worse(setting: Setting) -> str:
@@ -177,3 +157,36 @@ def _format_num_worse(setting: Setting) -> str:
 def _format_seconds(setting: Setting) -> str:
     seconds, size = setting.average_seconds(), setting.runs[0].stack_size
     return NOTHING if seconds is None else f"{seconds:.1f} ({size})" if size > 1 else f"{seconds:.1f}"
+
+
+def name_metric(tag: str) -> str:
+    """Name a tag, such as `test cross-entropy`."""
+    return tag.replace("/", " ").replace("cross_entropy", "cross-entropy")
+
+
+def format_mean(setting: Setting) -> str:
+    """Format a setting's mean with its deviation, such as `83.18 ± 0.20 %`."""
+    spread = "" if setting.deviation is None else f" ± {format_number(setting.deviation, setting.metric)}"
+    return f"{format_number(setting.mean, setting.metric)}{spread}{unit(setting.metric)}"
+
+
+def format_value(value: float | None, metric: str) -> str:
+    """Format a value of a metric with its unit."""
+    return NOTHING if value is None else f"{format_number(value, metric)}{unit(metric)}"
+
+
+def format_number(value: float, metric: str) -> str:
+    """Format a value of a metric without its unit: percent for an accuracy, four decimals for others."""
+    if is_accuracy(metric):
+        return f"{100 * value:.2f}"
+    return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3g}"
+
+
+def format_p(p_value: float) -> str:
+    """Format a p-value; a very small one without its digits."""
+    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
+
+
+def unit(metric: str) -> str:
+    """Give the unit of a metric, with the space before it."""
+    return " %" if is_accuracy(metric) else ""

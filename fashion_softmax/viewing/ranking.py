@@ -9,12 +9,11 @@ from fashion_softmax.config.names import GROUPS
 from fashion_softmax.config.settings import Value, show, word
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.viewing.runs import RecordedRun, is_accuracy
-from fashion_softmax.viewing.setting import Setting
-from fashion_softmax.viewing.statistics import PairedTest, mcnemar
+from fashion_softmax.viewing.setting import PairedTest, Setting, mcnemar
 
 VALIDATION, TEST = "val/accuracy", "test/accuracy"
 
-Settings = tuple[tuple[str, Value], ...]  # hyper-parameters without the seed, to group by
+Identity = frozenset[tuple[str, Value]]  # the hyper-parameters that equal runs have in common
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Comparison:
         keys: of hyper-parameters that differ, in the order of the configuration.
         settings: best first.
         unfinished: runs that did not complete, or lack the metric, by path.
-        num_repeated: complete runs left out since a later one has the same settings and seed.
+        num_repeated: complete runs that are left out because a later one has the same settings and seed.
     """
 
     metric: str
@@ -66,33 +65,32 @@ def compare(runs: Sequence[RecordedRun], metric: str | None = None) -> Compariso
     """
     complete = [run for run in runs if run.is_complete]
     metric, reason = _choose_metric(complete or runs, metric)
-    ranked, num_repeated = _leave_out_repeated([run for run in complete if metric in run.metrics])
-    groups: dict[Settings, list[RecordedRun]] = {}
-    for run in ranked:
-        settings_of_run = [(key, value) for key, value in run.hyperparameters.items() if key != "seed"]
-        # A run without a readable configuration is like no other.
-        key = tuple(sorted(settings_of_run, key=lambda item: item[0])) or (("path", str(run.path)),)
-        groups.setdefault(key, []).append(run)
-    settings = [
-        Setting(group, [run.metrics[metric] for run in group], has_largest_best=is_accuracy(metric))
-        for group in groups.values()
-    ]
-    sign = -1 if is_accuracy(metric) else 1
-    settings.sort(key=lambda setting: (sign * setting.mean, setting.runs[0].path))
-    for rank, setting in enumerate(settings, start=1):
-        setting.rank = rank
-        setting.num_images = _count_images(setting, metric)
-        if rank > 1:
-            setting.tests = _test(settings[0], setting)
+    measured = [run for run in complete if metric in run.metrics]
+    unfinished = [run for run in runs if not (run.is_complete and metric in run.metrics)]
+    ranked = _leave_out_repeated(measured)
+    settings = _rank(ranked, metric)
     if metric.endswith("/loss") and len({setting.hyperparameters.get("loss") for setting in settings}) > 1:
         reason += f"; of different losses, which cannot be compared: {metric[:-5]}/cross_entropy can"
     datasets = list(dict.fromkeys(show(setting.hyperparameters.get("dataset")) for setting in settings))
     if len(datasets) > 1:
         reason += f"; of different data sets ({', '.join(datasets)}), so compare within one only"
-    shown = {run.path for run in ranked}
-    unfinished = [run for run in runs if not (run.is_complete and metric in run.metrics)]
-    keys = find_differing_keys([run.hyperparameters for run in runs if run.path in shown or run in unfinished])
-    return Comparison(metric, reason, keys, settings, unfinished, num_repeated)
+    shown = {run.path for run in (*ranked, *unfinished)}
+    keys = find_differing_keys([run.hyperparameters for run in runs if run.path in shown])
+    return Comparison(metric, reason, keys, settings, unfinished, len(measured) - len(ranked))
+
+
+def _rank(runs: Sequence[RecordedRun], metric: str) -> list[Setting]:
+    groups: dict[Identity, list[RecordedRun]] = {}
+    for run in runs:
+        groups.setdefault(_identify(run, without=("seed",)), []).append(run)
+    settings = [Setting(group, metric) for group in groups.values()]
+    sign = -1 if is_accuracy(metric) else 1
+    settings.sort(key=lambda setting: (sign * setting.mean, setting.runs[0].path))
+    for rank, setting in enumerate(settings, start=1):
+        setting.rank = rank
+        setting.num_images = _count_images(setting)
+        setting.tests = _test(settings[0], setting) if rank > 1 else []
+    return settings
 
 
 def _choose_metric(runs: Sequence[RecordedRun], metric: str | None) -> tuple[str, str]:
@@ -111,38 +109,41 @@ def _choose_metric(runs: Sequence[RecordedRun], metric: str | None) -> tuple[str
     return TEST, reason
 
 
-def _leave_out_repeated(runs: Sequence[RecordedRun]) -> tuple[list[RecordedRun], int]:
-    """Keep the latest of those that are the same run trained again: it says nothing new, and would count twice."""
-    latest: dict[Settings, RecordedRun] = {}
-    for run in runs:
-        if not run.hyperparameters:  # an unreadable configuration is like no other
-            latest[("path", str(run.path)),] = run
-            continue
-        key = tuple(sorted(run.hyperparameters.items(), key=lambda item: item[0]))
-        if key not in latest or run.started >= latest[key].started:
-            latest[key] = run
-    kept = sorted(latest.values(), key=lambda run: (str(run.seed).zfill(10), run.path))
-    return kept, len(runs) - len(kept)
+def _leave_out_repeated(runs: Sequence[RecordedRun]) -> list[RecordedRun]:
+    """Keep the latest of the runs that have all settings in common: an earlier one is the same result once more."""
+    latest: dict[Identity, RecordedRun] = {}
+    for run in sorted(runs, key=lambda run: run.started):
+        latest[_identify(run)] = run
+    return sorted(latest.values(), key=lambda run: (str(run.seed).zfill(10), run.path))
 
 
-def _count_images(setting: Setting, metric: str) -> int | None:
+def _identify(run: RecordedRun, without: Sequence[str] = ()) -> Identity:
+    """Give what equal runs have in common; a run without a readable configuration is equal to no other."""
+    settings = {key: value for key, value in run.hyperparameters.items() if key not in without}
+    return frozenset((settings or {"path": str(run.path)}).items())
+
+
+def _count_images(setting: Setting) -> int | None:
     """Find out how many images an accuracy was measured on."""
-    if metric == VALIDATION:
+    if setting.metric == VALIDATION:
         val_size = setting.hyperparameters.get("dataset.val_size")
         return val_size if isinstance(val_size, int) and val_size > 0 else None
-    if metric != TEST:
+    if setting.metric != TEST:
         return None
     return next((len(run.predictions.labels) for run in setting.runs if run.predictions), None)
 
 
-def _test(best: Setting, other: Setting) -> list[tuple[Value, PairedTest]]:
-    """Compare the runs of equal seeds, or one of each where no seeds are equal."""
+def _test(best: Setting, other: Setting) -> list[PairedTest]:
+    """Compare the runs of equal seeds, or the first run of each where no seeds are equal."""
     by_seed = {run.seed: run for run in best.runs}
     pairs = [(by_seed[run.seed], run) for run in other.runs if run.seed in by_seed] or [(best.runs[0], other.runs[0])]
-    tests = [(first.seed, test) for first, second in pairs if (test := compare_pair(first, second))]
-    sign = {True: -1, False: 1}  # of p: from the second clearly better over no difference to the first clearly better
-    tests.sort(key=lambda pair: (ahead := pair[1].only_first > pair[1].only_second, sign[ahead] * pair[1].p_value))
-    return tests
+    tests = [test for first, second in pairs if (test := compare_pair(first, second))]
+
+    def evidence_for_best(test: PairedTest) -> tuple[bool, float]:
+        is_ahead = test.only_first > test.only_second
+        return is_ahead, -test.p_value if is_ahead else test.p_value
+
+    return sorted(tests, key=evidence_for_best)
 
 
 def compare_pair(first: RecordedRun, second: RecordedRun) -> PairedTest | None:
@@ -152,10 +153,10 @@ def compare_pair(first: RecordedRun, second: RecordedRun) -> PairedTest | None:
         return None
     if not np.array_equal(one.labels, other.labels):
         return None
-    return mcnemar(one.is_correct, other.is_correct)
+    return mcnemar(one.is_correct, other.is_correct, first.seed)
 
 
-# Neither changes which test images there are, nor their order.
+# These change neither the test images nor their order.
 NOT_OF_TEST_IMAGES = ("dataset.batch_size", "dataset.val_size", "dataset.resize")
 
 

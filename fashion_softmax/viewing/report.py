@@ -1,6 +1,7 @@
-"""A comparison as one page: everything is inside the file, nothing is fetched, and no text of a run becomes markup.
+"""A comparison as plain values, for JSON, and as one page.
 
-Python gathers plain values, the scripts in `page` draw them.
+The page holds everything inside its file: a browser fetches nothing, and no text of a run becomes markup. Python
+collects plain values, the scripts in `page` draw them.
 """
 
 import base64
@@ -15,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from fashion_softmax.config.names import printable
 from fashion_softmax.config.settings import Value
 from fashion_softmax.files import finite_or_none
-from fashion_softmax.viewing.export import to_dict
-from fashion_softmax.viewing.ranking import Comparison
-from fashion_softmax.viewing.report_predictions import describe_predictions
-from fashion_softmax.viewing.runs import find_best_epoch, numbers
+from fashion_softmax.viewing.predictions import describe_predictions
+from fashion_softmax.viewing.ranking import TEST, Comparison
+from fashion_softmax.viewing.runs import RecordedRun, is_metric
 from fashion_softmax.viewing.setting import Setting
 
 PAGE_DIR = Path(__file__).parent / "page"
@@ -31,6 +32,54 @@ MAX_VALUES = 250_000  # of all curves, about 2 MB; longer ones are thinned out
 JOINS: dict[str, Callable[[Sequence[float]], float]] = {"mean": fmean, "low": min, "high": max}  # over seeds
 MIN_EPOCHS = 10  # that a curve keeps at least
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}  # nothing then ends the script element that holds the data
+
+
+def to_dict(comparison: Comparison) -> dict[str, Any]:
+    """Describe all of a comparison in plain values, for JSON and for the page."""
+    return {
+        "metric": comparison.metric,
+        "reason": comparison.reason,
+        "keys": comparison.keys,
+        "num_repeated": comparison.num_repeated,
+        "settings": [_describe_setting(setting, comparison) for setting in comparison.settings],
+        "unfinished": [_describe_run(run) | {"error": run.error} for run in comparison.unfinished],
+    }
+
+
+def _describe_setting(setting: Setting, comparison: Comparison) -> dict[str, Any]:
+    test = setting.against_best
+    return {
+        "rank": setting.rank,
+        "name": comparison.name(setting),
+        "hyperparameters": setting.hyperparameters,
+        "mean": setting.mean,
+        "deviation": setting.deviation,
+        "num_seeds": len(setting.runs),
+        "num_images": setting.num_images,
+        "interval_images": setting.interval_images,
+        "interval_seeds": setting.interval_seeds,
+        "best_epoch_mean": setting.average_best(),
+        "test_accuracy": setting.average(TEST),
+        "cross_entropy": setting.average(f"{comparison.split}/cross_entropy"),
+        "seconds": setting.average_seconds(),
+        "stack_size": setting.runs[0].stack_size,
+        "against_best": test
+        and {
+            "seed": test.seed,
+            "only_best_correct": test.only_first,
+            "only_this_correct": test.only_second,
+            "p_value": test.p_value,
+            "distinguishable": not setting.is_like_best,
+            "num_seeds": len(setting.tests),
+            "num_seeds_best_better": setting.num_worse,
+        },
+        "runs": [_describe_run(run) for run in setting.runs],
+    }
+
+
+def _describe_run(run: RecordedRun) -> dict[str, Any]:
+    names = ("name", "state", "seed", "num_epochs", "metrics", "best", "seconds", "stack_size", "hyperparameters")
+    return {"path": printable(str(run.path)), **{name: getattr(run, name) for name in names}}
 
 
 def make_report(comparison: Comparison) -> str:
@@ -49,7 +98,7 @@ def make_report(comparison: Comparison) -> str:
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        data=_to_json(_gather(comparison)),
+        data=_to_json(_collect(comparison)),
     )
 
 
@@ -81,63 +130,55 @@ def _cut(value: Any) -> Any:
     return value
 
 
-def _gather(comparison: Comparison) -> dict[str, Any]:
+def _collect(comparison: Comparison) -> dict[str, Any]:
+    """Describe what the page shows. It may be shown to other people: it names no folder of its author's."""
     content = to_dict(comparison)
-    for setting, words in zip(comparison.settings, content["settings"], strict=True):
-        common = words["hyperparameters"]
-        words["hyperparameters"] = {key: common[key] for key in comparison.keys if key in common}
-        words["runs"] = [
-            _without_repeated(each) | {"best_epoch": (find_best_epoch(run.rows, comparison.metric) or (None,))[0]}
-            for run, each in zip(setting.runs, words["runs"], strict=True)
-        ]
-    content["unfinished"] = [_without_repeated(run) for run in content["unfinished"]]
+    for setting, values in zip(comparison.settings, content["settings"], strict=True):
+        known = values["hyperparameters"]
+        values["hyperparameters"] = {key: known[key] for key in comparison.keys if key in known}
+        for run, facts in zip(setting.runs, values["runs"], strict=True):
+            facts["best_epoch"] = (run.find_best(comparison.metric) or (None,))[0]
+    for facts in [*content["unfinished"], *(run for setting in content["settings"] for run in setting["runs"])]:
+        del facts["path"], facts["hyperparameters"]  # the setting has them already
     return content | {
         "date": datetime.now().astimezone().isoformat(" ", "minutes"),
         "split": comparison.split,
         "shared": _find_shared(comparison),
-        "curves": _gather_curves(comparison),
+        "curves": _describe_curves(comparison),
         **describe_predictions(comparison),
     }
 
 
-def _without_repeated(run: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what the setting says already, and the run's folder: a page may be shown to others."""
-    return {key: value for key, value in run.items() if key not in ("path", "hyperparameters")}
-
-
 def _find_shared(comparison: Comparison) -> dict[str, Value]:
-    """Find the hyper-parameters that are the same in all settings."""
+    """Find the hyper-parameters that are the same in all settings; the folder of the data is its author's."""
     settings = [setting.hyperparameters for setting in comparison.settings]
-    first = settings[0] if settings else {}
     return {
         key: value
-        for key, value in first.items()
-        if key not in (*comparison.keys, "dataset.root")  # a folder of its maker's, who may show the page to others
+        for key, value in (settings[0] if settings else {}).items()
+        if key not in (*comparison.keys, "dataset.root")
         and all(key in each and each[key] == value for each in settings)
     }
 
 
-def _gather_curves(comparison: Comparison) -> list[dict[str, Any]]:
+def _describe_curves(comparison: Comparison) -> list[dict[str, Any]]:
     """List for each setting `epochs`, and by tag the `mean` over seeds, with `low` and `high` if there are several."""
-    rows = (row for run in comparison.runs for row in run.rows[:1])
-    tags = list(dict.fromkeys(tag for row in rows for tag in numbers(row) if "/" in tag or tag == "lr"))[:MAX_TAGS]
-    num_curves = max(1, len(comparison.settings) * len(tags))
-    limit = max(MIN_EPOCHS, MAX_VALUES // (3 * num_curves))
-    return [_describe_curves(setting, tags, limit) for setting in comparison.settings]
-
-
-def _describe_curves(setting: Setting, tags: Sequence[str], limit: int) -> dict[str, Any]:
-    num_epochs = max(run.num_epochs for run in setting.runs)
-    epochs = np.unique(np.linspace(1, num_epochs, min(limit, num_epochs)).round()).astype(int).tolist()
-    rows = [[numbers(run.rows[epoch - 1]) for run in setting.runs if epoch <= run.num_epochs] for epoch in epochs]
-    joins = JOINS if len(setting.runs) > 1 else {"mean": fmean}
-    values = {}
-    for tag in tags:
-        found = [[row[tag] for row in at_epoch if tag in row] for at_epoch in rows]
-        if not any(found):
-            continue
-        values[tag] = {name: [_round(join(each)) if each else None for each in found] for name, join in joins.items()}
-    return {"epochs": epochs, "values": values}
+    first_rows = [row for run in comparison.runs for row in run.rows[:1]]
+    tags = list(dict.fromkeys(tag for row in first_rows for tag in row if is_metric(tag)))[:MAX_TAGS]
+    limit = max(MIN_EPOCHS, MAX_VALUES // (3 * max(1, len(comparison.settings) * len(tags))))
+    curves = []
+    for setting in comparison.settings:
+        num_epochs = max(run.num_epochs for run in setting.runs)
+        epochs = np.unique(np.linspace(1, num_epochs, min(limit, num_epochs)).round()).astype(int).tolist()
+        rows = [[run.rows[epoch - 1] for run in setting.runs if epoch <= run.num_epochs] for epoch in epochs]
+        found = {tag: [[row[tag] for row in at_epoch if tag in row] for at_epoch in rows] for tag in tags}
+        joins = JOINS if len(setting.runs) > 1 else {"mean": fmean}
+        values = {
+            tag: {name: [_round(join(each)) if each else None for each in lists] for name, join in joins.items()}
+            for tag, lists in found.items()
+            if any(lists)
+        }
+        curves.append({"epochs": epochs, "values": values})
+    return curves
 
 
 def _round(value: float) -> float:

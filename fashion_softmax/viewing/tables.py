@@ -1,6 +1,9 @@
-"""Averages by a hyper-parameter, and two runs side by side, in the terminal."""
+"""Tables of a comparison: averages by a hyper-parameter and two runs side by side for the terminal, all runs as CSV."""
 
+import csv
+import io
 from statistics import fmean, stdev
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -8,12 +11,11 @@ from rich.table import Table
 from fashion_softmax.config.names import GROUPS, printable
 from fashion_softmax.config.settings import SECTIONS_THAT_SAY_NOTHING, Value, flatten, show, word
 from fashion_softmax.dashboard.console import count, shorten
-from fashion_softmax.viewing.formatting import (
+from fashion_softmax.viewing.leaderboard import (
     NOTHING,
     format_mean,
     format_number,
     format_p,
-    format_seconds,
     format_value,
     name_metric,
     unit,
@@ -51,7 +53,7 @@ def show_by(console: Console, comparison: Comparison, key: str) -> None:
             str(len(settings)),
             str(sum(len(setting.runs) for setting in settings)),
             str(unfinished.count(value)),
-            format_mean(settings[0], metric),
+            format_mean(settings[0]),
             f"{format_number(fmean(means), metric)}{spread}{unit(metric)}",
             format_value(settings[-1].mean, metric),
             word(settings[0].hyperparameters, others) or NOTHING,
@@ -111,4 +113,38 @@ def _facts(run: RecordedRun) -> dict[str, str]:
     if run.best:
         best = format_value(run.best.get("objective"), TEST)
         facts["in best epoch"] = f"{best} in epoch {run.best.get('epoch', 0):.0f}"
-    return facts | {f"seconds, {name}": format_seconds(value) for name, value in run.seconds.items()}
+    return facts | {f"seconds, {name}": f"{value:.1f}" for name, value in run.seconds.items()}
+
+
+def to_csv(comparison: Comparison) -> str:
+    """Write a line for each run, ranked ones first, with its hyper-parameters, metrics and its setting's mean."""
+    rows = [
+        _describe_run(run)
+        | {"rank": setting.rank, "ranked_by": comparison.metric, "mean": setting.mean, "deviation": setting.deviation}
+        | {"p_value": setting.against_best and setting.against_best.p_value}
+        for setting in comparison.settings
+        for run in setting.runs
+    ]
+    rows += [_describe_run(run) for run in comparison.unfinished]
+    first = ["rank", "name", "state", "seed", "ranked_by", "mean", "deviation", "p_value"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, dict.fromkeys([*first, *(name for row in rows for name in row)]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _describe_run(run: RecordedRun) -> dict[str, Any]:
+    return (
+        {"name": run.name, "state": run.state, "num_epochs": run.num_epochs}
+        | run.hyperparameters
+        | run.metrics
+        | {f"best/{name}": value for name, value in run.best.items()}
+        | {f"seconds/{name}": value for name, value in run.seconds.items()}
+        | {"path": printable(str(run.path))}
+    )
+
+
+def _harmless(value: Any) -> Any:
+    """Keep a spreadsheet from taking a text for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

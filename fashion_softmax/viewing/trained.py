@@ -1,8 +1,13 @@
-"""Finding a trained run and loading its model; its folder may be somebody else's."""
+"""A run's data set and its trained model; the folder may come from other people, and nothing in it is executed.
 
+Of all the rooms that look at runs, only this module builds what a configuration names.
+"""
+
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,18 +15,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fashion_softmax.config.building import Parts, build_parts
-from fashion_softmax.config.checking import validate
 from fashion_softmax.config.names import printable
-from fashion_softmax.config.resumable import fingerprint
-from fashion_softmax.config.trust import read_config, refuse_links_out, require_run
-from fashion_softmax.data import Split
-from fashion_softmax.errors import CheckpointError
-from fashion_softmax.runs.checkpoint import load_checkpoint, restore
-from fashion_softmax.runs.folder import Predictions
-from fashion_softmax.runs.progress import check_fingerprint
+from fashion_softmax.config.schema import register, resolve
+from fashion_softmax.config.settings import fingerprint
+from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out
+from fashion_softmax.data import Split, make_synthetic
+from fashion_softmax.data.idx import find_idx_files, read_images, read_labels
+from fashion_softmax.data.published import PUBLISHED
+from fashion_softmax.errors import CheckpointError, DataError
+from fashion_softmax.learning.predictions import Predictions
+from fashion_softmax.runs.checkpoint import CHECKPOINT_PATH, check_fingerprint, load_checkpoint, restore
+from fashion_softmax.runs.folder import CONFIG_PATH, require_whole
 from fashion_softmax.stacking import Stack
 from fashion_softmax.stacking.prediction import predict
 from fashion_softmax.viewing.runs import RecordedRun, read_runs
+
+MAX_TOY_PIXELS = 2**25  # of toy images, which are drawn again for the page
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class TrainedRun:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """In label order, fit to be printed: a name in somebody else's run may hold anything."""
+        """In label order, safe to print: a name in a run from other people may hold anything."""
         return tuple(map(printable, self.parts.dataset.class_names))
 
     def predict(self, images: Tensor, labels: Tensor) -> Predictions:
@@ -50,10 +59,9 @@ class TrainedRun:
 
     def predict_probabilities(self, image: Tensor) -> NDArray[np.float32]:
         """Give the probability of each class, shape (K,), for an image that has no label, bytes (C, H, W)."""
-        predictions = self.predict(image[None], torch.zeros(1, dtype=torch.int64))
-        assert predictions.probabilities is not None
-        probabilities: NDArray[np.float32] = predictions.probabilities[0]
-        return probabilities
+        probabilities = self.predict(image[None], torch.zeros(1, dtype=torch.int64)).probabilities
+        assert probabilities is not None
+        return probabilities[0]  # type: ignore[no-any-return]
 
 
 def find_run(folder: Path, *, best: bool = False) -> Path:
@@ -70,23 +78,24 @@ def find_run(folder: Path, *, best: bool = False) -> Path:
     Raises:
         CheckpointError: there is none.
     """
-    if (folder / ".hydra").is_dir():
+    if (folder / CONFIG_PATH.parent).is_dir():
         return folder
-    runs = [run for run in read_runs([folder]) if (run.path / "checkpoints" / "last.pt").is_file()]
+    runs = [run for run in read_runs([folder]) if (run.path / CHECKPOINT_PATH).is_file()]
     if not runs:
         raise CheckpointError(f"{folder}: none of its runs has a checkpoint; train one first: python train.py")
-    latest = max(runs, key=_time_of_saving)
-    if best:
-        data = latest.hyperparameters.get("dataset")
-        return max((run for run in runs if run.hyperparameters.get("dataset") == data), key=_objective).path
-    return latest.path
+    latest = max(runs, key=lambda run: (run.path / CHECKPOINT_PATH).stat().st_mtime_ns)
+    if not best:
+        return latest.path
+    data = latest.hyperparameters.get("dataset")
+    comparable = [run for run in runs if run.hyperparameters.get("dataset") == data]
+    return max(comparable, key=lambda run: run.best.get("objective", -1.0)).path
 
 
 def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[str] = ()) -> TrainedRun:
     """Load a run's data set and its trained model.
 
     Args:
-        run_dir: the run's folder, which may be somebody else's: nothing in it is executed.
+        run_dir: the run's folder.
         checkpoint: `last` or `best`.
         trusted: packages of the user's own that the configuration may name.
 
@@ -97,26 +106,69 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
         CheckpointError: the folder is no run's, or its checkpoint is missing, damaged or another run's.
         FashionSoftmaxError: the configuration or the data does not allow it.
     """
-    require_run(run_dir)
+    require_whole(run_dir)
     refuse_links_out(run_dir)
-    path = run_dir / "checkpoints" / f"{checkpoint}.pt"
+    path = (run_dir / CHECKPOINT_PATH).with_name(f"{checkpoint}.pt")
     if not path.is_file():
         raise CheckpointError(f"{run_dir}: has no checkpoint yet ({path.name} is missing); let it train an epoch")
     state = load_checkpoint(path)
-    cfg = read_config(run_dir, trusted)
-    cfg.device = "cpu"  # wherever it was trained; a few images need no more
-    validate(cfg)
-    check_fingerprint(state, fingerprint(cfg), path)
-    parts = build_parts(cfg)
+    config = read_trusted_config(run_dir, trusted)
+    check_fingerprint(state, fingerprint(config), path)
+    register()
+    parts = build_parts(resolve(config | {"device": "cpu"}))  # wherever it was trained; a few images need no more
     restore(parts.member, state, path)
     if not all(parameter.isfinite().all() for parameter in parts.member.model.parameters()):
-        raise CheckpointError(f"{path}: its weights are not finite, so that it says nothing of any image")
+        raise CheckpointError(f"{path}: its weights are not finite, so it can predict nothing")
     return TrainedRun(run_dir, parts, state["epoch"])
 
 
-def _objective(run: RecordedRun) -> float:
-    return run.best.get("objective", -1.0)
+def read_dataset_settings(run: RecordedRun) -> dict[str, Any]:
+    """Read how a run's data set was made; nothing else of its configuration is looked at, and nothing is built.
+
+    Raises:
+        FashionSoftmaxError: the configuration names no data set, or one that is refused.
+        ValueError: an interpolation cannot be resolved.
+    """
+    config = {"dataset": run.config.get("dataset")}
+    if not isinstance(config["dataset"], dict):
+        raise DataError("the run's configuration names no data set")
+    check_config(config, (), Path(run.name) / CONFIG_PATH)
+    register()
+    settings: dict[str, Any] = resolve(config)["dataset"]
+    return settings | {"kind": str(settings.pop("_target_", "")).rpartition(".")[2]}
 
 
-def _time_of_saving(run: RecordedRun) -> int:
-    return (run.path / "checkpoints" / "last.pt").stat().st_mtime_ns
+def find_class_names(settings: dict[str, Any]) -> list[str]:
+    """Find the names of a data set's classes; empty when it has none."""
+    names = settings.get("class_names")
+    if settings["kind"] == "load_published" and settings.get("name") in PUBLISHED:
+        names = list(PUBLISHED[settings["name"]].class_names)
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def load_test_split(settings: dict[str, Any]) -> Split:
+    """Load the test images of a data set as they are before any resizing; nothing is fetched.
+
+    Args:
+        settings: see `read_dataset_settings`.
+
+    Raises:
+        DataError: they are not on this machine, are corrupt, or too many to be drawn again.
+    """
+    if settings["kind"] == "make_synthetic":
+        toy = {key: value for key, value in settings.items() if key not in ("kind", "resize", "val_size")}
+        sizes = [int(toy.get(key, 0)) for key in ("num_train", "num_test", "num_classes")]
+        if sum(map(abs, sizes)) * abs(math.prod(map(int, toy.get("image_shape", (1, 28, 28))))) > MAX_TOY_PIXELS:
+            raise DataError("the run's toy images are too many to be drawn again")
+        return make_synthetic(**toy).test
+    root = Path(str(settings.get("root")))
+    folders = [root]
+    if settings["kind"] == "load_published" and settings.get("name") in PUBLISHED:
+        folders.append(root / PUBLISHED[settings["name"]].torchvision_name / "raw")
+    found = [files for files in map(find_idx_files, folders) if {"test_images", "test_labels"} <= files.keys()]
+    if not found:
+        raise DataError(f"the run's data set ({settings.get('name') or root.name}) is not on this machine")
+    try:
+        return Split(read_images(found[0]["test_images"]), read_labels(found[0]["test_labels"]))
+    except DataError as error:  # a page may be shown to others: it names the file, not the folders above it
+        raise DataError(str(error).replace(str(root), root.name)) from error

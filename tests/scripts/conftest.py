@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from fashion_softmax import scripting
 from tests.conftest import ROOT
 
 
@@ -30,9 +29,10 @@ def script(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., Outcome]:
     """Run `python scripts/NAME.py ...` in this process, in a folder of its own with `outputs/` below it."""
-    monkeypatch.setattr(sys, "path", [str(ROOT / "scripts"), *sys.path])
-    monkeypatch.setattr(scripting, "project_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(scripting, "raise_on_sigterm", lambda: None)
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    common = importlib.import_module("common")
+    monkeypatch.setattr(common, "project_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(common, "end_on_signals", lambda: None)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
 

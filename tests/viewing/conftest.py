@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.learning.predictions import Predictions
+from tests.scripts.conftest import script  # noqa: F401
 
 RecordRun = Callable[..., Path]
 LABELS = np.arange(200, dtype=np.uint8) % 10
@@ -61,9 +62,8 @@ def record_run(tmp_path: Path) -> RecordRun:
             }
             | config,
         )
-        choices = f"  runtime:\n    choices:\n      dataset: mnist\n      loss: {loss}\n      optimizer: sgd\n"
-        (folder / ".hydra" / "hydra.yaml").write_text(f"hydra:\n{choices}", encoding="utf-8")
-        (folder / ".hydra" / "overrides.yaml").write_text(f"- loss={loss}\n- optimizer.lr={lr}\n", encoding="utf-8")
+        choices = {"dataset": "mnist", "loss": loss, "optimizer": "sgd"}
+        write(folder / "run.json", {"overrides": [f"loss={loss}", f"optimizer.lr={lr}"], "choices": choices})
         return folder
 
     return record

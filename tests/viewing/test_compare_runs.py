@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,33 +11,29 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY
+from tests.scripts.conftest import Outcome, RunScript
 from tests.viewing.conftest import RecordRun
 
-Compare = Callable[..., subprocess.CompletedProcess[str]]
+Compare = Callable[..., Outcome]
 
 
 @pytest.fixture
-def compare(tmp_path: Path) -> Compare:
-    def run(*arguments: str, columns: int = 160) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "compare_runs.py"), *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": str(columns)},
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-        )
+def compare(script: RunScript, monkeypatch: pytest.MonkeyPatch) -> Compare:
+    def run(*arguments: str, columns: int = 160) -> Outcome:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        return script("compare_runs", *arguments)
 
     return run
 
 
+@pytest.mark.slow
 def test_a_real_sweep(train: Callable[..., subprocess.CompletedProcess[str]], compare: Compare, tmp_path: Path) -> None:
     result = train("-m", *TINY, "loss=ce,huber", "seed=0,1", "+optimizer.nesterov=false,true", "optimizer.momentum=0.9")
     assert result.returncode == 2  # sgd has no such key
     assert train("-m", *TINY, "loss=ce,huber", "seed=0,1", "optimizer.lr=0.1,1e9").returncode == 0
     answer = compare("sweep", "--json")
-    assert answer.returncode == 0 and answer.stderr == ""
-    comparison = json.loads(answer.stdout)
+    assert answer.code == 0 and answer.err == ""
+    comparison = json.loads(answer.out)
     assert comparison["keys"] == ["loss", "optimizer.lr"] and len(comparison["settings"]) == 4
     for setting in comparison["settings"]:
         assert [run["seed"] for run in setting["runs"]] == [0, 1] and setting["num_images"] == 64
@@ -49,7 +44,7 @@ def test_a_real_sweep(train: Callable[..., subprocess.CompletedProcess[str]], co
             assert run["seconds"] == result_json["seconds"]
             accuracies.append(result_json["metrics"]["test/accuracy"])
         assert setting["mean"] == sum(accuracies) / 2
-    rows = list(csv.DictReader(io.StringIO(compare("--csv", "sweep").stdout)))
+    rows = list(csv.DictReader(io.StringIO(compare("--csv", "sweep").out)))
     assert len(rows) == 8 and {row["loss"] for row in rows} == {"ce", "huber"}
     means = {setting["rank"]: setting["mean"] for setting in comparison["settings"]}
     assert all(float(row["mean"]) == means[int(row["rank"])] for row in rows)
@@ -60,45 +55,45 @@ def test_leaderboard_fits_the_terminal(record_run: RecordRun, compare: Compare) 
         for seed in (0, 1):
             record_run(f"{loss}{seed}", 150 + 10 * index + seed, loss=loss, seed=seed)
     record_run("broken", lr=9.0, state="diverged")
-    wide, narrow = compare(".").stdout, compare(".", columns=70).stdout
+    wide, narrow = compare(".").out, compare(".", columns=70).out
     assert "3 settings, 6 runs, by test accuracy" in wide and "85.25 ± 0.35 %" in wide
     assert "95 % (seeds)" in wide and "95 % (seeds)" not in narrow and "85.25 ± 0.35 %" in narrow
     assert "no run held out validation images" in wide and "best run: margin1" in wide
     assert "1 run not ranked" in wide and "the loss is nan" in wide
     assert max(map(len, narrow.splitlines()[:8])) <= 70
-    assert "and 2 more" in compare(".", "--limit", "1").stdout
+    assert "and 2 more" in compare(".", "--limit", "1").out
 
 
 def test_by_a_key(record_run: RecordRun, compare: Compare) -> None:
     for loss in ("ce", "huber"):
         for lr in (0.1, 0.5):
             record_run(f"{loss}{lr}", 150 + (loss == "huber") * 10, loss=loss, lr=lr)
-    answer = compare(".", "--by", "loss").stdout
+    answer = compare(".", "--by", "loss").out
     assert "80.00 ± 0.00 %" in answer and "lr=0.1" in answer
     wrong = compare(".", "--by", "los")
-    assert wrong.returncode == 2 and "did you mean loss?" in wrong.stderr
+    assert wrong.code == 2 and "did you mean loss?" in wrong.err
 
 
 def test_two_runs_side_by_side(record_run: RecordRun, compare: Compare, tmp_path: Path) -> None:
     record_run("a", 150)
     record_run("b", 160, loss="huber")
-    lines = compare("--diff", "a", "b").stdout.splitlines()
+    lines = compare("--diff", "a", "b").out.splitlines()
     marked = [line.split("│")[2].strip() for line in lines if "≠" in line and "│" in line]
     assert marked == ["loss", "loss.delta"] and any("75.00 %" in line and "80.00 %" in line for line in lines)
     wrong = compare("--diff", "a", "nowhere")
-    assert wrong.returncode == 4 and "is no run folder" in wrong.stderr
+    assert wrong.code == 4 and "is no run folder" in wrong.err
 
 
 def test_files_are_written(record_run: RecordRun, compare: Compare, tmp_path: Path) -> None:
     record_run("a")
     answer = compare("a", "--png", "new/curves.png", "--csv", "a.csv", "--json", "a.json")
-    assert answer.returncode == 0 and answer.stderr.splitlines() == [
+    assert answer.code == 0 and answer.err.splitlines() == [
         "saved a.csv",
         "saved a.json",
         "saved new/curves.png",
     ]
     assert (tmp_path / "new" / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert "1 setting, 1 run" in answer.stdout and json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert "1 setting, 1 run" in answer.out and json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -115,23 +110,20 @@ def test_files_are_written(record_run: RecordRun, compare: Compare, tmp_path: Pa
 )
 def test_mistakes_are_one_line(compare: Compare, arguments: list[str], exit_code: int, message: str) -> None:
     answer = compare(*arguments)
-    assert answer.returncode == exit_code and message in answer.stderr and "Traceback" not in answer.stderr
+    assert answer.code == exit_code and message in answer.err and "Traceback" not in answer.err
 
 
 def test_hostile_names_are_shown_as_text(record_run: RecordRun, compare: Compare) -> None:
     record_run("[bold]a[/]", lr=0.1)
     record_run("b\x1b[31m", loss="[red]x[/red]", state="failed")
     answer = compare(".")
-    assert answer.returncode == 0 and "\x1b[31m" not in answer.stdout
+    assert answer.code == 0 and "\x1b[31m" not in answer.out
 
 
 def test_comparing_does_not_import_torch(record_run: RecordRun, tmp_path: Path) -> None:
     record_run("a")
-    script = str(ROOT / "scripts" / "compare_runs.py")
-    code = f"""
-import runpy, sys
-sys.argv = ["compare_runs.py", "a"]
-runpy.run_path({script!r}, run_name="__main__")
-assert "torch" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=COMMAND_TIMEOUT_S)
+    command = [sys.executable, "-X", "importtime", str(ROOT / "scripts" / "compare_runs.py"), "a"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert result.returncode == 0 and "1 setting, 1 run" in result.stdout
+    assert not imported & {"torch", "matplotlib", "PIL", "scipy"}

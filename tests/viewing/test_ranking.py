@@ -55,10 +55,10 @@ def test_the_same_run_again_does_not_count_twice(record_run: RecordRun) -> None:
 
 
 def test_unfinished_runs_are_listed_and_not_ranked(record_run: RecordRun) -> None:
-    folders = [record_run("a"), record_run("b", 199, lr=0.2, state="diverged"), record_run("c", seed=1, state="killed")]
+    folders = [record_run("a"), record_run("b", 199, lr=0.2, state="diverged"), record_run("c", seed=1, state="failed")]
     comparison = compare_folders(*folders)
     assert [run.path.name for run in comparison.runs] == ["a"]
-    assert [(run.path.name, run.state) for run in comparison.unfinished] == [("b", "diverged"), ("c", "killed")]
+    assert [(run.path.name, run.state) for run in comparison.unfinished] == [("b", "diverged"), ("c", "failed")]
 
 
 def test_pairs_of_equal_seeds_are_tested_and_the_middle_one_counts(record_run: RecordRun) -> None:
@@ -67,7 +67,7 @@ def test_pairs_of_equal_seeds_are_tested_and_the_middle_one_counts(record_run: R
         folders.append(record_run(f"best{seed}", best, seed=seed, first_wrong=0))
         folders.append(record_run(f"other{seed}", other, lr=0.5, seed=seed, first_wrong=100))
     setting = compare_folders(*folders).settings[1]
-    assert [seed for seed, _ in setting.tests] == [2, 1, 0]  # from the one that speaks least for the best
+    assert [test.seed for test in setting.tests] == [2, 1, 0]  # from the weakest evidence for the best
     test = setting.against_best
     assert test is not None and (test.only_first, test.only_second) == (20, 15)
     assert test.p_value == pytest.approx(stats.binomtest(20, 35).pvalue)

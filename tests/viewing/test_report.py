@@ -1,4 +1,4 @@
-"""The page's content: its numbers, its pictures, and what strangers write into their runs."""
+"""The page's content: its numbers, its pictures, and what other people may write into their runs."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.viewing import report
 from fashion_softmax.viewing.ranking import compare
 from fashion_softmax.viewing.report import make_report
@@ -117,7 +117,7 @@ def test_data_that_is_missing_is_not_fetched(record_run: RecordRun, tmp_path: Pa
         (None, "names no data set"),
     ],
 )
-def test_configuration_of_a_stranger(record_run: RecordRun, tmp_path: Path, node: Any, words: str) -> None:
+def test_configuration_from_other_people(record_run: RecordRun, tmp_path: Path, node: Any, words: str) -> None:
     record_run("run", dataset=node)
     data = make_data(tmp_path)
     assert words in data["without_pictures"] and data["pictures"] == []
@@ -125,21 +125,17 @@ def test_configuration_of_a_stranger(record_run: RecordRun, tmp_path: Path, node
 
 
 def test_hostile_texts_stay_texts(record_run: RecordRun, tmp_path: Path) -> None:
-    record_run("good", loss=json.dumps(MARKUP))
+    record_run("good", loss=MARKUP)
     record_run("better", 170)
     harmless = make_report(compare(read_runs([tmp_path])))
     failed = record_run("bad", state="failed", **{HOSTILE.replace(".", ""): HOSTILE})
-    write(failed / "status.json", {"state": HOSTILE, "error": HOSTILE})
+    write(failed / "status.json", {"state": "failed", "error": HOSTILE})
     page = make_report(compare(read_runs([tmp_path])))
     assert page.lower().count("<script") == harmless.lower().count("<script") == 2
     assert page.lower().count("</script") == 2 and "alert" in page
     assert "\u2028" not in page and page.encode()
     data = read_data(page)
-    texts = [
-        data["unfinished"][0]["error"],
-        data["unfinished"][0]["state"],
-        data["settings"][1]["hyperparameters"]["loss"],
-    ]
+    texts = [data["unfinished"][0]["error"], data["settings"][1]["hyperparameters"]["loss"]]
     assert all(text.startswith(MARKUP) for text in texts)
 
 

@@ -1,4 +1,4 @@
-"""Reading runs that are unfinished, damaged or somebody else's."""
+"""Reading runs that are unfinished, damaged or from other people."""
 
 import io
 import json
@@ -31,6 +31,23 @@ def test_facts_are_those_of_the_records(record_run: RecordRun) -> None:
     expected = {"dataset": "mnist", "loss": "huber", "optimizer": "sgd", "dataset.val_size": 0, "loss.delta": 0.5}
     assert run.hyperparameters == {**expected, "optimizer.lr": 0.5, "seed": 3, "trainer.num_epochs": 2}
     assert run.predictions is not None and run.predictions.is_correct.mean() == 0.8
+
+
+def test_runs_of_the_first_edition_are_read(record_run: RecordRun) -> None:
+    folder = record_run("a", loss="huber", lr=0.5)
+    expected = read_run(folder)
+    (folder / "run.json").unlink()
+    choices = "  runtime:\n    choices:\n      dataset: mnist\n      loss: huber\n      optimizer: sgd\n"
+    (folder / ".hydra" / "hydra.yaml").write_text(f"hydra:\n{choices}", encoding="utf-8")
+    (folder / ".hydra" / "overrides.yaml").write_text("- loss=huber\n- optimizer.lr=0.5\n", encoding="utf-8")
+    assert read_run(folder) == expected and expected.trial_name == "huber lr=0.5"
+
+
+def test_a_planned_run_is_unfinished(record_run: RecordRun) -> None:
+    folder = record_run("a", state="planned")
+    (folder / "metrics.jsonl").unlink()
+    run = read_run(folder)
+    assert run.state == "planned" and not run.is_complete and run.num_epochs == 0 and run.metrics == {}
 
 
 def test_missing_or_empty_folders_are_errors(tmp_path: Path) -> None:
