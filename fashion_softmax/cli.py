@@ -1,7 +1,7 @@
-"""The command: hands the composed configuration to an experiment, and turns every error into a line and an exit code.
+"""The command: hands what Hydra composed to a run's folder, and turns every error into a line and an exit code.
 
-`train.py` and the installed command `fashion-softmax` are this module's `main`. Nothing here imports torch before a
-run is really wanted, so that `--help`, `--cfg job` and completion stay fast.
+`train.py` and the installed command `fashion-softmax` are this module's `main`. Nothing here imports Hydra before
+signals are handled, nor torch before a run is really wanted, so that `--help`, `--cfg job` and completion stay fast.
 """
 
 import atexit
@@ -9,33 +9,28 @@ import gc
 import logging
 import os
 import re
+import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
-import hydra
-from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
-from hydra.experimental.callback import Callback
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-
-from fashion_softmax.config.checking import suggest
-from fashion_softmax.config.explain import refuse_alias_bombs
-from fashion_softmax.config.reporting import job_errors, translate
-from fashion_softmax.config.schema import CONFIG_DIR, register, without_hydra
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted
-from fashion_softmax.runs.interruption import raise_on_sigterm
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 CONFIG_PATH_FLAGS = ("--config-path", "-cp")
+
+_until_the_end = ExitStack()  # of the process
 
 
 def main() -> None:
     """Run the command line; exits with the codes of `errors.py`."""
-    register()
+    end_on_signals()
     # Hydra prints what it knows of an error and exits with 1; with this setting it lets errors through to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # How long an idle thread of torch's (GNU OpenMP) spins before it sleeps. Beside other busy programs the default
@@ -45,70 +40,111 @@ def main() -> None:
     atexit.register(gc.freeze)
     logging.raiseExceptions = False  # a log that cannot be written is no reason to print tracebacks
     with exit_on_error():
-        raise_on_sigterm()
+        import hydra
+
+        from fashion_softmax.config.explain import refuse_alias_bombs
+        from fashion_softmax.config.private import TRUSTED_MAIN, VERSION_BASE
+        from fashion_softmax.config.schema import CONFIG_DIR, register
+
+        register()
         sys.argv[1:] = _prepare_arguments(sys.argv[1:])
         refuse_alias_bombs(_config_folders())
-        if any(argument.startswith("resume=") for argument in sys.argv[1:]):
-            _resume()
-        else:
-            train()
+        if any(argument.startswith("resume=") for argument in sys.argv[1:]) and not _resume():
+            return
+        hydra.main(config_path=str(CONFIG_DIR), config_name="config", **VERSION_BASE, **TRUSTED_MAIN)(train)()
 
 
-def _resume() -> None:
-    from fashion_softmax.runs.resuming import read_request, resume_run, sweep_arguments
-
-    request = read_request(sys.argv[1:])
-    assert request is not None
-    if request.is_sweep:
-        sys.argv[1:] = sweep_arguments(request)
-        train()
-    else:
-        resume_run(request)
-
-
-@hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")
-def train(cfg: DictConfig) -> float | None:
-    """Train one run in the folder Hydra made for it; in a sweep, an error is left to the sweeper.
+def train(cfg: "DictConfig") -> float | None:
+    """Train one run in the folder that Hydra made: a command of its own, or a job of a sweeper of other people.
 
     Args:
-        cfg: of the shape of `config.Config`.
+        cfg: of the shape of `config.schema.Config`.
 
     Returns:
         The objective, for sweepers that maximize it.
     """
-    from fashion_softmax.runs.experiment import run
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
 
-    job = HydraConfig.get()
-    in_sweep = job.mode == RunMode.MULTIRUN
-    # Unresolved: an override may read a secret from the environment, and is written into result.json.
-    overrides = cast(list[str], OmegaConf.to_container(job.overrides.task, resolve=False))
+    from fashion_softmax.config.jobs import make_job
+    from fashion_softmax.runs.folder import read_folder, write_folder
+    from fashion_softmax.runs.lock import claim
+
+    hydra = HydraConfig.get()
+    job, run_dir = make_job(cfg, hydra), Path(hydra.runtime.output_dir)
+    with claim(run_dir):
+        write_folder(run_dir, job.config, job.overrides, job.choices)
+        _train(run_dir, is_shown=hydra.mode == RunMode.RUN)
+        return float(read_folder(run_dir).result["objective"])
+
+
+def _train(run_dir: Path, *, is_shown: bool) -> None:
+    from fashion_softmax.dashboard.console import resume_command
+    from fashion_softmax.runs.training import train_folders
+
     try:
-        with job_errors(in_sweep=in_sweep):
-            folder = Path(job.runtime.output_dir)
-            return run(cfg, folder, overrides=overrides, in_sweep=in_sweep, resume=cfg.sweep.resume)
-    except Exception as error:
-        if in_sweep:
-            raise
-        sys.exit(error.exit_code if isinstance(error, FashionSoftmaxError) else 1)
+        failures = train_folders([run_dir], is_shown=is_shown)
+    except Interrupted as error:
+        has_state = (run_dir / "checkpoints" / "last.pt").exists()
+        saved = "its state is saved" if has_state else "there was nothing to save yet"
+        message = f"interrupted, {saved}; resume with: {resume_command(run_dir)}"
+        raise Interrupted(error.signal_number, message) from error
+    for failure in failures.values():
+        raise failure
 
 
-class CheckBeforeRun(Callback):
-    """Hydra's hook before a single run gets its folder: what cannot be run is refused with nothing created.
+def _resume() -> bool:
+    """Resume what `resume=` names; tells whether Hydra has to go on, which launches the stacks of a sweep."""
+    from fashion_softmax.sweeps.folder import is_sweep
+    from fashion_softmax.sweeps.resume import prepare_run, prepare_sweep, read_request
 
-    A sweep's jobs are checked by its sweeper.
+    request = read_request(sys.argv[1:])
+    assert request is not None
+    if is_sweep(request.folder):
+        sys.argv[1:] = prepare_sweep(request)
+        return True
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
+    logging.getLogger().handlers[0].setLevel(logging.WARNING)
+    if prepare_run(request):
+        _train(request.folder, is_shown=True)
+    return False
+
+
+def check_before_run(config: "DictConfig") -> None:
+    """Check a single run before Hydra makes its folder: get the data, build every component once, claim the folder.
+
+    Args:
+        config: with Hydra's part.
     """
+    from fashion_softmax.config.building import build_parts
+    from fashion_softmax.config.jobs import read_job
+    from fashion_softmax.config.schema import resolve
+    from fashion_softmax.runs.folder import set_aside_earlier_run
+    from fashion_softmax.runs.lock import claim
 
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the configuration, get the data and build every component once."""
-        from fashion_softmax.config.building import check
-        from fashion_softmax.runs.folder import set_aside_earlier_run
+    with exit_on_error():
+        build_parts(resolve(read_job(config).config))
+        if config.sweep.dry_run:
+            print("a dry run: this can be trained; nothing was trained, nothing created")
+            sys.exit(0)
+        run_dir = Path(config.hydra.run.dir)
+        _until_the_end.enter_context(claim(run_dir))
+        set_aside_earlier_run(run_dir)
 
-        with exit_on_error():
-            check(without_hydra(config))
-            if config.sweep.dry_run:
-                print("a dry run: this can be trained; nothing was trained, nothing created")
-                sys.exit(0)
-            set_aside_earlier_run(Path(config.hydra.run.dir))
+
+def end_on_signals() -> None:
+    """Let Ctrl-C and SIGTERM end the process at once, with 130 or 143, whatever is being imported.
+
+    An exception would be swallowed by an import that copes with errors, or leave a traceback. While runs are trained,
+    `runs/interruption.py` lets the step under way end and saves the state.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    os.write(2, b"interrupted\n")
+    os._exit(128 + number)
 
 
 @contextmanager
@@ -123,7 +159,9 @@ def exit_on_error() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
-        known = translate(error, _config_folders())
+        from fashion_softmax.config.explain import translate
+
+        known = error if isinstance(error, FashionSoftmaxError) else translate(error, _config_folders())
         if known is None:
             # Printed here: Hydra would turn an exception of its callback into a warning, and go on.
             traceback.print_exc()
@@ -132,7 +170,7 @@ def exit_on_error() -> Iterator[None]:
         sys.exit(known.exit_code)
 
 
-def _prepare_arguments(arguments: list[str]) -> list[str]:
+def _prepare_arguments(arguments: Sequence[str]) -> list[str]:
     """Make arguments mean what a user expects where Hydra's parser would not.
 
     -m goes to the front, since overrides are accepted on one side of it only; a relative --config-path is relative to
@@ -141,7 +179,10 @@ def _prepare_arguments(arguments: list[str]) -> list[str]:
     Raises:
         ConfigError: an unknown option, or `--experimental-rerun`, which would unpickle a file.
     """
-    known = get_args_parser()._option_string_actions
+    from fashion_softmax.config.checking import suggest
+    from fashion_softmax.config.private import list_options
+
+    known = list_options()
     prepared: list[str] = []
     for argument, previous in zip(arguments, ["", *arguments], strict=False):
         name, separator, value = argument.partition("=")
@@ -165,6 +206,8 @@ def _absolute_folder(path: str) -> str:
 
 def _config_folders() -> list[Path]:
     """List the folders of configuration files: ours, and those named on the command line."""
+    from fashion_softmax.config.schema import CONFIG_DIR
+
     folders = [CONFIG_DIR]
     for argument, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
         name, _, attached = argument.partition("=")

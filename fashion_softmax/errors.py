@@ -6,10 +6,16 @@ Library code raises these and never exits; `cli.py` turns them into one line on 
 from collections.abc import Sequence
 
 
+def _show(error: BaseException) -> str:
+    """Give an error's message; what a terminal would obey is replaced, except line breaks."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in str(*error.args[-1:]))
+
+
 class FashionSoftmaxError(Exception):
     """Base of every error that is reported as a message instead of a traceback."""
 
     exit_code = 1
+    __str__ = _show
 
 
 class ConfigError(FashionSoftmaxError):
@@ -24,9 +30,8 @@ class ConfigError(FashionSoftmaxError):
         Args:
             problems: at least one message, each naming its dotted key.
         """
-        if len(problems) == 1:
-            return cls(problems[0])
-        return cls(f"{len(problems)} problems in the configuration:\n" + "\n".join(f"  {line}" for line in problems))
+        lines = [f"{len(problems)} problems in the configuration:", *(f"  {line}" for line in problems)]
+        return cls("\n".join(lines) if len(problems) > 1 else problems[0])
 
 
 class DataError(FashionSoftmaxError):
@@ -64,14 +69,12 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         signal_number: `signal.SIGINT` or `signal.SIGTERM`.
-        message: what was saved and how to go on.
+        message: what was saved and how to resume.
     """
 
-    def __init__(self, signal_number: int, message: str = "interrupted") -> None:
-        super().__init__(message)
-        self.signal_number = signal_number
+    __str__ = _show
 
-    @property
-    def exit_code(self) -> int:
-        """130 or 143, as a shell reports a process that the signal ended."""
-        return 128 + self.signal_number
+    def __init__(self, signal_number: int, message: str = "interrupted") -> None:
+        super().__init__(signal_number, message)
+        self.signal_number = signal_number
+        self.exit_code = 128 + signal_number  # as a shell reports it

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+START_DIR = Path.cwd()  # where the user stands; a run may change into its own folder
 MAX_JSON_BYTES = 2**20
 MAX_YAML_BYTES = 2**20
 MAX_DEPTH = 20  # of nested values; libyaml crashes at more than 20 000
@@ -35,28 +36,32 @@ for _kind in (_Loader, _Dumper):
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))  # a text
 
 
-def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
+def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview], *, flush: bool = True) -> None:
     """Write a file under a temporary name beside `path`, flush it to the disk, then rename it.
 
     Args:
         path: the final name; an existing file is replaced, its folder must exist.
         content: the file's bytes.
+        flush: see `write_together`.
 
     Raises:
         OSError: the disk is full or broken, or the folder may not be written; `path` is untouched and nothing is left
             behind.
     """
-    if failures := write_together({path: content}):
+    if failures := write_together({path: content}, flush=flush):
         raise failures[path]
 
 
-def write_together(contents: Mapping[Path, bytes | Iterable[bytes | memoryview]]) -> dict[Path, OSError]:
+def write_together(
+    contents: Mapping[Path, bytes | Iterable[bytes | memoryview]], *, flush: bool = True
+) -> dict[Path, OSError]:
     """Write several files as one step: none gets its new content before all are on the disk.
 
     Flushing is what takes time: one file is flushed alone, several by one flush of the whole system where it has one.
 
     Args:
         contents: final name to bytes, see `write_atomically`.
+        flush: whether the contents have to survive a power cut from now on.
 
     Returns:
         The files that could not be written, each with its error; they are as they were, and the others are written.
@@ -68,9 +73,9 @@ def write_together(contents: Mapping[Path, bytes | Iterable[bytes | memoryview]]
             with _collect(failures, path), temporary[path].open("wb") as file:
                 file.writelines([content] if isinstance(content, bytes) else content)
                 file.flush()
-                if len(contents) == 1 or not hasattr(os, "sync"):
+                if flush and (len(contents) == 1 or not hasattr(os, "sync")):
                     os.fsync(file.fileno())
-        if len(contents) > 1 and hasattr(os, "sync"):
+        if flush and len(contents) > 1 and hasattr(os, "sync"):
             os.sync()
         for path in contents:
             if path not in failures:
@@ -172,7 +177,10 @@ def load_yaml(text: str) -> Any:
 
 def dump_yaml(value: Any) -> str:
     """Write plain values as YAML, in their order."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000)
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000
+    )
+    return text
 
 
 @contextlib.contextmanager

@@ -34,7 +34,8 @@ from rich.table import Table
 
 from fashion_softmax.cli import exit_on_error
 from fashion_softmax.config.building import Parts, build_parts
-from fashion_softmax.config.schema import compose
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.schema import resolve
 from fashion_softmax.stacking import Stack
 
 TRAIN = Path(__file__).parent.parent / "train.py"
@@ -98,7 +99,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
         quick: finish within two minutes.
     """
     warnings.filterwarnings("ignore", message="This DataLoader will create")  # four workers, whatever the machine
-    parts = build_parts(compose())
+    parts = build_parts(resolve(compose()))
     console.print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {parts.device}")
     yield Figure(
         "dashboard_share",
@@ -138,10 +139,10 @@ def stack_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
     """Compare 64 runs trained as one, four losses with sixteen rates, with the lesson's epoch and the floor."""
     runs = []
     for loss in STACK_LOSSES:
-        cfg = compose([f"loss={loss}"])
+        config = resolve(compose([f"loss={loss}"]))
         for index in range(STACK_SIZE // len(STACK_LOSSES)):
-            cfg.optimizer.lr = 0.01 * (1 + index)
-            runs.append(build_parts(cfg))
+            config["optimizer"]["lr"] = 0.01 * (1 + index)
+            runs.append(build_parts(config))
     stack = Stack([run.member for run in runs])
     ours, floor = best_of(
         3 if quick else 6,
@@ -201,7 +202,7 @@ def sweep_cost(parts: Parts, *, quick: bool) -> Iterator[Figure]:
 
 def pixel_cost(parts: Parts) -> Figure:
     """Compare an epoch at 64 x 64 with one at 28 x 28: what it costs more, per pixel."""
-    large_parts = build_parts(compose(["dataset.resize=64"]))
+    large_parts = build_parts(resolve(compose(["dataset.resize=64"])))
     large, small = best_of(6, lambda: epoch(large_parts), lambda: epoch(parts))
     growth = large / small / (64 * 64 / (28 * 28))
     return Figure("resize_growth", "64 x 64 epoch / 28 x 28 epoch, per pixel", growth, 1.5, 1.0, lower=True)

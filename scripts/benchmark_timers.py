@@ -1,5 +1,7 @@
 """What `benchmark.py` takes the time of: our passes, the lesson's, what no implementation can leave out, commands."""
 
+import contextlib
+import io
 import subprocess
 import sys
 import tempfile
@@ -11,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from fashion_softmax.config.building import Parts
-from fashion_softmax.config.schema import compose
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.schema import resolve
+from fashion_softmax.dashboard.panels import Dashboard
 from fashion_softmax.data import Batches, Dataset
-from fashion_softmax.runs.experiment import train
-from fashion_softmax.runs.run import Run
+from fashion_softmax.runs.folder import read_folder, write_folder
+from fashion_softmax.runs.training import train_folders
 from fashion_softmax.stacking import Stack
 from fashion_softmax.stacking.training import fit
 
@@ -73,7 +77,7 @@ def lesson_epoch(num_workers: int, dataset: Dataset) -> float:
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "FashionMNIST", "raw")
         raw.parent.mkdir()
-        raw.symlink_to(Path(compose().dataset.root).absolute())
+        raw.symlink_to(Path(resolve(compose())["dataset"]["root"]).absolute())
         to_tensor = torchvision.transforms.ToTensor()
         images = torchvision.datasets.FashionMNIST(folder, train=True, transform=to_tensor)
         loader = torch.utils.data.DataLoader(images, dataset.batch_size, shuffle=True, num_workers=num_workers)
@@ -123,14 +127,11 @@ def dashboard_share() -> float:
 
         return call
 
-    with tempfile.TemporaryDirectory() as folder:
-        run = Run(compose(), Path(folder))
-        dashboard = run.dashboard
-        dashboard.log_epoch, dashboard.log_end = timed(dashboard.log_epoch), timed(dashboard.log_end)  # type: ignore[method-assign]
-        with run:
-            for _ in train([run], run.parts.make_batches()):
-                pass
-        return spent / run.seconds["training"]
+    Dashboard.log_epoch, Dashboard.log_end = timed(Dashboard.log_epoch), timed(Dashboard.log_end)  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
+        write_folder(Path(name), compose(), [], {})
+        train_folders([Path(name)], is_shown=True)
+        return spent / float(read_folder(Path(name)).result["seconds"]["training"])
 
 
 def cold_dashboard_share() -> float:

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion_softmax.cli import exit_on_error
+from fashion_softmax.cli import end_on_signals, exit_on_error
 from fashion_softmax.config.names import printable
 from fashion_softmax.config.schema import project_dir
+from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.errors import CheckpointError, ConfigError, MachineError
 from fashion_softmax.figures.style import FORMATS, encode
 from fashion_softmax.files import write_atomically
-from fashion_softmax.runs.console import count, shorten
-from fashion_softmax.runs.interruption import raise_on_sigterm
 
 ENDINGS = ", ".join(f".{suffix}" for suffix in FORMATS)
 MAX_ROWS, MAX_COLUMNS, MAX_IMAGES = 1000, 100, 5000  # of a grid: half a minute
@@ -34,8 +33,8 @@ def script() -> Iterator[None]:
         stream.reconfigure(errors="backslashreplace")  # a terminal may know no ±
     logging.basicConfig(format="%(message)s")
     logging.getLogger("fashion_softmax").setLevel(logging.INFO)
+    end_on_signals()
     with exit_on_error():
-        raise_on_sigterm()
         yield
 
 

@@ -18,9 +18,10 @@ from rich.console import Console
 from fashion_softmax.config.checking import suggest
 from fashion_softmax.config.schema import project_dir
 from fashion_softmax.config.settings import shorten_keys
+from fashion_softmax.dashboard.console import make_console
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import finite_or_none
-from fashion_softmax.runs.console import make_console
+from fashion_softmax.runs.folder import require_whole
 from fashion_softmax.viewing.leaderboard import show_leaderboard
 from fashion_softmax.viewing.ranking import Comparison, compare
 from fashion_softmax.viewing.report import make_report, to_dict
@@ -36,8 +37,9 @@ def main() -> None:
     with script():
         options = parse_arguments(sys.argv[1:])
         if options.diff:
-            first, second = (read_run(_require_run(folder)) for folder in options.diff)
-            show_differences(_make_console(), first, second)
+            for folder in options.diff:
+                require_whole(folder)
+            show_differences(_make_console(), *(read_run(folder.resolve()) for folder in options.diff))
             return
         comparison = compare(read_runs(options.folders), options.metric)
         if STDOUT not in (options.csv, options.json):
@@ -116,12 +118,6 @@ def _write_text(name: str, text: str) -> None:
         sys.stdout.write(text)
     else:
         save(Path(name), text.encode())
-
-
-def _require_run(folder: Path) -> Path:
-    if not (folder / ".hydra" / "config.yaml").is_file():
-        raise CheckpointError(f"--diff {folder}: is no run folder, since it has no .hydra/config.yaml")
-    return folder.resolve()
 
 
 if __name__ == "__main__":

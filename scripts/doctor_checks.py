@@ -172,8 +172,9 @@ def check_writing(path: Path, level: str, remedy: str) -> Iterator[Finding]:
 
 def check_training() -> Iterator[Finding]:
     """Train softmax regression on toy images in a temporary folder, with all records of a real run."""
-    from fashion_softmax.config.schema import compose
     from fashion_softmax.runs.experiment import run
+
+    from fashion_softmax.config.schema import compose
 
     with tempfile.TemporaryDirectory(prefix="fashion-softmax-doctor-") as folder:
         start = time.perf_counter()

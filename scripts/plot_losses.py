@@ -8,10 +8,10 @@ python scripts/plot_losses.py 'hydra.searchpath=[file://my_conf]' loss=focal,ce 
 """
 
 from common import add_output, add_overrides, make_parser, save_figure, script
-from omegaconf import DictConfig
 
-from fashion_softmax.config.checking import suggest, validate
-from fashion_softmax.config.schema import CONFIG_DIR, build, compose
+from fashion_softmax.config.checking import check_values, suggest
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.schema import CONFIG_DIR, PlainConfig, resolve
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError
 
 
@@ -24,14 +24,16 @@ def main() -> None:
     options = parser.parse_intermixed_args()
     with script():
         configs = compose_losses(options.overrides)
-        from fashion_softmax.config.building import require_part
+        from fashion_softmax.config.building import build
         from fashion_softmax.figures.losses import NamedLoss, compare_losses, draw_losses
         from fashion_softmax.learning.losses import Loss, RegressionLoss
 
         losses = []
-        for name, cfg in configs.items():
-            loss_fn = require_part(build(cfg.loss, "loss"), Loss, "loss")  # type: ignore[type-abstract]
-            losses.append(NamedLoss(name, word_settings(cfg.loss), loss_fn))
+        for name, config in configs.items():
+            loss_fn = build(config["loss"], "loss")
+            if not isinstance(loss_fn, Loss):
+                raise ConfigError(f"loss={name} builds a {type(loss_fn).__name__}, which is no {Loss.__module__}.Loss")
+            losses.append(NamedLoss(name, word_settings(config["loss"]), loss_fn))
         losses.sort(key=lambda loss: not isinstance(loss.loss_fn, RegressionLoss))
         stem = "losses_compared" if options.compare else "losses"
         try:
@@ -43,14 +45,14 @@ def main() -> None:
             raise ConfigError(f"loss: cannot be drawn: {type(error).__name__}: {error}") from error
 
 
-def compose_losses(overrides: list[str]) -> dict[str, DictConfig]:
+def compose_losses(overrides: list[str]) -> dict[str, PlainConfig]:
     """Compose a configuration for each loss.
 
     Args:
         overrides: of the command line; `loss=a,b` chooses losses, `loss.KEY=VALUE` counts for those that have the key.
 
     Returns:
-        Checked configurations by the loss's name.
+        Checked configurations by the loss's name, without interpolations.
 
     Raises:
         ConfigError: a loss, a key or a value is not allowed.
@@ -60,14 +62,14 @@ def compose_losses(overrides: list[str]) -> dict[str, DictConfig]:
     settings = [line for line in overrides if line.startswith("loss.")]
     others = [line for line in overrides if not line.startswith(("loss=", "loss."))]
     configs = {name: compose([*others, f"loss={name}"]) for name in names}
-    known = {str(key) for cfg in configs.values() for key in cfg.loss if key != "_target_"}
+    known = {key for config in configs.values() for key in config["loss"] if key != "_target_"}
     for line in settings:
         if (key := find_key(line)) not in known:
             raise ConfigError(f"loss.{key} is unknown{suggest(key, known)}")
-    for name, cfg in configs.items():
-        if own := [line for line in settings if find_key(line) in cfg.loss]:
-            configs[name] = compose([*others, f"loss={name}", *own])
-        validate(configs[name])
+    for name, config in configs.items():
+        own = [line for line in settings if find_key(line) in config["loss"]]
+        configs[name] = resolve(compose([*others, f"loss={name}", *own]) if own else config)
+        check_values(configs[name])
     return configs
 
 
@@ -76,7 +78,7 @@ def find_key(override: str) -> str:
     return override.partition("=")[0].split(".")[1]
 
 
-def word_settings(node: DictConfig) -> str:
+def word_settings(node: PlainConfig) -> str:
     """Word a loss's settings; `input` is not among them, since the axis says it."""
     return ", ".join(f"{key}={value}" for key, value in node.items() if key not in ("_target_", "input") and value)
 

@@ -23,15 +23,15 @@ from common import (
 from rich.table import Table
 from rich.text import Text
 
+from fashion_softmax.dashboard.console import count, make_console
 from fashion_softmax.errors import ConfigError
-from fashion_softmax.runs.console import count, make_console
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from fashion_softmax.figures.photo import Photo
-    from fashion_softmax.runs.records import Predictions
+    from fashion_softmax.learning.predictions import Predictions
     from fashion_softmax.viewing.trained import TrainedRun
 
 BAR_WIDTH = 40  # characters

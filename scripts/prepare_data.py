@@ -8,7 +8,7 @@ from common import add_overrides, make_parser, script
 
 from fashion_softmax.config.checking import validate
 from fashion_softmax.config.schema import build, compose
-from fashion_softmax.runs.console import shorten
+from fashion_softmax.dashboard.console import shorten
 
 
 def main() -> None:

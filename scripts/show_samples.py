@@ -20,10 +20,11 @@ from common import (
 )
 from rich.table import Table
 
-from fashion_softmax.config.checking import suggest, validate
-from fashion_softmax.config.schema import build, compose
+from fashion_softmax.config.checking import check_values, suggest
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.schema import resolve
+from fashion_softmax.dashboard.console import make_console
 from fashion_softmax.errors import ConfigError
-from fashion_softmax.runs.console import make_console
 
 if TYPE_CHECKING:
     from fashion_softmax.data import Dataset, Split
@@ -42,16 +43,20 @@ def main() -> None:
     options = parser.parse_intermixed_args()
     with script():
         require_drawable(options)
-        cfg = compose(options.overrides)
-        validate(cfg)
-        dataset = build(cfg.dataset, "dataset")
+        config = resolve(compose(options.overrides))
+        check_values(config)
+        from fashion_softmax.config.building import build
+
+        dataset = build(config["dataset"], "dataset")
         indices = choose(dataset, options)
-        print_facts(dataset, cfg.seed)
+        print_facts(dataset, config["seed"])
         from fashion_softmax.figures.images import Caption, draw_grid
 
         split = getattr(dataset, options.split)
         captions = [Caption((dataset.class_names[label],)) for label in split.labels[indices].tolist()]
-        name = cfg.dataset.get("name") or cfg.dataset._target_.rpartition("_")[2]  # load_idx, make_synthetic
+        name = (
+            config["dataset"].get("name") or config["dataset"]["_target_"].rpartition("_")[2]
+        )  # load_idx, make_synthetic
         which = f"{SPLITS[options.split]} {indices[0]} to {indices[-1]} of {len(split)}"
         if options.only:
             which = f"{len(indices)} {SPLITS[options.split]} of {', '.join(options.only)}"

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from fashion_softmax.config.checking import validate
 from fashion_softmax.config.schema import build, compose
-from fashion_softmax.runs.console import count, make_console
+from fashion_softmax.dashboard.console import count, make_console
 
 if TYPE_CHECKING:
     from fashion_softmax.data import Dataset, Split

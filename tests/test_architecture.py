@@ -1,56 +1,43 @@
-"""The import rules of the house: dependencies point one way, and each heavy library is imported in one place."""
+"""The rules of the house: sizes, imports that point one way, private names and heavy libraries in one place each."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 
-# A module may import from the layers above its own in this list, and from its own layer.
-LAYERS = [
-    {"compiler", "errors", "files", "interruption", "palettes", "run_names"},
-    {"folders", "picture_files", "pictures", "records", "value_types"},
-    {"metrics"},
-    {"tally"},
-    {"losses", "models", "schedules", "data"},
-    {"stacking"},
-    {"evidence", "figures", "photo", "prediction", "training"},
-    {"checkpoint", "events", "recorder", "console", "run_display"},
-    {"config"},
-    {"dashboard", "hyperparameters", "validation"},
-    {"composition", "deriving", "description", "parts", "quick_configs", "settings", "trust"},
-    {"comparing", "progress"},
-    {"trained"},
-    {"single_run", "reporting", "planning"},
-    {"experiment"},
-    {"sweep_tables", "preparation"},
-    {"sweep_display"},
-    {"launching", "sweep", "resuming"},
-    {"cli"},
-    {"scripting"},
-]
-KNOWS_HYDRA = set().union(*LAYERS[LAYERS.index({"config"}) :])
+PACKAGE = ROOT / "fashion_softmax"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# A room may import from itself and from those before it.
+ROOMS = ["errors", "files", "learning", "data", "stacking", "config", "dashboard", "runs", "sweeps", "viewing", "figures", "cli"]
+MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 7000, 3400, 220, 9
+CORE = ("learning", "stacking", "runs", "sweeps", "data/batches.py", "data/dataset.py")
 ONLY_IN = {
-    "tensorboard": {"events"},
-    "torch.utils.tensorboard": {"dashboard", "recorder"},
-    "PIL": {"comparing", "photo", "picture_files", "pictures"},
-    "rich": {"comparing", "console", "run_display", "sweep_display", "sweep_tables"},
+    "hydra": {"config", "cli"},
+    "omegaconf": {"config", "cli"},
+    "tensorboard": {"dashboard"},
+    "torch.utils.tensorboard": {"dashboard", "config"},
+    "PIL": {"dashboard", "figures", "viewing"},
+    "rich": {"dashboard", "sweeps", "viewing"},
 }
+PRIVATE = re.compile(r"^(hydra|omegaconf|torch)(\..*)?\._\w")
+LIBRARIES = ("hydra", "omegaconf", "torch")
 
-MODULES = sorted((ROOT / "fashion_softmax").rglob("*.py"))
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def unit(path: Path) -> str:
-    """Name a module by its file, and everything in a subpackage by the subpackage."""
-    return path.relative_to(ROOT / "fashion_softmax").with_suffix("").parts[0]
+def count_lines(paths: list[Path]) -> int:
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths)
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_level_only else ast.walk(tree)
     found = set()
-    for node in nodes:
+    for node in tree.body if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -59,34 +46,54 @@ def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
     return found
 
 
+def test_package_fits_its_budget() -> None:
+    assert count_lines(MODULES) <= MAX_LINES
+    core = [path for path in MODULES if str(path.relative_to(PACKAGE)).startswith(CORE)]
+    assert count_lines(core) <= MAX_CORE_LINES
+    assert not [path for path in MODULES if count_lines([path]) > MAX_MODULE_LINES]
+
+
+def test_rooms_are_few_and_not_crowded() -> None:
+    folders = {path.parent for path in MODULES if path.parent != PACKAGE}
+    assert {folder.name for folder in folders} <= set(ROOMS) and len(folders) <= MAX_FILES
+    assert not [folder for folder in folders if len(list(folder.glob("*.py"))) > MAX_FILES]
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", "cli", "errors", "files"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_module_imports_only_from_below(path: Path) -> None:
-    if unit(path) == "__init__":
-        return
-    level = next(index for index, layer in enumerate(LAYERS) if unit(path) in layer)
-    below = set().union(*LAYERS[: level + 1])
-    own = {name.split(".")[1] for name in imports(path) if name.startswith("fashion_softmax.")}
-    assert own <= below
+    if room(path) != "__init__":
+        own = {name.split(".")[1] for name in imports(path) if name.startswith("fashion_softmax.")}
+        assert own <= set(ROOMS[: ROOMS.index(room(path)) + 1])
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_heavy_libraries_have_one_place(path: Path) -> None:
     for name in imports(path):
-        if name.split(".")[0] in ("hydra", "omegaconf", "yaml"):
-            assert unit(path) in KNOWS_HYDRA
         for library, places in ONLY_IN.items():
-            if name == library or name.startswith(library + "."):
-                assert unit(path) in places
-    lazy = {"torchvision", "matplotlib"}
+            assert not (name == library or name.startswith(f"{library}.")) or room(path) in places
+    lazy = {"torchvision", "matplotlib", "scipy", "PIL"} - ({"PIL"} if room(path) in ONLY_IN["PIL"] else set())
     assert not {name.split(".")[0] for name in imports(path, top_level_only=True)} & lazy
 
 
+def test_private_names_stand_in_one_module_with_their_reasons() -> None:
+    private = {
+        (path.name, name)
+        for path in [*MODULES, *(ROOT / "hydra_plugins").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
+        for name in imports(path)
+        if name.startswith(LIBRARIES) and re.search(r"\._\w", name)
+    }
+    assert {name for name, _ in private} <= {"private.py"}
+    names = {name for _, name in private if not any(other.startswith(f"{name}.") for _, other in private)}
+    assert len(names) <= 4
+
+
+def test_nothing_is_put_into_sys_modules_or_patched() -> None:
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        assert "sys.modules" not in text and "setattr(" not in text.replace("setattr(self", ""), path
+
+
 def test_what_the_command_line_needs_does_not_import_torch() -> None:
-    for name in ("cli", "reporting", "composition", "validation", "config", "errors"):
-        assert "torch" not in {module.split(".")[0] for module in imports(ROOT / f"fashion_softmax/{name}.py")}
-
-
-def test_import_rules_see_every_way_to_import(tmp_path: Path) -> None:
-    path = tmp_path / "module.py"
-    path.write_text("from fashion_softmax import experiment\nimport torch.nn as nn\n", encoding="utf-8")
-    assert {"fashion_softmax.runs.experiment", "torch.nn"} <= imports(path)
+    for name in ("cli", "errors", "files", *(f"config/{name}" for name in ("schema", "jobs", "explain", "checking"))):
+        assert "torch" not in {module.split(".")[0] for module in imports(PACKAGE / f"{name}.py", top_level_only=True)}

@@ -7,7 +7,8 @@ from types import ModuleType
 import pytest
 
 from fashion_softmax.config.building import build_parts
-from fashion_softmax.config.schema import compose
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.schema import resolve
 from fashion_softmax.stacking import Stack
 from tests.conftest import ROOT, TINY
 
@@ -19,8 +20,8 @@ def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_timers_take_time(monkeypatch: pytest.MonkeyPatch) -> None:
     timers = load("benchmark_timers", monkeypatch)
-    parts = build_parts(compose(TINY))
-    stack = Stack([build_parts(compose([*TINY, f"optimizer.lr={lr}"])).member for lr in (0.1, 0.2)])
+    parts = build_parts(resolve(compose(TINY)))
+    stack = Stack([build_parts(resolve(compose([*TINY, f"optimizer.lr={lr}"]))).member for lr in (0.1, 0.2)])
     memory_mb: list[float] = []
     times = timers.best_of(
         1,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fashion_softmax.runs.console import tensorboard_command
+from fashion_softmax.dashboard.console import tensorboard_command
 from tests import forking
 from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY, write_idx_folder
 

@@ -3,26 +3,30 @@
 import functools
 import inspect
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from fashion_softmax.config.checking import validate
-from fashion_softmax.config.compiler import keep_compiler_idle
-from fashion_softmax.config.schema import build
+from fashion_softmax.config.checking import check_values, find_target, modernize
+from fashion_softmax.config.private import TRUSTED
 from fashion_softmax.data import Batches, Dataset, Split
 from fashion_softmax.errors import ConfigError, MachineError
 from fashion_softmax.learning.losses import Loss
-from fashion_softmax.stacking import Member
+from fashion_softmax.stacking import Facts, Member, find_facts
 
 T = TypeVar("T")
+
+_fitting: set[str] = set()  # data, model and loss that were tried once; the jobs of a sweep share them
+SPECIAL_KEYS = {"_args_", "_convert_", "_partial_", "_recursive_"}  # of Hydra's instantiate
 
 
 @dataclass(frozen=True)
@@ -64,58 +68,102 @@ class Parts:
         return {name: split.to(self.device) for name, split in self.dataset.evaluation_splits.items()}
 
 
-def check(cfg: DictConfig) -> Parts:
-    """Find out whether a configuration can be run: check it, get its data, build all its parts.
+def build_parts(resolved: Mapping[str, Any]) -> Parts:
+    """Check a configuration, get its data and build a run's parts, seeded, in the order of their dependencies.
 
     Args:
-        cfg: of the shape of `config.Config`.
+        resolved: of the shape of `schema.Config`, without interpolations.
 
     Returns:
         The parts, untrained.
 
     Raises:
-        FashionSoftmaxError: it cannot; nothing was created but a data set that was missing.
-    """
-    validate(cfg)
-    return build_parts(cfg)
-
-
-def build_parts(cfg: DictConfig) -> Parts:
-    """Build a run's parts, seeded, in the order of their dependencies.
-
-    Args:
-        cfg: a configuration that `validate` accepts.
-
-    Returns:
-        The parts, untrained.
-
-    Raises:
-        ConfigError: a constructor refuses a value, or the parts do not fit together.
+        ConfigError: a value is not allowed, or the parts do not fit together; nothing was created but a data set that
+            was missing.
         DataError: the data set is missing or corrupt.
         MachineError: the device is not there, or there is no memory for a part.
     """
-    device, dtype = pick_device(cfg.device), getattr(torch, cfg.dtype)
+    check_values(resolved)
+    device, dtype = pick_device(resolved["device"]), getattr(torch, resolved["dtype"])
     if device.type == "mps" and dtype == torch.float64:
         raise ConfigError("dtype=float64 is not to be had on device mps; add device=cpu")
     # The folder belongs to the words: a relative path means another data set elsewhere.
-    dataset = _load_dataset(json.dumps(OmegaConf.to_container(cfg.dataset, resolve=True)), Path.cwd())
-    seed_torch(cfg.seed, device)
-    model = require_part(build(cfg.model, "model", dataset.image_shape, dataset.num_classes), nn.Module, "model")
-    model = model.to(device, dtype)
-    loss_fn = require_part(build(cfg.loss, "loss"), Loss, "loss")  # type: ignore[type-abstract]
-    _probe(model, loss_fn, dataset, torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype))
-    keep_compiler_idle()
-    optimizer = require_part(build(cfg.optimizer, "optimizer", list(model.parameters())), Optimizer, "optimizer")
+    dataset = _load_dataset(json.dumps(resolved["dataset"]), Path.cwd())
+    seed_torch(resolved["seed"], device)
+    model = _build_as(nn.Module, resolved, "model", dataset.image_shape, dataset.num_classes).to(device, dtype)
+    loss_fn = _build_as(Loss, resolved, "loss")  # type: ignore[type-abstract]
+    if (words := json.dumps([resolved[key] for key in ("dataset", "model", "loss", "dtype")])) not in _fitting:
+        _probe(model, loss_fn, dataset, torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype))
+        _fitting.add(words)
+    optimizer = _build_as(Optimizer, resolved, "optimizer", list(model.parameters()))
     _require_no_arguments(optimizer.step, "optimizer")
-    scheduler = require_part(build(cfg.scheduler, "scheduler", optimizer), LRScheduler, "scheduler")
+    scheduler = _build_as(LRScheduler, resolved, "scheduler", optimizer)
     _require_no_arguments(scheduler.step, "scheduler")
-    return Parts(dataset, Member(model, loss_fn, optimizer, scheduler), cfg.seed, device, dtype)
+    return Parts(dataset, Member(model, loss_fn, optimizer, scheduler), resolved["seed"], device, dtype)
+
+
+def facts_of(resolved: Mapping[str, Any], parts: Parts) -> Facts:
+    """Find out what a run must have in common with the runs it is trained together with.
+
+    Args:
+        resolved: its configuration.
+        parts: built from it.
+    """
+    shared = {
+        "seed": parts.seed,
+        "device": parts.device,
+        "dtype": resolved["dtype"],
+        "trainer.num_epochs": resolved["trainer"]["num_epochs"],
+        **{f"dataset.{name}": value for name, value in resolved["dataset"].items()},
+    }
+    blank = torch.zeros(4, *parts.dataset.image_shape, device=parts.device, dtype=parts.dtype)
+    words = {name: str(value) for name, value in shared.items()}
+    loss = json.dumps(resolved["loss"], sort_keys=True)
+    return find_facts(parts.member, blank, parts.dataset.num_classes, words, loss)
+
+
+def build(node: Mapping[str, Any], key: str, *runtime_args: Any) -> Any:
+    """Build the component a configuration node names.
+
+    Args:
+        node: with a `_target_` and its keyword arguments, without interpolations.
+        key: the node's dotted key, for messages.
+        *runtime_args: facts only known now, passed first and by position; see `schema.COMPONENTS`.
+
+    Raises:
+        ConfigError: the constructor refuses a value with a ValueError, TypeError or RuntimeError.
+    """
+    kwargs = {**node, "_target_": modernize(node["_target_"])}
+    try:
+        if "'_target_'" in str(list(kwargs.values())) or SPECIAL_KEYS.intersection(kwargs):
+            return instantiate(kwargs, *runtime_args, _convert_="all", **TRUSTED)
+        # What instantiate comes down to where no component is inside another, without the millisecond it takes.
+        return find_target(kwargs.pop("_target_"))(*runtime_args, **kwargs)
+    except Exception as error:
+        # Hydra wraps what a constructor raises; its own message would only name the target.
+        cause = (isinstance(error, InstantiationException) and error.__cause__) or error
+        if isinstance(cause, ValueError | TypeError | RuntimeError) and "alloc" not in str(cause):
+            separator = "." if re.match(r"\w+=", str(cause)) else ": "
+            raise ConfigError(f"{key}{separator}{cause}") from error
+        if isinstance(cause, Exception) and cause is not error:
+            raise cause from None
+        raise
+
+
+def _build_as(kind: type[T], resolved: Mapping[str, Any], key: str, *runtime_args: Any) -> T:
+    """Build a component and refuse one of another kind than expected."""
+    part = build(resolved[key], key, *runtime_args)
+    if not isinstance(part, kind):
+        raise ConfigError(
+            f"{key}._target_ builds a {type(part).__name__}, expected a {kind.__module__}.{kind.__name__}"
+        )
+    return part
 
 
 @functools.lru_cache(maxsize=4)
 def _load_dataset(node: str, working_dir: Path) -> Dataset:
     """Load a data set once for all runs of the process that ask for it in the same words, JSON here."""
-    return require_part(build(OmegaConf.create(json.loads(node)), "dataset"), Dataset, "dataset")
+    return _build_as(Dataset, {"dataset": json.loads(node)}, "dataset")
 
 
 def seed_torch(seed: int, device: torch.device) -> None:
@@ -137,9 +185,6 @@ def pick_device(name: str) -> torch.device:
     Args:
         name: a torch device, or `auto` for CUDA where there is one, else Apple's mps, else the CPU.
 
-    Returns:
-        The device.
-
     Raises:
         ConfigError: there is no such name.
         MachineError: this machine has no such device.
@@ -157,26 +202,10 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def require_part(part: Any, kind: type[T], key: str) -> T:
-    """Refuse what a configuration builds when it is of another kind.
-
-    Raises:
-        ConfigError: names the key, what it builds and what is expected.
-    """
-    if not isinstance(part, kind):
-        raise ConfigError(
-            f"{key}._target_ builds a {type(part).__name__}, expected a {kind.__module__}.{kind.__name__}"
-        )
-    return part
-
-
 def _require_no_arguments(step: Callable[..., Any], key: str) -> None:
     """Refuse an optimizer that needs a closure, or a scheduler that needs a metric: the loop has none to give."""
-    needed = [
-        p.name
-        for p in inspect.signature(step).parameters.values()
-        if p.default is p.empty and p.kind < p.VAR_POSITIONAL
-    ]
+    parameters = inspect.signature(step).parameters.values()
+    needed = [each.name for each in parameters if each.default is each.empty and each.kind < each.VAR_POSITIONAL]
     if needed:
         raise ConfigError(
             f"{key}._target_ cannot be used: its step needs {', '.join(needed)}, which a plain loop does not give"

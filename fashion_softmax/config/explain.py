@@ -1,26 +1,139 @@
-"""Composing a configuration: refusing dangerous YAML beforehand, and saying in one line why Hydra could not.
+"""What an exception means to the user: an error with one line and an exit code, or a bug with its traceback.
 
-Hydra's and OmegaConf's exceptions carry what is needed (the key, the node, the options); only their wording is for
-programmers.
+The exceptions of Hydra, OmegaConf and PyYAML carry what is needed (the key, the value, the options); only their words
+are for programmers. They are the same in Hydra 1.3 and 1.4. Where only the words tell errors apart, `OUR_WORDS` knows
+both editions.
 """
 
+import errno
+import itertools
 import os
+import re
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
 
 from fashion_softmax.config.checking import suggest
-from fashion_softmax.errors import ConfigError
+from fashion_softmax.config.values import find_hints, name_type
+from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError
 
 MAX_YAML_NODES = 10_000  # after expanding aliases; a configuration of ours has about 100
 
+# What the machine refuses, as opposed to a file our own code should have found.
+MACHINE_ERRNOS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),  # not allowed
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),  # no space, broken
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),  # not possible with that name
+)
+IN_FILE = re.compile(r"In '[^']*': ")  # how a message of Hydra's opens
+TWICE = r"\1 is chosen twice: for another option write \1=OPTION without +, in a file `override /\1: OPTION`"
+OUR_WORDS = {
+    r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'": (
+        r"\1 has several values: add -m to run one job for each, or write key=[...] for a list"
+    ),
+    r"Multiple values for (\S+)\. ": TWICE,
+    r"(\S+) appears more than once in the final defaults list": TWICE,
+    r"Config group override must be": (
+        "the option of a group must be a name, not null, a number or a truth value; --help lists the options"
+    ),
+}
+
+
+def translate(error: BaseException, config_folders: Sequence[Path] = ()) -> FashionSoftmaxError | None:
+    """Find the user's error in an exception.
+
+    Args:
+        error: anything that was raised.
+        config_folders: of configuration files, to name the file that is not UTF-8.
+
+    Returns:
+        The error to show; None for a bug.
+    """
+    if isinstance(error, FashionSoftmaxError):
+        return error
+    for cause in (error, error.__cause__):  # a log that cannot be opened is only the cause of a ValueError
+        if isinstance(cause, OSError) and cause.errno in MACHINE_ERRNOS:
+            return MachineError(str(cause) if cause.filename else f"{cause}, while the run's folder was written")
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in str(error)):
+        return MachineError(f"not enough memory: {str(error).splitlines()[0] if str(error) else 'no details given'}")
+    message = explain(error, config_folders)
+    if message is None and _is_raised_by_hydra(error):
+        message = f"Hydra cannot use this command line ({type(error).__name__}: {_one_line(str(error))[:200]})"
+    return ConfigError(message) if message else None
+
+
+def describe(error: BaseException) -> str:
+    """Word an error in a line, with its class where it is none of ours."""
+    return str(error) if isinstance(error, FashionSoftmaxError) else f"{type(error).__name__}: {error}"
+
+
+def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
+    """Say in a line why a configuration could not be composed.
+
+    Args:
+        error: what Hydra, OmegaConf or PyYAML raised.
+        folders: of configuration files, to name the file that is not UTF-8.
+
+    Returns:
+        The line, or None when the error is none of composition.
+    """
+    text = str(error).partition("\n\nConfig search path")[0]
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}={option} is no option{suggest(option, error.options)}"
+    if isinstance(error, OverrideParseException):
+        return (
+            f"cannot read the argument {error.override!r}: expected key=value; a value with special characters needs "
+            "quotes inside the shell's own, such as \"dataset.root='/a b (c)'\""
+        )
+    for cause in (error, error.__cause__, error.__context__) if isinstance(error, HydraException) else (error,):
+        if isinstance(cause, OmegaConfBaseException):
+            place = IN_FILE.match(text)
+            return (place[0] if place else "") + _explain_value(cause)
+    if isinstance(error, RecursionError) or "maximum nesting depth" in text:
+        return "the configuration is nested too deeply, or its defaults include themselves"
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f"{mark.name}, line {mark.line + 1}: is no valid YAML: {error.problem}"
+    if isinstance(error, UnicodeDecodeError):
+        names = ", ".join(str(path) for path in _yaml_files(folders) if error.object in path.read_bytes())
+        return f"{names}: is not UTF-8 ({error})" if names else None
+    for pattern, words in OUR_WORDS.items():
+        if found := re.search(pattern, text) if isinstance(error, HydraException | ValueError) else None:
+            return found.expand(words)
+    return _one_line(text) if isinstance(error, HydraException | yaml.YAMLError) else None
+
+
+def _explain_value(error: OmegaConfBaseException) -> str:
+    key, hints = str(error.full_key), find_hints(error.object_type)
+    if isinstance(error, ConfigAttributeError | ConfigKeyError):
+        prefix = key.removesuffix(str(error.key))
+        allowed = [f"{prefix}{name}" for name in (error.parent_node or ()) if name not in ("hydra", "_target_")]
+        return f"{key} is unknown{suggest(key, allowed)}"
+    if isinstance(error, ValidationError) and error.key in hints:
+        value = "null" if error.value is None else str(error.value)[:200]
+        return f"{key}={value} has the wrong type: expected {name_type(hints[error.key])}"
+    reason = str(error.msg or error).splitlines()[0]
+    return f"{key}: {reason}" if error.full_key else reason
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _is_raised_by_hydra(error: BaseException) -> bool:
+    """Tell what only Hydra stumbled over from a bug of ours, by whose code ran last."""
+    names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    packages = [name.partition(".")[0] for name in names if name.startswith(("fashion_softmax", "hydra", "omegaconf"))]
+    return packages[-1:] in (["hydra"], ["omegaconf"])
+
 
 def refuse_alias_bombs(folders: Sequence[Path]) -> None:
-    """Refuse YAML whose aliases expand beyond all measure, on which OmegaConf would hang.
+    """Refuse YAML whose aliases expand beyond all measure, on which OmegaConf 2.3 would hang.
 
     Args:
         folders: searched for `*.yaml`, with their subfolders, and with the folders that `hydra.searchpath` in one of
@@ -46,51 +159,6 @@ def refuse_alias_bombs(folders: Sequence[Path]) -> None:
             known += [added for added in _search_path(node) if added not in known]
 
 
-def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
-    """Say in a line why a configuration could not be composed.
-
-    Args:
-        error: what Hydra, OmegaConf or PyYAML raised.
-        folders: of configuration files, to name the file that is not UTF-8.
-
-    Returns:
-        The line, or None when the error is none of composition.
-    """
-    cause = error.__cause__
-    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and isinstance(error, ConfigCompositionException):
-        prefix = str(cause.full_key).removesuffix(str(cause.key))
-        allowed = [f"{prefix}{key}" for key in _keys(cause.parent_node) if key not in ("hydra", "_target_")]
-        return f"{cause.full_key} is unknown{suggest(str(cause.full_key), allowed)}"
-    if isinstance(cause, ValidationError):
-        return f"{cause.full_key}={_show(cause)} has the wrong type: expected {_expected_type(cause)}"
-    if isinstance(error, MissingConfigException) and error.options:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}={option} is no option{suggest(option, error.options)}"
-    if isinstance(error, OverrideParseException):
-        return (
-            f"cannot read the argument {error.override!r}: expected key=value; a value with special characters needs "
-            "quotes inside the shell's own, such as \"dataset.root='/a b (c)'\""
-        )
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark
-        return f"{mark.name}, line {mark.line + 1}: is no valid YAML: {error.problem}" if mark else str(error)
-    if isinstance(error, UnicodeDecodeError):
-        names = ", ".join(str(path) for path in _yaml_files(folders) if not _is_utf8(path))
-        return f"{names}: is not UTF-8 ({error})" if names else None
-    if isinstance(error, OmegaConfBaseException):
-        return _one_line(str(error.msg or error))
-    if isinstance(error, ConfigCompositionException) and str(error).startswith("Ambiguous value"):
-        argument = str(error).split("'")[1]
-        return f"{argument} has several values: add -m to run one job for each, or write key=[...] for a list"
-    if isinstance(error, HydraException | yaml.YAMLError):
-        return _one_line(str(error).partition("\n\nConfig search path")[0])
-    if isinstance(error, ValueError) and "Config group override" in str(error):
-        return "the option of a group must be a name, not null, a number or a truth value; --help lists the options"
-    if isinstance(error, RecursionError):
-        return "the configuration is nested too deeply, or its defaults include themselves"
-    return None
-
-
 def _search_path(node: yaml.Node | None) -> list[Path]:
     for key in ("hydra", "searchpath"):
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
@@ -99,36 +167,9 @@ def _search_path(node: yaml.Node | None) -> list[Path]:
     return [Path(str(entry.value).removeprefix("file://")) for entry in entries]
 
 
-def _keys(node: Any) -> list[Any]:
-    return list(node.keys()) if hasattr(node, "keys") else []
-
-
-def _show(error: ValidationError) -> str:
-    value = getattr(error, "value", None)
-    return "null" if value is None else str(value)
-
-
-def _expected_type(error: ValidationError) -> str:
-    child = getattr(error, "child_node", None)
-    default = child._value() if child is not None and hasattr(child, "_value") else child
-    return type(default).__name__ if isinstance(default, bool | int | float | str) else "a group of keys"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _yaml_files(folders: Sequence[Path]) -> list[Path]:
     walks = [walk for folder in folders for walk in os.walk(folder, followlinks=True)]
     return sorted(Path(folder, name) for folder, _, names in walks for name in names if name.endswith(".yaml"))
-
-
-def _is_utf8(path: Path) -> bool:
-    try:
-        path.read_bytes().decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _count_nodes(node: yaml.Node | None, counted: dict[int, int]) -> int:
@@ -136,9 +177,7 @@ def _count_nodes(node: yaml.Node | None, counted: dict[int, int]) -> int:
     if isinstance(node, yaml.SequenceNode | yaml.MappingNode):
         if id(node) not in counted:
             counted[id(node)] = MAX_YAML_NODES + 1  # stands for the node inside itself: a cycle never ends
-            parts = (
-                node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair]
-            )
+            parts = node.value if isinstance(node, yaml.SequenceNode) else itertools.chain(*node.value)
             counted[id(node)] = 1 + sum(_count_nodes(part, counted) for part in parts)
         return counted[id(node)]
     return 1

@@ -1,26 +1,23 @@
-"""The configuration: its schema, and building the objects it names.
+"""The configuration: its schema, and what Hydra has to know of the project.
 
-Nothing below this module knows Hydra or OmegaConf; it gets plain values. This module does not import torch, so that
-`--help` and completion stay fast.
+Below composition a configuration is a plain dictionary of the shape of `Config`. Its interpolations stay text, so that
+no secret is written to a file; `resolve` fills them in where the parts of a run are built. This module does not import
+torch, so that `--help` and completion stay fast.
 """
 
-import dataclasses
+import functools
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra._internal.instantiate._instantiate2 import _resolve_target
 from hydra.core.config_store import ConfigStore
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, ListConfig, OmegaConf
 
 from fashion_softmax.config.names import job_name, run_suffix
-from fashion_softmax.errors import ConfigError
+from fashion_softmax.config.private import register_resolver
 
 PACKAGE_DIR = Path(__file__).parent.parent
 # Beside the package in a checkout, inside it once installed.
@@ -34,11 +31,14 @@ COMPONENTS = {
     "optimizer": ("parameters",),
     "scheduler": ("optimizer",),
 }
+# What Hydra composes for a stack of a sweep: the folders of its runs, and where Hydra may put files of its own.
+STACK_CONFIG = "stack_of_runs"
+KEY = re.compile(r"\$\{([\w.]+)\}")  # an interpolation that is nothing but another key
 
-SPECIAL_KEYS = {"_args_", "_convert_", "_partial_", "_recursive_"}  # of Hydra's instantiate
+PlainConfig = dict[str, Any]
 
 
-@dataclasses.dataclass
+@dataclass
 class TrainerConfig:
     """How long to train and how often to log."""
 
@@ -50,7 +50,7 @@ class TrainerConfig:
     """Steps between two checkpoints inside an epoch, at least 1; null saves at the end of each epoch only."""
 
 
-@dataclasses.dataclass
+@dataclass
 class SweepConfig:
     """How the jobs of a sweep are trained together; says nothing about a run."""
 
@@ -59,10 +59,10 @@ class SweepConfig:
     max_stack_size: int | None = None
     """Runs that are trained as one at most, at least 1; null lets the machine's memory decide."""
     resume: bool = False
-    """Go on with the sweep that is in the folder: finished jobs are kept; set by `resume=` of the command line."""
+    """Complete the sweep in the folder: finished jobs are kept; set by `resume=` on the command line."""
 
 
-@dataclasses.dataclass
+@dataclass
 class DashboardConfig:
     """What TensorBoard gets of a run beside its curves and hyper-parameters; says nothing about the run."""
 
@@ -84,7 +84,7 @@ class DashboardConfig:
     """Whether the jobs of a sweep record all this; if not, curves, hyper-parameters and text."""
 
 
-@dataclasses.dataclass
+@dataclass
 class Config:
     """A run: five components, named by `_target_`, and what the project itself decides."""
 
@@ -104,38 +104,27 @@ class Config:
     """auto, cpu, cuda, cuda:N or mps; auto takes the best there is."""
     dtype: str = "float32"
     """Of weights and images, float32 or float64; the latter to compare to the last digit, at twice the time or more."""
-    trainer: TrainerConfig = dataclasses.field(default_factory=TrainerConfig)
-    dashboard: DashboardConfig = dataclasses.field(default_factory=DashboardConfig)
-    sweep: SweepConfig = dataclasses.field(default_factory=SweepConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    dashboard: DashboardConfig = field(default_factory=DashboardConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
 
 
 def register() -> None:
-    """Make the schema and the resolvers of `conf/config.yaml` known to Hydra; may be called again."""
-    ConfigStore.instance().store(name="config_schema", node=Config)
-    OmegaConf.register_new_resolver("project_dir", project_dir, replace=True)
+    """Make the schema, the stacks' configuration and the resolvers known to Hydra; may be called again."""
+    store = ConfigStore.instance().store
+    store(name="config_schema", node=Config)
+    stack = {
+        "defaults": ["_self_", {"override hydra/job_logging": "none"}, {"override hydra/sweeper": "grid"}],
+        "sweep_dir": MISSING,
+        "folders": MISSING,  # their names with slashes between them, since Hydra is slow to read a long list
+        "hydra": {"output_subdir": None, "sweep": {"dir": "${sweep_dir}", "subdir": ".stacks/${hydra.job.num}"}},
+    }
+    store(name=STACK_CONFIG, node=stack)
+    register_resolver("project_dir", project_dir, replace=True)
     # Cached, since Hydra asks for the folder's name several times.
-    OmegaConf.register_new_resolver("unique_id", lambda: secrets.token_hex(3), use_cache=True, replace=True)
-    OmegaConf.register_new_resolver("job_name", job_name, replace=True)
-    OmegaConf.register_new_resolver("run_suffix", run_suffix, replace=True)
-
-
-def compose(overrides: Sequence[str] = ()) -> DictConfig:
-    """Compose a configuration as the command line would, for scripts and tests.
-
-    Args:
-        overrides: such as `loss=huber` and `optimizer.lr=0.5`.
-
-    Returns:
-        A configuration of the shape of `Config`, without Hydra's part.
-    """
-    register()
-    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_DIR)):
-        return hydra_compose("config", overrides=list(overrides))
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """Copy what belongs to the job out of a full configuration, leaving Hydra's part."""
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    register_resolver("unique_id", _unique_id, use_cache=True, replace=True)
+    register_resolver("job_name", _job_name, replace=True)
+    register_resolver("run_suffix", _run_suffix, replace=True)
 
 
 def project_dir() -> str:
@@ -144,30 +133,64 @@ def project_dir() -> str:
     return str(Path.cwd() if installed else CONFIG_DIR.parent)
 
 
-def build(node: DictConfig, key: str, *runtime_args: Any) -> Any:
-    """Build the component a configuration node names.
+def copy_plain(value: Any) -> Any:
+    """Copy plain values, dictionaries and lists included."""
+    if isinstance(value, dict):
+        return {key: copy_plain(item) for key, item in value.items()}
+    return [copy_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def resolve(config: Mapping[str, Any]) -> PlainConfig:
+    """Fill in a configuration's interpolations.
 
     Args:
-        node: with a `_target_` and its keyword arguments.
-        key: the node's dotted key, for messages.
-        *runtime_args: facts only known now, passed first and by position; see `COMPONENTS`.
+        config: plain values; it is not changed.
+
+    Returns:
+        A copy without interpolations.
 
     Raises:
-        ConfigError: the constructor refuses a value with a ValueError, TypeError or RuntimeError.
+        OmegaConfBaseException: one refers to what is not there.
     """
-    kwargs = cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))
     try:
-        if "{" in str(list(kwargs.values())) or SPECIAL_KEYS.intersection(kwargs):
-            return instantiate(kwargs, *runtime_args, _convert_="all")
-        # What instantiate comes down to where no component is inside another, without the millisecond it takes.
-        target = _resolve_target(kwargs.pop("_target_"), key)  # refuses what Hydra's policy does not allow
-        return target(*runtime_args, **kwargs)
-    except Exception as error:
-        # Hydra wraps what a constructor raises; its own message would only name the target.
-        cause = (isinstance(error, InstantiationException) and error.__cause__) or error
-        if isinstance(cause, ValueError | TypeError | RuntimeError) and "alloc" not in str(cause):
-            separator = "." if re.match(r"\w+=", str(cause)) else ": "
-            raise ConfigError(f"{key}{separator}{cause}") from error
-        if isinstance(cause, Exception) and cause is not error:
-            raise cause from None
-        raise
+        return cast(PlainConfig, _fill_in(config, config))
+    except LookupError:  # anything but a plain key or a resolver is left to OmegaConf, which takes 5 ms
+        return cast(PlainConfig, OmegaConf.to_container(OmegaConf.create(dict(config)), resolve=True))
+
+
+def _fill_in(value: Any, config: Mapping[str, Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _fill_in(item, config) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill_in(item, config) for item in value]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    if match := KEY.fullmatch(value):
+        found: Any = config
+        for key in match[1].split("."):
+            if not isinstance(found, Mapping):
+                raise LookupError(value)
+            found = found[key]
+        if found == value:  # it refers to itself
+            raise LookupError(value)
+        return _fill_in(found, config)
+    if KEY.search(value) or value.count("${") != 1:
+        raise LookupError(value)
+    return _call_resolver(value, str(Path.cwd()))
+
+
+@functools.lru_cache(maxsize=256)
+def _call_resolver(text: str, working_dir: str) -> Any:
+    return OmegaConf.to_container(OmegaConf.create({"value": text}), resolve=True)["value"]  # type: ignore[index, call-overload]
+
+
+def _unique_id() -> str:
+    return secrets.token_hex(3)
+
+
+def _job_name(number: int, overrides: ListConfig) -> str:
+    return job_name(number, cast(list[str], OmegaConf.to_container(overrides)))
+
+
+def _run_suffix(overrides: ListConfig) -> str:
+    return run_suffix(cast(list[str], OmegaConf.to_container(overrides)))

@@ -1,14 +1,12 @@
 """A run's settings as facts to compare: dotted key to plain value, with the options of its groups by name."""
 
-import re
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fashion_softmax.config.names import GROUPS, printable
-from fashion_softmax.files import read_bounded
+from fashion_softmax.files import MAX_DEPTH
 
 Value = bool | int | float | str | None
 
@@ -18,11 +16,17 @@ SECTIONS_THAT_SAY_NOTHING = ("sweep", "dashboard")
 ALWAYS_NAMED = ("loss", "optimizer.lr")
 SHARED_BY_OPTIONS = ("dataset.batch_size", "dataset.val_size", "optimizer.lr")
 NAMED_FIRST = ("experiment", "model", "loss", "optimizer", "scheduler", "optimizer.lr")  # a table may cut the rest
-CHOICES = re.compile(r"^( *)choices:\n((?:\1 .*\n)+)", re.MULTILINE)
-MAX_DEPTH = 20
+# What a run may change when it is resumed, with a value that stands for all.
+CHANGEABLE: dict[str, Any] = {
+    "trainer.num_epochs": 1,
+    "trainer.log_every": 1,
+    "trainer.save_every": None,
+    "device": "auto",
+    "dataset.root": "",
+    "dataset.mirror": None,
+    "dataset.num_workers": 0,
+}
 MAX_INT, MAX_TEXT = 2**63, 10_000
-MAX_YAML_BYTES = 2**20
-HARMLESS_LENGTH = 10_000  # characters, and with that levels; libyaml crashes at more than 20 000
 
 
 def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Value]:
@@ -30,7 +34,7 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
 
     Args:
         config: plain values, of the shape of `config.Config`; may be a part or somebody else's.
-        choices: group to option, from `read_choices`; a group without one is named by its class.
+        choices: group to option; a group without one is named by its class.
 
     Returns:
         Groups first (`loss` to `huber`), then dotted keys (`optimizer.lr` to 0.1) and `seed`; lists as text.
@@ -110,52 +114,6 @@ def show(value: Value) -> str:
     return printable(str(value))
 
 
-def read_choices(run_dir: Path) -> dict[str, str]:
-    """Read which options a run was composed of, as Hydra recorded them.
-
-    Args:
-        run_dir: the run's folder.
-
-    Returns:
-        Group to option, such as `loss` to `huber`; empty where Hydra was not there. A group whose class was overridden
-        is left out, since its option's name would be wrong.
-    """
-    try:
-        text = read_bounded(run_dir / ".hydra" / "hydra.yaml", MAX_YAML_BYTES).decode(errors="replace")
-        match = CHOICES.search(text)  # the rest of the file is long, and slow to parse
-        found = parse_yaml(match[0]) if match else None
-    except (OSError, ValueError):
-        return {}
-    choices = found.get("choices") if isinstance(found, dict) else None
-    if not isinstance(choices, dict):
-        return {}
-    return {
-        str(group): option
-        for group, option in choices.items()
-        if isinstance(option, str) and f"{group}._target_=" not in text
-    }
-
-
-def parse_yaml(text: str) -> Any:
-    """Parse what Hydra wrote, five times faster than PyYAML alone where that was built with libyaml.
-
-    Raises:
-        ValueError: it is no YAML, or somebody else wrote it: it has aliases, which could expand without end, or is
-            nested so deeply that libyaml would crash.
-    """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        if len(text) > HARMLESS_LENGTH or ("&" in text and "*" in text):
-            depth = 0
-            for event in yaml.parse(text, Loader=loader):
-                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-                if isinstance(event, yaml.AliasEvent) or depth > MAX_DEPTH:
-                    raise ValueError("has aliases, or is nested too deeply")
-        return yaml.load(text, Loader=loader)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(str(error)) from error
-
-
 def flatten(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Walk through nested dictionaries: every value that is none, with its dotted key.
 
@@ -169,3 +127,21 @@ def flatten(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, An
             yield from flatten(item, f"{key}.{name}" if key else str(name), depth + 1)
     else:
         yield key, value
+
+
+def fingerprint(config: Mapping[str, Any]) -> str:
+    """Digest a configuration; equal where the same run is meant, whatever its spelling and its company.
+
+    Args:
+        config: plain values. What may change when a run is resumed, such as its number of epochs, leaves the digest as
+            it is, also where another key takes its value from it.
+    """
+    from fashion_softmax.config.schema import copy_plain, resolve  # imports Hydra, which reading runs does not need
+
+    neutral = copy_plain({key: value for key, value in config.items() if key not in SECTIONS_THAT_SAY_NOTHING})
+    for key, value in CHANGEABLE.items():
+        section, _, name = key.rpartition(".")
+        node = neutral.get(section, {}) if section else neutral
+        if node.get(name) is not None:
+            node[name] = value
+    return hashlib.sha256(json.dumps(resolve(neutral), sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Run folders that may be somebody else's: what their configurations name, and where their files lie.
+"""Run folders from other people: what their configurations may name, and where their files lie.
 
 `instantiate` calls whatever a configuration names, and a resolver such as `oc.env` reads the environment. What stands
 in a run folder may therefore only name components of a known kind that are defined where they claim to be (a path such
@@ -11,16 +11,12 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
-from fashion_softmax.config.explain import refuse_alias_bombs
-from fashion_softmax.config.schema import COMPONENTS, Config, register
-from fashion_softmax.config.settings import MAX_DEPTH, MAX_YAML_BYTES
-from fashion_softmax.errors import CheckpointError, ConfigError
+from fashion_softmax.config.checking import modernize
+from fashion_softmax.config.schema import COMPONENTS, PlainConfig
+from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import MAX_DEPTH, MAX_YAML_BYTES, load_yaml, read_bounded
 
 CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
 FUNCTIONS = {
@@ -31,12 +27,11 @@ FUNCTIONS = {
 CLASSES = {
     "fashion_softmax.learning.models": ("torch.nn.Module",),
     "fashion_softmax.learning.losses": ("fashion_softmax.learning.losses.Loss",),
+    "fashion_softmax.learning.optimizers": ("torch.optim.Optimizer",),
     "torch.nn": ("torch.nn.Module",),
     "torch.optim": ("torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
 }
 RESOLVERS = ("project_dir",)
-GROUPS_AND_KEYS = "dataset|model|loss|optimizer|scheduler|experiment|seed|device|dtype|trainer|dashboard|sweep"
-PLAIN_OVERRIDE = re.compile(rf"(~|\+\+?)?({GROUPS_AND_KEYS})(\.[a-z]\w*)*(=[\w.,+/ ()\[\]-]*)?")
 
 
 def read_trusted(arguments: Sequence[str]) -> list[str]:
@@ -50,56 +45,28 @@ def is_trust(argument: str) -> bool:
     return argument.startswith("trust=")
 
 
-def read_yaml(path: Path) -> Any:
-    """Read YAML that may be somebody else's, of bounded size, into plain values; interpolations stay text.
-
-    Raises:
-        CheckpointError: it cannot be read.
-    """
-    try:
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise CheckpointError(f"{path}: is larger than {MAX_YAML_BYTES} bytes, no configuration of ours")
-        refuse_alias_bombs([path.parent])
-        return OmegaConf.to_container(OmegaConf.load(path))
-    except (OSError, YAMLError, UnicodeDecodeError, RecursionError, OmegaConfBaseException) as error:
-        raise CheckpointError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
-    except ConfigError as error:
-        raise CheckpointError(str(error)) from error
-
-
-def require_run(run_dir: Path) -> None:
-    """Refuse a folder that is no run's.
-
-    Raises:
-        CheckpointError: names the folder.
-    """
-    if not (run_dir / CONFIG_PATH).is_file():
-        raise CheckpointError(f"{run_dir}: is no run folder, since it has no {CONFIG_PATH}")
-
-
-def read_config(run_dir: Path, trusted: Sequence[str]) -> DictConfig:
-    """Read the configuration of a run that may be somebody else's, and refuse what it may not name.
+def read_trusted_config(run_dir: Path, trusted: Sequence[str]) -> PlainConfig:
+    """Read the configuration of a run that may come from other people, and refuse what it may not name.
 
     Args:
         run_dir: the run's folder.
         trusted: see `check_config`.
 
     Returns:
-        A configuration of the shape of `config.Config`; nothing of it is built.
+        A configuration of the shape of `schema.Config`, interpolations unresolved; nothing of it is built.
 
     Raises:
         CheckpointError: it cannot be read, is no run's, or names what is refused.
     """
     path = run_dir / CONFIG_PATH
-    content = read_yaml(path)
+    try:
+        content = load_yaml(read_bounded(path, MAX_YAML_BYTES).decode())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
     check_config(content, trusted, path)
     if missing := [key for key in COMPONENTS if not isinstance(content.get(key), dict)]:
         raise CheckpointError(f"{path}: is no configuration of a run: {', '.join(missing)} missing")
-    register()
-    try:
-        return cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(content)))
-    except OmegaConfBaseException as error:
-        raise CheckpointError(f"{path}: {' '.join(str(error.msg or error).split())}") from error
+    return dict(content)
 
 
 def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:
@@ -124,17 +91,12 @@ def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:
                 f"{source}: {key}={value[:200]} is refused: it uses {resolver}; "
                 f"if you know the run, add trust={resolver}"
             )
-        if name == "_target_" and not (_is_below(value, trusted) or _is_component(str(value))):
+        if name == "_target_" and not (_is_below(value, trusted) or _is_component(modernize(str(value)))):
             package = str(value).partition(".")[0]
             raise CheckpointError(
                 f"{source}: {key}={str(value)[:200]} is refused: it is no component of fashion-softmax, "
                 f"torch.nn or torch.optim; if you know what it does, add trust={package}"
             )
-
-
-def is_plain_override(line: Any) -> bool:
-    """Tell whether a remembered override only chooses options of groups and gives plain values."""
-    return isinstance(line, str) and PLAIN_OVERRIDE.fullmatch(line) is not None and ".." not in line
 
 
 def refuse_links_out(run_dir: Path) -> None:

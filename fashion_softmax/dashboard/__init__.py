@@ -1,1 +1,1 @@
-"""What TensorBoard gets of a run."""
+"""What people see of runs while they train: in TensorBoard, and in the terminal."""

@@ -9,10 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf._utils import get_yaml_loader
-
 from fashion_softmax.config.names import GROUPS
 from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR
 from fashion_softmax.config.settings import (
@@ -21,9 +17,9 @@ from fashion_softmax.config.settings import (
     flatten,
     is_comparable,
     name_trial,
-    read_choices,
     show,
 )
+from fashion_softmax.files import dump_yaml, load_yaml
 
 MAX_SHOWN = 200  # characters of a value in the table; the whole text is in the configuration beside it
 ABSENT = object()
@@ -33,8 +29,8 @@ class Description:
     """A run's settings in TensorBoard's terms.
 
     Args:
-        cfg: of the shape of `config.Config`.
-        run_dir: the run's folder, where Hydra says which options were chosen.
+        config: of the shape of `schema.Config`, interpolations unresolved.
+        choices: group to option.
         overrides: of its command line.
 
     Attributes:
@@ -43,10 +39,8 @@ class Description:
         trial: what names that row, such as `huber lr=0.1`.
     """
 
-    def __init__(self, cfg: DictConfig, run_dir: Path, overrides: Sequence[str]) -> None:
-        self._cfg, self._run_dir = cfg, run_dir
-        self._config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
-        self._choices = read_choices(run_dir)
+    def __init__(self, config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str]) -> None:
+        self._config, self._choices = config, choices
         found = find_hyperparameters(self._config, self._choices)
         settings = {key: value for key, value in found.items() if key != "seed"}
         self.trial = name_trial(settings, overrides)
@@ -56,18 +50,14 @@ class Description:
 
     def texts(self) -> dict[str, str]:
         """Word the configuration and its differences to the defaults as Markdown, by tag."""
-        try:
-            yaml_text = (self._run_dir / ".hydra" / "config.yaml").read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):  # Hydra was not there; it takes 2 ms, which a sweep would notice
-            yaml_text = OmegaConf.to_yaml(self._cfg)
+        yaml_text = dump_yaml(self._config)
         # Four spaces make it a code block.
         code = "".join(f"    {line}\n" for line in yaml_text.splitlines())
         return {"config": code, "differences": self._tabulate_differences()}
 
     def _tabulate_differences(self) -> str:
-        default_config, default_choices = read_defaults()
         named = [group for group in GROUPS if group in self._choices or group not in COMPONENTS]
-        default = _settings(default_config, default_choices, named)
+        default = _default_settings(tuple(named))
         this = _settings(self._config, self._choices, named)
         rows = [
             f"| {_escape(key)} | {_escape(default.get(key, ABSENT))} | {_escape(this.get(key, ABSENT))} |\n"
@@ -96,11 +86,12 @@ def read_defaults() -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read YAML as OmegaConf does, to which 1e-3 is a number, in a tenth of its time."""
-    kind: Any = get_yaml_loader()
-    if yaml.__with_libyaml__:
-        kind = type("QuickLoader", (yaml.CSafeLoader,), {"yaml_implicit_resolvers": kind.yaml_implicit_resolvers})
-    return cast(dict[str, Any], yaml.load(path.read_text(encoding="utf-8"), Loader=kind))
+    return cast(dict[str, Any], load_yaml(path.read_text(encoding="utf-8")))
+
+
+@functools.lru_cache(maxsize=64)
+def _default_settings(named: tuple[str, ...]) -> dict[str, Any]:
+    return _settings(*read_defaults(), named)
 
 
 def _settings(config: Mapping[str, Any], choices: Mapping[str, str], named: Sequence[str]) -> dict[str, Any]:

@@ -6,23 +6,25 @@ that fails is a failure of the run.
 
 import contextlib
 import dataclasses
+import functools
 import io
 import logging
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.tensorboard.summary import histogram_raw, pr_curve_raw
+from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, pr_curve_raw, text
 
 from fashion_softmax.config.schema import DashboardConfig
+from fashion_softmax.dashboard.description import Description
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.data import Dataset
 from fashion_softmax.learning.models import SoftmaxRegression
-from fashion_softmax.runs.recorder import CURVES, TEST_IMAGES
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.learning.predictions import Predictions
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,26 @@ NUM_BINS = 24
 NUM_THRESHOLDS = 127  # the most that TensorBoard's protocol buffers carry
 MAX_CURVES = 100  # classes; beyond them nobody looks at every curve
 NUM_MISTAKES = 24
-NOTHING = DashboardConfig(*[False] * len(dataclasses.fields(DashboardConfig)))
+# One chart per measure with all splits in it; without this TensorBoard draws a chart per tag.
+LAYOUT = {
+    "train beside test": {
+        name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss", "accuracy", "cross_entropy")
+    }
+}
+# Tags of what is written once a run has ended, and of what its beginning says; a resumed run writes them anew.
+OF_THE_END = TIME, TEST_IMAGES, CURVES = "time/", "test_images/", "precision_recall/"
+TEXTS = ("config", "differences")
+
+
+@functools.cache
+def _make_layout() -> Any:
+    return custom_scalars(LAYOUT)
+
+
+def switch_off(switches: DashboardConfig) -> DashboardConfig:
+    """Switch off everything but the text."""
+    off = dict.fromkeys((field.name for field in dataclasses.fields(DashboardConfig)), False)
+    return DashboardConfig(**{**off, "text": switches.text})
 
 
 class Dashboard:
@@ -56,6 +77,21 @@ class Dashboard:
         self.image_shape = dataset.image_shape
         self.class_names = dataset.class_names
         self.test = dataset.test
+
+    def log_start(self, description: Description, *, is_new: bool) -> None:
+        """Write what the run is: its hyper-parameters, its charts, its configuration as text, and the model's graph.
+
+        Args:
+            description: of its settings.
+            is_new: whether the run begins, and is not resumed.
+        """
+        if description.hyperparameters:
+            self.events.write_start(description.hyperparameters, description.trial)
+        self.events.write(_make_layout())
+        for tag, markdown in description.texts().items() if self.switches.text else ():
+            self.events.write(text(tag, markdown))
+        if is_new:
+            self.log_graph()
 
     def log_graph(self) -> None:
         """Write the model's graph, as it treats one blank image."""
@@ -168,12 +204,12 @@ class Dashboard:
             self.events.write(pr_curve_raw(tag, *columns, num_thresholds=NUM_THRESHOLDS), step)
 
     def _write_graph(self) -> None:
-        from torch.utils.tensorboard._pytorch_graph import graph
+        from fashion_softmax.config.private import make_graph
 
         parameter = next(self.model.parameters())
         blank = torch.zeros(1, *self.image_shape, device=parameter.device, dtype=parameter.dtype)
         # It prints its errors, warns of its own means, and a model may draw: nothing of this concerns the run.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore")
-            nodes, _ = graph(self.model, (blank,))
+            nodes = make_graph(self.model, blank)
         self.events.write_graph(nodes)

@@ -1,4 +1,4 @@
-"""Checkpoints: all a run needs to go on, written so that a reader finds a whole one or the one before, or an error.
+"""Checkpoints: all that resuming a run needs; a reader finds a whole one, or an error.
 
 A checkpoint is an ordinary file of `torch.save` with the SHA-256 of its content in its zip comment, so that no flipped
 bit goes unnoticed and `torch.load` reads it all the same.
@@ -6,6 +6,7 @@ bit goes unnoticed and `torch.load` reads it all the same.
 
 import hashlib
 import io
+import math
 import struct
 import zipfile
 from pathlib import Path
@@ -15,9 +16,11 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.files import write_atomically
+from fashion_softmax.learning.tally import Tally
+from fashion_softmax.runs.folder import RunFolder, read_rows
 from fashion_softmax.stacking import Member
 
+CHECKPOINT_PATH = Path("checkpoints", "last.pt")  # in a run's folder
 FORMAT_VERSION = 2
 DIGEST_LENGTH = 64  # hexadecimal digits
 NO_COMMENT = b"\0\0"  # how a zip file without a comment ends: the comment's length
@@ -29,19 +32,14 @@ KINDS: dict[type | tuple[type, ...], tuple[str, ...]] = {
 }
 
 
-def save_checkpoint(folder: Path, member: Member, progress: dict[str, Any], *, is_best: bool) -> None:
-    """Write `last.pt`, and `best.pt` too when this is the best epoch so far.
+def make_checkpoint(member: Member, progress: dict[str, Any]) -> bytes:
+    """Make the content of `last.pt`.
 
     Args:
-        folder: created if needed.
         member: its model, optimizer and scheduler are saved.
         progress: plain values and tensors that say how far the run is: `epoch` (finished ones), `step` (optimizer
             updates so far), `best` (epoch and objective so far), `metrics` of the last finished epoch, `seconds` used,
             the configuration's `fingerprint`, and inside an epoch its `pause`.
-        is_best: this epoch is the best so far.
-
-    Raises:
-        OSError: the disk is full or the folder may not be written; earlier checkpoints are untouched.
     """
     state: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -54,20 +52,41 @@ def save_checkpoint(folder: Path, member: Member, progress: dict[str, Any], *, i
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    content = _seal(buffer.getvalue())
-    folder.mkdir(exist_ok=True)
-    for name in ("last.pt", "best.pt") if is_best else ("last.pt",):  # not links: one may be damaged, not both
-        write_atomically(folder / name, content)
+    return _seal(buffer.getvalue())
+
+
+def find_checkpoint(folder: RunFolder, fingerprint: str) -> dict[str, Any] | None:
+    """Read how far a run is.
+
+    Args:
+        folder: of the run.
+        fingerprint: of its configuration.
+
+    Returns:
+        Its last checkpoint, None if it has not come to one.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged, or belongs to another configuration.
+    """
+    path = folder.path / CHECKPOINT_PATH
+    if not path.exists():
+        if folder.result or len(read_rows(folder.path)) > 1:
+            raise CheckpointError(f"{path}: is missing, although the run had come further")
+        return None
+    saved = load_checkpoint(path)
+    if saved["fingerprint"] != fingerprint:
+        raise CheckpointError(f"{path}: belongs to a run with another configuration than that of its folder")
+    return saved
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint that may be damaged or somebody else's; nothing in it is executed.
+    """Read a checkpoint that may be damaged or come from other people; nothing in it is executed.
 
     Args:
         path: of `last.pt` or `best.pt`.
 
     Returns:
-        What `save_checkpoint` wrote, tensors on the CPU.
+        What `make_checkpoint` made, tensors on the CPU.
 
     Raises:
         CheckpointError: it is missing, damaged, of another version, or no checkpoint of ours.
@@ -119,6 +138,31 @@ def restore(member: Member, state: dict[str, Any], path: Path) -> None:
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: does not fit the run's configuration: {reason}") from error
+
+
+def check_progress(saved: dict[str, Any], objective_name: str, num_batches: int) -> None:
+    """Check what a checkpoint says of the training, before it is believed.
+
+    Args:
+        saved: from `load_checkpoint`.
+        objective_name: of the run.
+        num_batches: of an epoch.
+
+    Raises:
+        Exception: of any kind, for a checkpoint that was made up.
+    """
+    best, seconds, metrics, pause = (saved[key] for key in ("best", "seconds", "metrics", "pause"))
+    numbers = [*best.values(), *seconds.values(), *metrics.values()]
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        raise ValueError("what should be numbers is not")
+    if best.keys() != {"epoch", "objective"} or seconds.keys() != {"total", "training"} or saved["epoch"] < 0:
+        raise ValueError("its best epoch, its seconds or its epoch is not what it should be")
+    if saved["epoch"] and objective_name not in metrics:
+        raise ValueError(f"{objective_name} is missing")
+    if pause:
+        Tally([pause["tally"]]).means()
+        if not 0 < len(pause["step_losses"]) < num_batches:
+            raise ValueError(f"{len(pause['step_losses'])} steps of {num_batches} in an epoch")
 
 
 def restore_random_state(state: dict[str, Any]) -> None:

@@ -1,21 +1,38 @@
-"""Folders of runs and sweeps that are used a second time: what they hold is kept, and a live run is left alone."""
+"""A run's folder: what is where, writing it before the run begins, and the one gate through which it is read.
 
+.hydra/config.yaml   the configuration, interpolations unresolved
+run.json             the overrides of its command, the options that were chosen, its fingerprint
+status.json          what became of the run so far; written last, so that a folder without it is no run's
+metrics.jsonl, result.json, predictions.npz, checkpoints/, events..., train.log   what `records.py` and others write
+"""
+
+import io
 import itertools
+import json
 import logging
-import os
-import platform
-from collections.abc import Iterable
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fashion_softmax.errors import CheckpointError, ConfigError, FashionSoftmaxError
-from fashion_softmax.files import MAX_YAML_BYTES, load_yaml, read_bounded, read_json
+import numpy as np
+
+from fashion_softmax.config.settings import fingerprint
+from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import MAX_YAML_BYTES, dump_yaml, load_yaml, read_bounded, read_json, to_json
+from fashion_softmax.learning.predictions import Predictions
+from fashion_softmax.runs.lock import is_abandoned, make_status
 
 log = logging.getLogger(__name__)
 
-CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
+CONFIG_PATH = Path(".hydra", "config.yaml")
+FORMAT_VERSION = 2  # of run.json; the first edition had none, and two files of Hydra's instead
 STATES = ("planned", "running", "completed", "diverged", "failed", "interrupted")
+PREDICTIONS_NAME = "predictions.npz"
+MAX_ROWS_BYTES = 2**26  # a hundred thousand epochs
+MAX_PREDICTIONS_BYTES = 2**26  # six million images; a file from other people may be anything
+FILES = ("metrics.jsonl", "predictions.npz", "result.json", "run.json", "status.json", "train.log")
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class RunFolder:
         config: plain values, interpolations unresolved; empty where it cannot be read.
         overrides: of its command line.
         choices: group to option, such as `loss` to `huber`; a group whose class was overridden is left out.
-        status: the rest of `status.json`.
+        status: the whole of `status.json`.
         result: of a completed run, the content of `result.json`; else empty.
     """
 
@@ -44,130 +61,100 @@ class RunFolder:
     status: dict[str, Any]
     result: dict[str, Any]
 
+    @property
+    def num_epochs(self) -> int:
+        """Epochs that the configuration asks for; 0 where it does not say."""
+        trainer = self.config.get("trainer")
+        wanted = trainer.get("num_epochs") if isinstance(trainer, dict) else None
+        return wanted if isinstance(wanted, int) else 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has trained all the epochs that its configuration asks for."""
+        trained = self.result.get("num_epochs")
+        if not isinstance(trained, int) or not 0 < self.num_epochs <= trained:
+            return False
+        return self.status.get("fingerprint") == fingerprint(self.config)
+
+    def read_again(self) -> "RunFolder":
+        """Read what may have changed while the run trained."""
+        return replace(self, **_read_state(self.path))
+
 
 def read_folder(path: Path) -> RunFolder:
     """Read a run's folder; whatever is missing, too large or of another kind in it is left empty."""
-    status, result = read_json(path / "status.json"), read_json(path / "result.json")
     info = read_json(path / "run.json") or _read_first_edition(path)
-    overrides, choices = info.get("overrides"), info.get("choices")
+    overrides, choices = info.get("overrides"), _texts(info.get("choices"))
+    lines = [str(line) for line in overrides] if isinstance(overrides, list) else []
+    config = _read_yaml(path / CONFIG_PATH, dict)
+    return RunFolder(path=path, config=config, overrides=lines, choices=choices, **_read_state(path))
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    status, result = read_json(path / "status.json"), read_json(path / "result.json")
     state = status.get("state") or result.get("state")
-    state = "killed" if is_abandoned(status) else state if state in STATES else "unknown"
-    return RunFolder(
-        path=path,
-        state=state,
-        error=str(status["error"]) if status.get("error") else None,
-        started=str(status.get("started", "")),
-        config=_read_yaml(path / CONFIG_PATH, dict),
-        overrides=[str(line) for line in overrides] if isinstance(overrides, list) else [],
-        choices={str(key): value for key, value in choices.items() if isinstance(value, str)}
-        if isinstance(choices, dict)
-        else {},
-        status=status,
-        result=result if state == "completed" else {},
-    )
+    state = "killed" if is_abandoned(path, status) else state if state in STATES else "unknown"
+    return {
+        "state": state,
+        "error": str(status["error"]) if status.get("error") else None,
+        "started": str(status.get("started") or ""),
+        "status": status,
+        "result": result if state == "completed" else {},
+    }
 
 
-def _read_first_edition(path: Path) -> dict[str, Any]:
-    """Read what the first edition left to Hydra: overrides and choices in two files of its own."""
-    hydra = _read_yaml(path / ".hydra" / "hydra.yaml", dict).get("hydra")
-    runtime = hydra.get("runtime") if isinstance(hydra, dict) else None
-    choices = runtime.get("choices") if isinstance(runtime, dict) else None
-    overrides = _read_yaml(path / ".hydra" / "overrides.yaml", list)
-    if isinstance(choices, dict):
-        choices = {
-            key: value for key, value in choices.items() if f"{key}._target_=" not in " ".join(map(str, overrides))
-        }
-    return {"overrides": overrides, "choices": choices}
+def write_folder(path: Path, config: dict[str, Any], overrides: Iterable[str], choices: Mapping[str, str]) -> RunFolder:
+    """Write the folder of a run that is planned.
+
+    Args:
+        path: of the folder, created if needed.
+        config: of the run, interpolations unresolved.
+        overrides: of its command line; those of `sweep` say nothing about the run and are left out.
+        choices: group to option.
+    """
+    (path / ".hydra").mkdir(parents=True, exist_ok=True)
+    (path / CONFIG_PATH).write_text(dump_yaml(config), encoding="utf-8")
+    (path / "run.json").write_bytes(make_info(overrides, choices))
+    status = make_status("planned", fingerprint(config))
+    (path / "status.json").write_bytes(to_json(status))
+    own = [line for line in overrides if not line.startswith("sweep.")]
+    return RunFolder(path, "planned", None, "", config, own, dict(choices), status, {})
 
 
-def _read_yaml(path: Path, kind: type[Any]) -> Any:
-    try:
-        value = None if path.parent.is_symlink() else load_yaml(read_bounded(path, MAX_YAML_BYTES).decode())
-    except (OSError, ValueError):
-        value = None
-    return value if isinstance(value, kind) else kind()
+def make_info(overrides: Iterable[str], choices: Mapping[str, str]) -> bytes:
+    """Make the content of `run.json`, see `write_folder`."""
+    own = [line for line in overrides if not line.startswith("sweep.")]
+    return to_json({"format_version": FORMAT_VERSION, "overrides": own, "choices": dict(choices)})
 
 
-def set_aside_earlier_run(run_dir: Path) -> None:
+def require_whole(path: Path) -> None:
+    """Refuse a folder that is no run's, or that was not written to its end.
+
+    Raises:
+        CheckpointError: names what is missing.
+    """
+    if not (path / CONFIG_PATH).is_file():
+        raise CheckpointError(f"{path}: is no run folder, since it has no {CONFIG_PATH}; start the run anew")
+    if not (path / "run.json").is_file() and not (path / ".hydra" / "overrides.yaml").is_file():
+        raise CheckpointError(f"{path}: was not written to its end, since it has no run.json; start the run anew")
+    version = read_json(path / "run.json").get("format_version")
+    if (path / "run.json").exists() and version != FORMAT_VERSION:
+        raise CheckpointError(f"{path / 'run.json'}: has format version {version}, expected {FORMAT_VERSION}")
+
+
+def set_aside_earlier_run(path: Path) -> None:
     """Move an earlier run's files into the subfolder `earlier-N`, so that two runs never mix and none is overwritten.
 
     Args:
-        run_dir: where a run is about to be written; whatever else it holds stays where it is.
-
-    Raises:
-        ConfigError: the earlier run is still going on.
+        path: where a run is about to be written; whatever else it holds stays where it is.
     """
-    if (run_dir / "status.json").exists():
-        refuse_if_alive(run_dir)
-        files = ("metrics.jsonl", "predictions.npz", "result.json", "status.json", "train.log")
-        names = (".hydra", "checkpoints", *files)
-        _set_aside(run_dir, [*(run_dir / name for name in names), *run_dir.glob("events.out.tfevents.*")])
+    if (path / "status.json").exists():
+        names = (".hydra", "checkpoints", *FILES)
+        set_aside(path, [*(path / name for name in names), *path.glob("events.out.tfevents.*")])
 
 
-def set_aside_earlier_sweep(sweep_dir: Path) -> None:
-    """Move an earlier sweep's jobs into the subfolder `earlier-N`; see `set_aside_earlier_run`.
-
-    Args:
-        sweep_dir: where a sweep is about to be written.
-
-    Raises:
-        ConfigError: one of its jobs is still going on.
-    """
-    if (sweep_dir / "multirun.yaml").exists():
-        jobs = _find_jobs(sweep_dir)
-        for job in jobs:
-            refuse_if_alive(job)
-        _set_aside(sweep_dir, [sweep_dir / "multirun.yaml", *jobs])
-
-
-def refuse_if_alive(run_dir: Path, kind: type[FashionSoftmaxError] = ConfigError) -> None:
-    """Refuse a folder that a living process writes a run into.
-
-    Args:
-        run_dir: of the run.
-        kind: of the error to raise.
-
-    Raises:
-        FashionSoftmaxError: of that kind, naming the process.
-    """
-    status = read_json(run_dir / "status.json")
-    if status.get("state") == "running" and _is_alive(status) and status.get("pid") != os.getpid():
-        raise kind(
-            f"{run_dir}: process {status['pid']} is still writing a run there; choose another folder, or wait for it"
-        )
-
-
-def is_abandoned(status: dict[str, Any]) -> bool:
-    """Tell whether a run that says it is running was killed, as far as this machine can know.
-
-    Args:
-        status: the content of its `status.json`.
-    """
-    return status.get("state") == "running" and status.get("host") == platform.node() and not _is_alive(status)
-
-
-def check_sweep_can_go_on(sweep_dir: Path) -> None:
-    """Check a folder before the sweep in it is gone on with.
-
-    Raises:
-        CheckpointError: it is no sweep's, or one of its jobs is still going on.
-    """
-    if not (sweep_dir / "multirun.yaml").exists():
-        raise CheckpointError(f"{sweep_dir}: is no sweep's folder, since it has no multirun.yaml; start the sweep anew")
-    for job in _find_jobs(sweep_dir):
-        refuse_if_alive(job, CheckpointError)
-
-
-def describe_process() -> dict[str, Any]:
-    """Say which process writes a folder, for its `status.json`."""
-    return {"host": platform.node(), "pid": os.getpid(), "process_start": _process_start(os.getpid())}
-
-
-def _find_jobs(sweep_dir: Path) -> list[Path]:
-    return [folder for folder in sweep_dir.iterdir() if (folder / ".hydra").is_dir()]
-
-
-def _set_aside(folder: Path, entries: Iterable[Path]) -> None:
+def set_aside(folder: Path, entries: Iterable[Path]) -> None:
+    """Move what a folder holds into its subfolder `earlier-N`."""
     target = next(path for i in itertools.count(1) if not (path := folder / f"earlier-{i}").exists())
     target.mkdir()
     for entry in entries:
@@ -176,35 +163,62 @@ def _set_aside(folder: Path, entries: Iterable[Path]) -> None:
     log.warning("%s was used before; what it held is kept in %s", folder, target)
 
 
-def _is_alive(status: dict[str, Any]) -> bool:
-    """Tell whether the process that wrote a run's status lives on this machine; its number may belong to another."""
-    pid = status.get("pid")
-    if status.get("host") != platform.node() or not isinstance(pid, int) or pid <= 0 or not _is_running(pid):
-        return False
-    return status.get("process_start") in (None, _process_start(pid))
+def read_predictions(run_dir: Path) -> Predictions | None:
+    """Read the predictions of a run that was trained to its end.
 
-
-def _is_running(pid: int) -> bool:
+    Returns:
+        The predictions; None when there is no such file or it holds something else.
+    """
     try:
-        os.kill(pid, 0)  # sends nothing, only asks
-    except PermissionError:  # somebody else's process
-        return True
-    except (OSError, OverflowError):
-        return False
-    return _read_stat(pid)[:1] not in (["Z"], ["X"])  # it has ended, and its parent has not asked yet how
-
-
-def _process_start(pid: int) -> int | None:
-    """Ask when a process began, in clock ticks since the machine did, since their numbers are used again."""
-    try:
-        return int(_read_stat(pid)[19])
-    except (ValueError, IndexError):
+        content = io.BytesIO(read_bounded(run_dir / PREDICTIONS_NAME, MAX_PREDICTIONS_BYTES))
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(content).infolist()):
+            return None  # it could fill the memory
+        with np.load(content, allow_pickle=False) as arrays:
+            predictions = Predictions(arrays["labels"], arrays["classes"], arrays["confidences"])
+    except Exception:  # numpy and zipfile raise anything for a file that was made up
         return None
+    parts = (predictions.labels, predictions.classes, predictions.confidences)
+    has_shape = all(part.shape == (parts[0].size,) for part in parts)
+    return predictions if has_shape and [part.dtype.kind for part in parts] == ["u", "u", "f"] else None
 
 
-def _read_stat(pid: int) -> list[str]:
-    """Read what Linux knows of a process, from its state on; nothing on other systems, or where there is none."""
+def read_rows(run_dir: Path) -> list[dict[str, Any]]:
+    """Read `metrics.jsonl` as far as it is whole: an object for each epoch, in their order."""
+    rows: list[dict[str, Any]] = []
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        lines = read_bounded(run_dir / "metrics.jsonl", MAX_ROWS_BYTES).decode(errors="replace").splitlines()
     except OSError:
-        return []
+        return rows
+    for line in lines:
+        try:
+            row = json.loads(line)
+            whole = row["epoch"] == len(rows) + 1 and 0 <= int(row["images_seen"]) < 2**62
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+            break
+        if not whole:
+            break
+        rows.append(row)
+    return rows
+
+
+def _read_first_edition(path: Path) -> dict[str, Any]:
+    """Read what the first edition left to Hydra: overrides and choices in two files of its own."""
+    hydra = _read_yaml(path / ".hydra" / "hydra.yaml", dict).get("hydra")
+    runtime = hydra.get("runtime") if isinstance(hydra, dict) else None
+    choices = _texts(runtime.get("choices") if isinstance(runtime, dict) else None)
+    overrides = [str(line) for line in _read_yaml(path / ".hydra" / "overrides.yaml", list)]
+    named = {group: name for group, name in choices.items() if f"{group}._target_=" not in " ".join(overrides)}
+    return {"overrides": overrides, "choices": named}
+
+
+def _texts(value: Any) -> dict[str, str]:
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {str(key): text for key, text in pairs if isinstance(text, str)}
+
+
+def _read_yaml(path: Path, kind: type[Any]) -> Any:
+    try:
+        value = None if path.parent.is_symlink() else load_yaml(read_bounded(path, MAX_YAML_BYTES).decode())
+    except (OSError, ValueError):
+        value = None
+    return value if isinstance(value, kind) else kind()

@@ -48,12 +48,3 @@ class Interruption:
         if self.signal_number is not None:
             raise Interrupted(number)
         self.signal_number = number
-
-
-def raise_on_sigterm() -> None:
-    """Let SIGTERM end the process like Ctrl-C, by an exception that leaves no file half-written."""
-    signal.signal(signal.SIGTERM, _raise)
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(number)

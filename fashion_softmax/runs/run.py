@@ -1,115 +1,90 @@
-"""One run and its records, from a checked configuration to its result; whoever trains it reports to it."""
+"""One run while it trains: what it trains with, how far it is, and its records."""
 
 import contextlib
 import dataclasses
-import logging
+import os
+import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from omegaconf import DictConfig
-
-from fashion_softmax.config.building import Parts, check
-from fashion_softmax.config.resumable import fingerprint
-from fashion_softmax.config.schema import DashboardConfig
+from fashion_softmax.config.building import build_parts, facts_of
+from fashion_softmax.config.explain import describe
+from fashion_softmax.config.schema import DashboardConfig, resolve
+from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.dashboard.description import Description
-from fashion_softmax.dashboard.panels import NOTHING, Dashboard
-from fashion_softmax.errors import CheckpointError
-from fashion_softmax.files import remove_temporary_files, write_atomically
-from fashion_softmax.runs.checkpoint import restore, restore_random_state, save_checkpoint
-from fashion_softmax.runs.progress import check_progress, find_progress
+from fashion_softmax.dashboard.panels import Dashboard, switch_off
+from fashion_softmax.errors import CheckpointError, DivergedError
+from fashion_softmax.files import remove_temporary_files, to_json, write_json
+from fashion_softmax.learning.predictions import Predictions
+from fashion_softmax.runs.checkpoint import (
+    CHECKPOINT_PATH,
+    check_progress,
+    find_checkpoint,
+    load_checkpoint,
+    make_checkpoint,
+    restore,
+    restore_random_state,
+)
+from fashion_softmax.runs.folder import PREDICTIONS_NAME, RunFolder, require_whole
+from fashion_softmax.runs.lock import make_status
 from fashion_softmax.runs.recorder import Recorder
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.stacking import Facts
 from fashion_softmax.stacking.training import EpochReport, Pause
-
-log = logging.getLogger(__name__)
 
 
 class Run:
-    """One run and its records; a context manager that closes them whatever happens.
+    """One run: built from its folder, restored to its last checkpoint, and recorded while it trains.
 
     Args:
-        cfg: of the shape of `config.Config`.
-        run_dir: the run's folder, which exists.
-        overrides: of the command line, recorded.
-        parts: built by `check` from the same configuration and never trained; None to check and build now.
-        resume: go on from the folder's last checkpoint, if there is one.
-        in_sweep: one run among many, which records less.
+        folder: as read.
 
     Attributes:
+        path: of the folder.
         parts: what it trains with.
-        error: why it failed, None if it did not.
-        has_ended: its result or its error is recorded.
+        facts: what it must have in common with the runs it is trained together with.
         epoch: finished epochs.
+        step: optimizer updates so far.
         best: epoch and objective of the best epoch so far.
         pause: where it stands inside the next epoch, None at its beginning.
-        dashboard: writes what TensorBoard gets beside the metrics.
 
     Raises:
         FashionSoftmaxError: the configuration, the data or the machine does not allow it; a checkpoint is damaged or
             belongs to another configuration.
     """
 
-    def __init__(
-        self,
-        cfg: DictConfig,
-        run_dir: Path,
-        *,
-        overrides: Sequence[str] = (),
-        parts: Parts | None = None,
-        resume: bool = False,
-        in_sweep: bool = False,
-    ) -> None:
-        self.parts = parts or check(cfg)
-        self.run_dir = run_dir
-        self.num_epochs: int = cfg.trainer.num_epochs
-        self.save_every: int | None = cfg.trainer.save_every
-        self.error: BaseException | None = None
-        self.has_ended = False
-        self.epoch = 0
+    def __init__(self, folder: RunFolder) -> None:
+        require_whole(folder.path)
+        self.folder = folder
+        self.path = folder.path
+        resolved = resolve(folder.config)
+        self.parts = build_parts(resolved)
+        self.facts = facts_of(resolved, self.parts)
+        trainer = resolved["trainer"]
+        self.num_epochs: int = trainer["num_epochs"]
+        self.save_every: int | None = trainer["save_every"]
+        self._log_every: int = trainer["log_every"]
+        self._switches = DashboardConfig(**resolved.get("dashboard", {}))
+        self._fingerprint = fingerprint(folder.config)
+        self.epoch = self.step = 0
         self.best: dict[str, float] = {"epoch": 0, "objective": -1.0}
         self.metrics: dict[str, float] = {}
         self.pause: Pause | None = None
         self.seconds = {"total": 0.0, "training": 0.0}
-        self._fingerprint = fingerprint(cfg)
-        self._saved: dict[str, Any] | None = None
-        if resume:
-            for folder in (run_dir, run_dir / "checkpoints"):
-                remove_temporary_files(folder)
-            self._saved = find_progress(run_dir, self._fingerprint)
+        self._has_begun = False
+        self._saved = find_checkpoint(folder, self._fingerprint)
         if self._saved:
-            self._restore(self._saved)
-        self._start = time.perf_counter() - self.seconds["total"]
-        own_overrides = [line for line in overrides if not line.startswith("sweep.")]  # not those of its company
-        switches = DashboardConfig(**cfg.get("dashboard", {}))
-        description = Description(cfg, run_dir, own_overrides)
-        self._recorder = Recorder(
-            run_dir,
-            own_overrides,
-            self._fingerprint,
-            log_every=cfg.trainer.log_every,
-            last_epoch=self.epoch,
-            hyperparameters=description.hyperparameters,
-            trial=description.trial,
-            texts=description.texts() if switches.text else {},
-        )
-        if in_sweep and not switches.in_sweeps:
-            switches = NOTHING
-        self.dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
-        if not self.epoch:
-            self.dashboard.log_graph()
+            self.step = self._saved["step"]
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def checkpoint_path(self) -> Path:
+        """Of the last checkpoint."""
+        return self.path / CHECKPOINT_PATH
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if not self.has_ended:
-            with contextlib.suppress(Exception):  # must not hide the error that is on its way
-                self._recorder.close(error)
+    @property
+    def facts_now(self) -> Facts:
+        """The facts, and the step: only runs that are equally far can be trained together."""
+        return dataclasses.replace(self.facts, shared={**self.facts.shared, "steps so far": str(self.step)})
 
     @property
     def objective(self) -> float:
@@ -119,100 +94,148 @@ class Run:
     @property
     def wants_probabilities(self) -> bool:
         """Whether its records need what the model says of every class, not of the predicted ones alone."""
-        return self.dashboard.switches.pr_curves
+        return self._dashboard.switches.pr_curves
+
+    def describe(self) -> str:
+        """Say what is trained, such as `SoftmaxRegression, CrossEntropy, SGD on 60000 images of 1 x 28 x 28`."""
+        member, dataset = self.parts.member, self.parts.dataset
+        names = ", ".join(type(part).__name__ for part in (member.model, member.loss_fn, member.optimizer))
+        return f"{names} on {len(dataset.train)} images of {' x '.join(map(str, dataset.image_shape))}"
+
+    def catch_up(self, step: int) -> None:
+        """Take the checkpoint that a kill left unfinished, if it is of this step: the rest of the stack has it."""
+        for path in self.checkpoint_path.parent.glob(f".{self.checkpoint_path.name}.*.tmp"):
+            with contextlib.suppress(CheckpointError):
+                saved = load_checkpoint(path)
+                if saved["step"] == step and saved["fingerprint"] == self._fingerprint:
+                    path.replace(self.checkpoint_path)
+                    self._saved, self.step = saved, step
+
+    def begin(self, *, in_sweep: bool) -> None:
+        """Restore the run and open its records.
+
+        Args:
+            in_sweep: one run among several, which records less unless `dashboard.in_sweeps` is set.
+
+        Raises:
+            CheckpointError: the checkpoint is not one of this run.
+            OSError: the folder may not be written.
+        """
+        self.checkpoint_path.parent.mkdir(exist_ok=True)
+        if self.folder.state != "planned":
+            for folder in (self.path, self.checkpoint_path.parent):
+                remove_temporary_files(folder)
+        if self._saved:
+            self._restore(self._saved)
+        self._start = time.perf_counter() - self.seconds["total"]
+        last_epoch = None if self.folder.state == "planned" else self.epoch
+        self._recorder = Recorder(self.path, self._fingerprint, log_every=self._log_every, last_epoch=last_epoch)
+        self._has_begun = True
+        switches = switch_off(self._switches) if in_sweep and not self._switches.in_sweeps else self._switches
+        self._dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
+        description = Description(self.folder.config, self.folder.choices, self.folder.overrides)
+        self._dashboard.log_start(description, is_new=not self.epoch)
 
     def restore_random_state(self) -> None:
         """Let torch draw what it would have drawn next, had the run not been interrupted."""
         if self._saved:
             restore_random_state(self._saved)
 
-    def log(self, report: EpochReport | Pause) -> None:
-        """Record an epoch and save a checkpoint, or save one inside an epoch."""
+    def record(self, report: EpochReport | Pause) -> None:
+        """Record an epoch, or note where the run stands inside one; the checkpoint is saved after it."""
+        self.step = report.step
         if isinstance(report, Pause):
-            self._save(report.step, pause=dataclasses.asdict(report), is_best=False)
+            self.pause = report
             return
-        self.epoch, self.metrics = report.epoch, report.metrics
-        if is_best := self.objective > self.best["objective"]:
+        self.pause, self.epoch, self.metrics = None, report.epoch, report.metrics
+        if self.objective > self.best["objective"]:
             self.best = {"epoch": report.epoch, "objective": self.objective}
-        self._recorder.log_epoch(report, {self.parts.objective_name: self.best["objective"]})
-        self.dashboard.log_epoch(report.images_seen)
         self.seconds["training"] += report.training_s
-        self._save(report.step, pause=None, is_best=is_best)
+        self._dashboard.log_epoch(report.images_seen)
+        self._recorder.log_epoch(report, {self.parts.objective_name: self.best["objective"]})
 
-    def _save(self, step: int, *, pause: dict[str, Any] | None, is_best: bool) -> None:
+    def make_checkpoint(self) -> bytes:
+        """Make the content of the checkpoint of where the run stands."""
         progress = {
             "epoch": self.epoch,
-            "step": step,
+            "step": self.step,
             "best": self.best,
             "metrics": self.metrics,
             "seconds": self.seconds | {"total": time.perf_counter() - self._start},
             "fingerprint": self._fingerprint,
-            "pause": pause,
+            "pause": self.pause and dataclasses.asdict(self.pause),
         }
-        save_checkpoint(self.run_dir / "checkpoints", self.parts.member, progress, is_best=is_best)
+        return make_checkpoint(self.parts.member, progress)
+
+    def keep_best(self) -> None:
+        """Let `best.pt` be the last checkpoint as well when that is of the best epoch so far."""
+        if self.pause is None and self.best["epoch"] == self.epoch:
+            temporary = self.checkpoint_path.with_name(".best.pt.tmp")
+            temporary.unlink(missing_ok=True)
+            try:
+                os.link(self.checkpoint_path, temporary)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(self.checkpoint_path, temporary)
+            temporary.replace(self.checkpoint_path.with_name("best.pt"))
+
+    def fail(self, error: BaseException) -> None:
+        """Record why the run ended early: it diverged, was interrupted, or failed."""
+        kinds = {DivergedError: "diverged", KeyboardInterrupt: "interrupted"}
+        state = next((state for kind, state in kinds.items() if isinstance(error, kind)), "failed")
+        if self._has_begun:
+            self._recorder.close(state, describe(error))
+        else:
+            write_json(self.path / "status.json", make_status(state, self._fingerprint, error=describe(error)))
+
+    def finish(self, predictions: Predictions, stack_size: int) -> dict[Path, bytes]:
+        """Close the records of a run that has trained all its epochs.
+
+        Args:
+            predictions: of the test images.
+            stack_size: runs that were trained as one.
+
+        Returns:
+            What has to be written to complete it, in this order.
+        """
+        self._dashboard.log_end(self._recorder.images_seen, predictions)
+        self.seconds["total"] = time.perf_counter() - self._start
+        seconds = {name: round(value, 3) for name, value in self.seconds.items()}
+        self._recorder.events.write_scalars(
+            {f"time/{name}_s": value for name, value in seconds.items()}, self._recorder.images_seen
+        )
+        self._recorder.events.write_end(succeeded=True)
+        self._recorder.close()
+        result = {
+            "state": "completed",
+            "objective": self.objective,
+            "objective_name": self.parts.objective_name,
+            "num_epochs": self.num_epochs,
+            "metrics": self.metrics,
+            "best": self.best,
+            "stack_size": stack_size,
+            "seconds": seconds,
+            "overrides": self.folder.overrides,
+        }
+        return {
+            self.path / PREDICTIONS_NAME: predictions.to_bytes(),
+            self.path / "result.json": to_json(result),
+            self.path / "status.json": to_json(self._recorder.status("completed")),
+        }
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        path = self.run_dir / "checkpoints" / "last.pt"
+        path = self.checkpoint_path
         restore(self.parts.member, saved, path)
         try:
             check_progress(saved, self.parts.objective_name, len(self.parts.make_batches()))
             self.pause = Pause(**saved["pause"]) if saved["pause"] else None
             restore_random_state(saved)
-        except Exception as error:  # of a checkpoint that somebody made up
+        except Exception as error:  # of a checkpoint that was made up
             raise CheckpointError(f"{path}: does not say where the run stood ({error!r})") from error
         self.epoch, self.best, self.metrics = saved["epoch"], saved["best"], saved["metrics"]
         self.seconds = saved["seconds"]
         if self.epoch + (self.pause is not None) > self.num_epochs:
             raise CheckpointError(
-                f"{self.run_dir}: has trained {self.epoch} epochs or more; "
+                f"{self.path}: has trained {self.epoch} epochs or more; "
                 f"trainer.num_epochs={self.num_epochs} asks for less"
             )
-        if self.pause is None and self.best["epoch"] == self.epoch:  # it may have been killed between the two files
-            write_atomically(path.with_name("best.pt"), path.read_bytes())
-
-    def end(self, error: BaseException | None, stack_size: int, predictions: Predictions | None = None) -> None:
-        """Record the result, or why there is none; what is recorded stays, whatever becomes of other runs.
-
-        Args:
-            error: why the run failed, None if it did not.
-            stack_size: runs that were trained as one.
-            predictions: of a run that did not fail, of the test images.
-        """
-        if self.has_ended:
-            return
-        self.has_ended = True
-        self.error = error
-        try:
-            if predictions is not None:
-                self._recorder.write_predictions(predictions)
-                self.dashboard.log_end(self.epoch * len(self.parts.dataset.train), predictions)
-            self.seconds["total"] = time.perf_counter() - self._start
-            if error is None:
-                self._write_result(stack_size)
-            self._recorder.close(error)
-        except Exception as failure:  # its folder is gone or full: its own failure, and nobody else's
-            self.error = error or failure
-            with contextlib.suppress(Exception):
-                self._recorder.close(self.error)
-
-    def _write_result(self, stack_size: int) -> None:
-        self._recorder.write_result(
-            objective=self.objective,
-            objective_name=self.parts.objective_name,
-            num_epochs=self.num_epochs,
-            metrics=self.metrics,
-            best=self.best,
-            seconds={name: round(value, 3) for name, value in self.seconds.items()},
-            stack_size=stack_size,
-        )
-
-    def result(self) -> float:
-        """Return the objective of a run that has ended, or raise its error."""
-        if self.error is not None:
-            raise self.error
-        if not self.has_ended:
-            raise RuntimeError("the run was not trained to its end")
-        seconds = self.seconds["total"]
-        name = self.parts.objective_name
-        log.info("%s %.4f after %d epochs in %.1f s", name, self.objective, self.num_epochs, seconds)
-        return self.objective
+        self.keep_best()  # it may have been killed between the two files

@@ -1,7 +1,7 @@
 """The members of a stack: what each run trains with, and those that failed."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -40,12 +40,15 @@ class Member:
 class Failures:
     """The members of a stack that left it.
 
+    Args:
+        absent: members that were never there.
+
     Attributes:
         errors: index of a member to the first error it had.
     """
 
-    def __init__(self) -> None:
-        self.errors: dict[int, BaseException] = {}
+    def __init__(self, absent: Iterable[int] = ()) -> None:
+        self.errors: dict[int, BaseException] = {index: LookupError("is not trained here") for index in absent}
 
     def attempt(self, index: int, action: Callable[..., T], *args: Any) -> T | None:
         """Do something on behalf of a member; if it raises, the member leaves and the others never notice.

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Optimizer
+from torch.optim import Optimizer
 
+from fashion_softmax.learning.optimizers import SGD
 from fashion_softmax.stacking.members import Failures
 
 
@@ -62,6 +63,6 @@ class StackedOptimizer:
 
 
 def _is_plain_sgd(optimizer: Optimizer) -> bool:
-    if type(optimizer) is not SGD or len(optimizer.param_groups) != 1:
+    if type(optimizer) not in (SGD, torch.optim.SGD) or len(optimizer.param_groups) != 1:
         return False
     return not any(optimizer.param_groups[0].get(key) for key in ("momentum", "maximize", "foreach", "fused"))

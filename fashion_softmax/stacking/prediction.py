@@ -8,7 +8,7 @@ import torch
 
 from fashion_softmax.data import Split, in_order
 from fashion_softmax.learning.metrics import log_softmax
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.stacking import Stack
 
 

@@ -6,7 +6,7 @@ so that the others' arithmetic stays the same bit for bit, but is not updated an
 Shapes: `R` runs, `B` images, `K` classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fashion_softmax.stacking.losses import StackedLoss
 from fashion_softmax.stacking.members import Failures, Member
@@ -20,6 +20,7 @@ class Stack:
     Args:
         members: at least one, their models of equal architecture. Members with equal losses should be neighbours:
             their losses are then computed in one call.
+        absent: members that only keep their places, so that the others compute what they would in their company.
 
     Attributes:
         members: as given.
@@ -29,9 +30,9 @@ class Stack:
         optimizer: all optimizers as one.
     """
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[Member], absent: Collection[int] = ()) -> None:
         self.members = list(members)
-        self.failures = Failures()
+        self.failures = Failures(absent)
         self.optimizer = StackedOptimizer([member.optimizer for member in members], self.failures)
         self.model = stack_models([member.model for member in members])
         self.optimizer.parameters = self.model.parameters

@@ -1,141 +1,210 @@
-"""A grid of runs: check every job, launch them, and list what became of each."""
+"""A grid of runs: every job is checked, then every folder written, then one Hydra job trains each stack.
 
-import contextlib
-import io
+What became of a run is read from its folder, never from what a launcher returns: most of them raise as a whole when one
+worker dies.
+"""
+
+import gc
 import signal
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf
+from fashion_softmax.config.building import build_parts, facts_of
+from fashion_softmax.config.explain import describe, translate
+from fashion_softmax.config.jobs import Job
+from fashion_softmax.config.names import job_name
+from fashion_softmax.config.schema import SweepConfig, resolve
+from fashion_softmax.config.settings import flatten
+from fashion_softmax.dashboard.console import count, resume_command
+from fashion_softmax.dashboard.tables import find_shared, label, show_dry_run, show_plan, show_sweep
+from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError
+from fashion_softmax.runs.folder import RunFolder, read_folder, write_folder
+from fashion_softmax.runs.lock import claim
+from fashion_softmax.runs.training import train_folders
+from fashion_softmax.stacking import Facts, plan
+from fashion_softmax.sweeps.display import SweepDisplay
+from fashion_softmax.sweeps.folder import list_runs, read_sweep, set_aside_earlier_sweep, write_sweep
+from fashion_softmax.sweeps.resume import refuse_other_jobs
 
-from fashion_softmax.config.quick_configs import quick_configs
-from fashion_softmax.config.reporting import describe
-from fashion_softmax.config.trust import is_plain_override, refuse_links_out
-from fashion_softmax.errors import ConfigError, Interrupted, SweepError
-from fashion_softmax.files import write_atomically
-from fashion_softmax.runs.console import resume_command
-from fashion_softmax.runs.folder import check_sweep_can_go_on, set_aside_earlier_sweep
-from fashion_softmax.runs.progress import check_jobs_are_the_same
-from fashion_softmax.sweeps.plan import plan
-from fashion_softmax.sweeps.preparation import Preparation
-from fashion_softmax.sweeps.tables import find_shared, label, show_dry_run, show_sweep
+Launch = Callable[[Path, Sequence[Sequence[str]]], None]
 
 
 def sweep(
-    config: DictConfig, batches: Sequence[Sequence[Sequence[str]]], loader: ConfigLoader, launcher: Launcher
-) -> list[Sequence[JobReturn]]:
+    jobs: Sequence[list[str]],
+    compose: Callable[[list[str]], Job],
+    sweep_dir: Path,
+    options: SweepConfig,
+    launch: Launch,
+) -> None:
     """Run a grid.
 
     Args:
-        config: the sweep's master configuration, with Hydra's part.
-        batches: of jobs; a job is its list of overrides.
-        loader: composes a job's configuration.
-        launcher: runs a batch of jobs.
-
-    Returns:
-        The job results, batch by batch; none for a dry run.
+        jobs: the overrides of each.
+        compose: makes a job of its overrides.
+        sweep_dir: absolute, where the runs' folders are written.
+        options: of the sweep.
+        launch: runs one Hydra job for each stack, of the names of its folders.
 
     Raises:
         ConfigError: a job cannot be run; no job was started, nothing created.
+        CheckpointError: another process writes into the folder.
         SweepError: some jobs failed; all others were run.
+        Interrupted: by a signal; what was trained is saved.
     """
-    jobs = [list(job) for batch in batches for job in batch]
-    if not jobs:
-        raise ConfigError("the sweep has no jobs: one of its keys has no values")
-    subdir = OmegaConf.to_container(config.hydra.sweep)["subdir"]  # type: ignore[call-overload, index]
-    if len(jobs) > 1 and "${" not in str(subdir):
-        raise ConfigError(
-            f"hydra.sweep.subdir={subdir} sends all {len(jobs)} jobs into one folder; add '${{hydra.job.num}}' to it"
-        )
-    shared = _name_jobs_by_what_differs(config, jobs)
-    preparation = Preparation(config, loader)
-    _check_jobs(preparation, jobs)
-    if config.sweep.dry_run:
-        by_number = {number: preparation.check(job) for number, job in enumerate(jobs)}
-        show_dry_run(plan(by_number, config.sweep.max_stack_size), jobs, shared)
-        return []
-    sweep_dir = Path(config.hydra.sweep.dir)
-    if config.sweep.resume:
-        check_sweep_can_go_on(sweep_dir)
-        refuse_links_out(sweep_dir)
-        check_jobs_are_the_same(preparation.place(job, number) for number, job in enumerate(jobs))
-    else:
+    gc.freeze()  # what was imported stays; looking through it again and again would take as long as launching
+    checked = _check_jobs(jobs, compose)
+    facts = {number: facts for number, (_, facts) in enumerate(checked) if facts}
+    stacks = plan(facts, options.max_stack_size)
+    # What cannot be planned fails when it is trained, in its own folder.
+    stacks += [[number] for number in range(len(jobs)) if number not in facts]
+    shared = find_shared(jobs)
+    if options.dry_run:
+        show_dry_run(stacks, facts, jobs, shared)
+        return
+    names = [job_name(number, [line for line in job if line not in shared]) for number, job in enumerate(jobs)]
+    with claim(sweep_dir):
         set_aside_earlier_sweep(sweep_dir)
-        sweep_dir.mkdir(parents=True, exist_ok=True)
-    write_atomically(sweep_dir / "multirun.yaml", OmegaConf.to_yaml(config).encode())
-    if hasattr(launcher, "preparation"):  # ours, which then need not compose and check the jobs once more
-        launcher.preparation = preparation
-    returns: list[Sequence[JobReturn]] = []
+        folders = [
+            write_folder(sweep_dir / name, job.config, job.overrides, job.choices)
+            for name, (job, _) in zip(names, checked, strict=True)
+        ]
+        write_sweep(sweep_dir, [[names[number] for number in stack] for stack in stacks])
+        show_plan(stacks, facts)
+        _train(sweep_dir, folders, launch)
+
+
+def _train(sweep_dir: Path, runs: Sequence[RunFolder], launch: Launch) -> None:
+    """Train what is unfinished in a sweep's folder, and show what became of all its runs.
+
+    Args:
+        sweep_dir: absolute; the caller has claimed it.
+        runs: all of the sweep, by number.
+        launch: see `sweep`.
+
+    Raises:
+        SweepError: some runs did not get to their ends.
+        Interrupted: by a signal; what was trained is saved.
+    """
+    folders = {run.path.name: run for run in runs}
+    jobs = [run.overrides for run in runs]
+    shared = find_shared(jobs)
+    labels = {name: label(number, jobs[number], shared) for number, name in enumerate(folders)}
+    finished = {name for name, run in folders.items() if run.is_finished}
+    stacks = [stack for stack in read_sweep(sweep_dir) if not finished.issuperset(stack)]
+    if finished:
+        print(f"{len(finished)} of {len(folders)} jobs were finished already")
+    problem = ""
     try:
-        for batch in batches:
-            returns.append(launcher.launch(batch, initial_job_idx=sum(map(len, returns))))
+        with SweepDisplay([[folders[name] for name in stack] for stack in stacks], labels):
+            if stacks:
+                launch(sweep_dir, stacks)
     except KeyboardInterrupt as error:
         number = error.signal_number if isinstance(error, Interrupted) else signal.SIGINT
-        command = resume_command(sweep_dir, _arguments_to_repeat())
-        raise Interrupted(number, f"interrupted, what was trained is saved; go on with: {command}") from error
-    names = {facts.objective_name for job in jobs if (facts := preparation.check(job))}
-    _report([job for batch_returns in returns for job in batch_returns], jobs, shared, names, sweep_dir)
-    return returns
+        message = f"interrupted, what was trained is saved; resume with: {resume_command(sweep_dir)}"
+        raise Interrupted(number, message) from error
+    except Exception as error:  # of a launcher, as a whole; the folders know more
+        problem = f"; the launcher ended with {describe(error)}"
+    _report({name: run.read_again() for name, run in folders.items()}, labels, shared, sweep_dir, problem)
 
 
-def _arguments_to_repeat() -> list[str]:
-    """List the command's arguments if the sweep's folder cannot give the command back, see `is_plain_override`."""
-    own = ("hydra.sweep.dir=", "sweep.resume=", "resume=")
-    arguments = [argument for argument in sys.argv[1:] if not argument.startswith(own)]
-    plain = all(argument in ("-m", "--multirun") or is_plain_override(argument) for argument in arguments)
-    return [] if plain else arguments
+def train_stack(cfg: Any) -> None:
+    """Train a stack: the task of each of the sweep's Hydra jobs, in this process or in another.
+
+    Args:
+        cfg: `sweep_dir`, and the names of the `folders` in it with slashes between them.
+    """
+    train_folders([Path(cfg.sweep_dir, name) for name in cfg.folders.split("/")])
 
 
-def _name_jobs_by_what_differs(config: DictConfig, jobs: Sequence[list[str]]) -> list[str]:
-    """Keep the overrides that all jobs share out of the names of their folders, and return them."""
-    shared = find_shared(jobs)
-    keys = ",".join(f"'{override.partition('=')[0].lstrip('+~')}'" for override in shared)
-    config.hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
-    return shared
-
-
-def _check_jobs(preparation: Preparation, jobs: Sequence[list[str]]) -> None:
+def _check_jobs(jobs: Sequence[list[str]], compose: Callable[[list[str]], Job]) -> list[tuple[Job, Facts | None]]:
     """Compose and check every job; the first problem of each distinct kind is reported with the job that has it."""
     problems: dict[str, list[str]] = {}
-    with quick_configs():
-        for job in jobs:
-            try:
-                preparation.check(job)
-            except ConfigError as error:
-                problems.setdefault(str(error), job)
+    checked: list[tuple[Job, Facts | None]] = []
+    for overrides in jobs:
+        try:
+            job = compose(overrides)
+            _refuse_hydra_values(job)
+            checked.append((job, _find_facts(job)))
+        except Exception as error:
+            known = translate(error)
+            if not isinstance(known, ConfigError):
+                raise
+            problems.setdefault(str(known), overrides)
     if problems:
         raise ConfigError.from_problems([f"{message} (job {' '.join(job)})" for message, job in problems.items()])
+    return checked
+
+
+def _find_facts(job: Job) -> Facts | None:
+    """Build a job once; None when a component of the user's fails in a way that only running it can show."""
+    resolved = resolve(job.config)
+    try:
+        return facts_of(resolved, build_parts(resolved))
+    except FashionSoftmaxError:
+        raise
+    except (Exception, SystemExit):
+        return None
+
+
+def _refuse_hydra_values(job: Job) -> None:
+    """Refuse a value that Hydra would fill in for each job: a stack's job is another one than the run's."""
+    for key, value in flatten(job.config):
+        if isinstance(value, str) and "${hydra" in value.replace(" ", ""):
+            raise ConfigError(
+                f"{key}={value} cannot be used with -m: a job of Hydra trains many runs; write the value out"
+            )
 
 
 def _report(
-    returns: Sequence[JobReturn],
-    jobs: Sequence[list[str]],
-    shared: Sequence[str],
-    objective_names: set[str],
-    sweep_dir: Path,
+    folders: Mapping[str, RunFolder], labels: Mapping[str, str], shared: Sequence[str], sweep_dir: Path, problem: str
 ) -> None:
-    objectives, failures = {}, []
-    for number, (result, job) in enumerate(zip(returns, jobs, strict=True)):
-        if result.status == JobStatus.COMPLETED:
-            objectives[number] = float(result.return_value)
+    """Show the ranking.
+
+    Raises:
+        SweepError: lists the runs that did not get to their ends.
+    """
+    objectives, names, failures, unfinished = {}, set(), [], 0
+    for number, (name, folder) in enumerate(folders.items()):
+        if folder.is_finished:
+            objectives[number] = float(folder.result["objective"])
+            names.add(str(folder.result["objective_name"]))
+        elif folder.state in ("failed", "diverged"):
+            failures.append(f"  {labels[name]}: {folder.error}")
         else:
-            failures.append(f"  {label(number, job, shared)}: {_error_of(result)}")
-    show_sweep(objectives, jobs, shared, objective_names, sweep_dir)
+            unfinished += 1
+    show_sweep(objectives, [folder.overrides for folder in folders.values()], shared, names, sweep_dir)
+    lines = []
     if failures:
-        rest = ", the others are complete" if objectives else ""
-        message = f"{len(failures)} of {len(jobs)} jobs failed{rest}:"
-        raise SweepError("\n".join([message, *failures]))
+        rest = ", the others are complete" if objectives and not unfinished else ""
+        lines += [f"{len(failures)} of {len(folders)} jobs failed{rest}:", *failures]
+    if unfinished or problem:
+        lines += [
+            f"{count(unfinished, 'job')} not trained to the end{problem}; resume with: {resume_command(sweep_dir)}"
+        ]
+    if lines:
+        raise SweepError("\n".join(lines))
 
 
-def _error_of(result: JobReturn) -> str:
-    # Asking a failed job for its value raises its error, and prints a line of Hydra's that we have no use for.
-    with contextlib.redirect_stderr(io.StringIO()):
-        try:
-            _ = result.return_value
-        except Exception as error:
-            return describe(error)
-    raise AssertionError("a failed job has an error")
+def resume(sweep_dir: Path, jobs: Sequence[Job], options: SweepConfig, launch: Launch) -> None:
+    """Complete the sweep in a folder.
+
+    Args:
+        sweep_dir: absolute.
+        jobs: of the command, where it gives them: they have to be those of the sweep.
+        options: of the sweep.
+        launch: see `sweep`.
+
+    Raises:
+        CheckpointError: the folder is no sweep's, is written by another process, or has other jobs.
+        SweepError: some runs did not get to their ends.
+    """
+    with claim(sweep_dir):
+        if jobs:
+            refuse_other_jobs(sweep_dir, jobs)
+        runs = [read_folder(path) for path in sorted(list_runs(sweep_dir))]
+        if options.dry_run:
+            num_unfinished = sum(not run.is_finished for run in runs)
+            print(f"a dry run: {count(num_unfinished, 'job')} to be trained; nothing was trained")
+            return
+        _train(sweep_dir, runs, launch)

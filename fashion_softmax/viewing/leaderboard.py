@@ -8,7 +8,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from fashion_softmax.config.settings import shorten_keys, show
-from fashion_softmax.runs.console import count, shorten
+from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.viewing.ranking import TEST, Comparison
 from fashion_softmax.viewing.runs import is_accuracy
 from fashion_softmax.viewing.setting import SIGNIFICANCE, Interval, Setting
@@ -131,7 +131,7 @@ def _show_unfinished(console: Console, comparison: Comparison, limit: int) -> No
         reason = f"has no {comparison.metric}" if run.is_complete else run.error or ""
         reason = "" if reason == run.state else reason
         reason = reason if len(reason) <= MAX_ERROR_LENGTH else f"{reason[: MAX_ERROR_LENGTH - 3]}..."
-        table.add_row(run.name, run.state, str(run.num_epochs), value, reason)
+        table.add_row(run.name, run.state, str(len(run.rows)), value, reason)
     console.print(table)
     if len(runs) < len(comparison.unfinished):
         console.print(f"and {len(comparison.unfinished) - len(runs)} more: --limit 0 shows all", soft_wrap=True)

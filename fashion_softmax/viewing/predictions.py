@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fashion_softmax.config.settings import show
 from fashion_softmax.errors import FashionSoftmaxError
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.viewing.ranking import Comparison, compare_pair
 from fashion_softmax.viewing.runs import RecordedRun
 from fashion_softmax.viewing.setting import Setting

@@ -11,8 +11,8 @@ from typing import Any
 from fashion_softmax.config.names import printable
 from fashion_softmax.config.settings import Value, find_hyperparameters, name_trial
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.runs.folder import RunFolder, read_folder
-from fashion_softmax.runs.records import Predictions, read_predictions, read_rows
+from fashion_softmax.learning.predictions import Predictions
+from fashion_softmax.runs.folder import RunFolder, read_folder, read_predictions, read_rows
 
 RECORDS = ("status.json", "result.json", "metrics.jsonl")  # a run has at least one of them
 MAX_NUMBER = 1e100  # sums and squares of smaller numbers are still floats
@@ -35,11 +35,6 @@ class RecordedRun(RunFolder):
     def is_complete(self) -> bool:
         """Whether it was trained to its end."""
         return self.state == "completed"
-
-    @property
-    def num_epochs(self) -> int:
-        """Epochs it has finished."""
-        return len(self.rows)
 
     @cached_property
     def hyperparameters(self) -> dict[str, Value]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from fashion_softmax.config.names import GROUPS, printable
 from fashion_softmax.config.settings import SECTIONS_THAT_SAY_NOTHING, Value, flatten, show, word
-from fashion_softmax.runs.console import count, shorten
+from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.viewing.leaderboard import (
     NOTHING,
     format_mean,
@@ -108,7 +108,7 @@ def _settings(run: RecordedRun) -> dict[str, Value]:
 
 
 def _facts(run: RecordedRun) -> dict[str, str]:
-    facts = {"state": run.state, "epochs": str(run.num_epochs)} | ({"reason": run.error} if run.error else {})
+    facts = {"state": run.state, "epochs": str(len(run.rows))} | ({"reason": run.error} if run.error else {})
     facts |= {name_metric(tag): format_value(value, tag) for tag, value in run.metrics.items() if tag != "lr"}
     if run.best:
         best = format_value(run.best.get("objective"), TEST)
@@ -136,7 +136,7 @@ def to_csv(comparison: Comparison) -> str:
 
 def _describe_run(run: RecordedRun) -> dict[str, Any]:
     return (
-        {"name": run.name, "state": run.state, "num_epochs": run.num_epochs}
+        {"name": run.name, "state": run.state, "num_epochs": len(run.rows)}
         | run.hyperparameters
         | run.metrics
         | {f"best/{name}": value for name, value in run.best.items()}

@@ -12,26 +12,25 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from fashion_softmax.config.building import Parts, build_parts
-from fashion_softmax.config.checking import validate
 from fashion_softmax.config.names import printable
-from fashion_softmax.config.resumable import fingerprint
-from fashion_softmax.config.schema import register
-from fashion_softmax.config.trust import check_config, read_config, refuse_links_out, require_run
+from fashion_softmax.config.schema import register, resolve
+from fashion_softmax.config.settings import fingerprint
+from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out
 from fashion_softmax.data import Split, make_synthetic
 from fashion_softmax.data.idx import find_idx_files, read_images, read_labels
 from fashion_softmax.data.published import PUBLISHED
 from fashion_softmax.errors import CheckpointError, DataError
+from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.checkpoint import load_checkpoint, restore
-from fashion_softmax.runs.folder import CONFIG_PATH
-from fashion_softmax.runs.progress import check_fingerprint
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.runs.folder import CONFIG_PATH, require_whole
 from fashion_softmax.stacking import Stack
 from fashion_softmax.stacking.prediction import predict
 from fashion_softmax.viewing.runs import RecordedRun, read_runs
+
+register()  # the resolvers that `resolve` needs
 
 CHECKPOINT = Path("checkpoints", "last.pt")
 MAX_TOY_PIXELS = 2**25  # of toy images, which are drawn again for the page
@@ -110,17 +109,16 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
         CheckpointError: the folder is no run's, or its checkpoint is missing, damaged or another run's.
         FashionSoftmaxError: the configuration or the data does not allow it.
     """
-    require_run(run_dir)
+    require_whole(run_dir)
     refuse_links_out(run_dir)
     path = (run_dir / CHECKPOINT).with_name(f"{checkpoint}.pt")
     if not path.is_file():
         raise CheckpointError(f"{run_dir}: has no checkpoint yet ({path.name} is missing); let it train an epoch")
     state = load_checkpoint(path)
-    cfg = read_config(run_dir, trusted)
-    cfg.device = "cpu"  # wherever it was trained; a few images need no more
-    validate(cfg)
-    check_fingerprint(state, fingerprint(cfg), path)
-    parts = build_parts(cfg)
+    config = read_trusted_config(run_dir, trusted)
+    if state["fingerprint"] != fingerprint(config):
+        raise CheckpointError(f"{path}: belongs to a run with another configuration than that of its folder")
+    parts = build_parts({**resolve(config), "device": "cpu"})  # a few images need no other device
     restore(parts.member, state, path)
     if not all(parameter.isfinite().all() for parameter in parts.member.model.parameters()):
         raise CheckpointError(f"{path}: its weights are not finite, so it can predict nothing")
@@ -132,15 +130,13 @@ def read_dataset_settings(run: RecordedRun) -> dict[str, Any]:
 
     Raises:
         FashionSoftmaxError: the configuration names no data set, or one that is refused.
-        ValueError: an interpolation cannot be resolved.
+        Exception: an interpolation cannot be resolved; OmegaConf has several kinds of errors for that.
     """
     config = {"dataset": run.config.get("dataset")}
     if not isinstance(config["dataset"], dict):
         raise DataError("the run's configuration names no data set")
     check_config(config, (), Path(run.name) / CONFIG_PATH)
-    register()
-    resolved: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
-    settings: dict[str, Any] = resolved["dataset"]
+    settings: dict[str, Any] = resolve(config)["dataset"]
     return settings | {"kind": str(settings.pop("_target_", "")).rpartition(".")[2]}
 
 

@@ -1,14 +1,18 @@
-"""The sweeper of `-m`: Hydra's own grid, but every job is checked before the first starts and none is lost.
+"""The sweeper of `-m`: checks every job before the first starts, and trains jobs that fit together as one stack.
 
-A thin shell, since Hydra imports it at every start; the work is in `fashion_softmax.sweeps.grid`.
+A thin shell, since Hydra imports it at every start; the work is in `fashion_softmax.sweeps`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, RunMode, TaskFunction
+from omegaconf import DictConfig, OmegaConf
 
 
 @dataclass
@@ -16,7 +20,7 @@ class GridSweeperConf:
     """Options of `hydra/sweeper=grid`, those of Hydra's basic sweeper."""
 
     _target_: str = "hydra_plugins.hydra_fashion_softmax.grid_sweeper.GridSweeper"
-    # Jobs handed to the launcher at once; null hands over all of them.
+    # Stacks handed to the launcher at once; null hands over all of them.
     max_batch_size: int | None = None
     # Sweep parameters set in a configuration instead of on the command line.
     params: dict[str, str] | None = None
@@ -25,26 +29,74 @@ class GridSweeperConf:
 ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConf, provider="fashion-softmax")
 
 
-class GridSweeper(BasicSweeper):
-    """Expands a grid, checks all its jobs, launches them in batches, and reports every failure at the end."""
+class GridSweeper(Sweeper):
+    """Runs a grid: one Hydra job for each stack, by whatever launcher is chosen.
 
-    def sweep(self, arguments: list[str]) -> Any:
-        """Run the grid.
+    Args:
+        max_batch_size: see `GridSweeperConf`.
+        params: see `GridSweeperConf`.
+    """
+
+    def __init__(self, max_batch_size: int | None, params: DictConfig | None) -> None:
+        self.max_batch_size = max_batch_size
+        self.params: dict[str, str] = {str(key): str(value) for key, value in (params or {}).items()}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra gives; called by Hydra."""
+        self.hydra_context = hydra_context
+        self.config = config
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run the grid, or complete the one in the folder.
 
         Args:
             arguments: overrides, some with several values.
-
-        Returns:
-            One list of job results per batch, in the order of the grid.
 
         Raises:
             ConfigError: a job cannot be run; nothing was started.
             SweepError: all jobs were run, some failed.
         """
-        from fashion_softmax.sweeps.grid import sweep
+        from fashion_softmax.config.jobs import JobComposer, expand_grid, find_options
+        from fashion_softmax.sweeps.grid import resume, sweep
 
-        assert self.hydra_context is not None and self.config is not None and self.launcher is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        batches = self.split_arguments(overrides, self.max_batch_size)
-        return sweep(self.config, batches, self.hydra_context.config_loader, self.launcher)
+        assert self.config is not None and self.hydra_context is not None
+        options = find_options(self.config)
+        lines = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        own = [line for line in lines if not line.startswith("sweep.")]
+        sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
+        compose = JobComposer(self.hydra_context.config_loader, self.config).compose
+        if options.resume:
+            resume(sweep_dir, [compose(job) for job in expand_grid(own)] if own else [], options, self._launch)
+        else:
+            sweep(expand_grid(lines), compose, sweep_dir, options, self._launch)
+
+    def _launch(self, sweep_dir: Path, stacks: Sequence[Sequence[str]]) -> None:
+        """Run a Hydra job for each stack; it carries nothing but the names of the runs' folders."""
+        from fashion_softmax.config.schema import STACK_CONFIG
+        from fashion_softmax.sweeps.grid import train_stack
+
+        assert self.config is not None and self.hydra_context is not None
+        loader, hydra = self.hydra_context.config_loader, self.config.hydra
+        given: Any = OmegaConf.to_container(hydra.overrides.hydra, resolve=False)
+        kept = [line for line in given if not line.startswith(("hydra.sweep.", "hydra.run."))]
+        # Hydra 1.4 wants the same launcher and sweeper in each job as here, also where a file chooses them.
+        for group in ("hydra/launcher", "hydra/sweeper"):
+            if not any(line.startswith(f"{group}=") for line in kept):
+                kept.append(f"{group}={hydra.runtime.choices[group]}")
+        place = f"sweep_dir={_quote(str(sweep_dir))}"
+        config = loader.load_configuration(
+            config_name=STACK_CONFIG, overrides=[*kept, place], run_mode=RunMode.MULTIRUN
+        )
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self.hydra_context, task_function=train_stack, config=self.config
+        )
+        launcher.setup(hydra_context=self.hydra_context, task_function=train_stack, config=config)
+        jobs = [[place, f"folders={_quote('/'.join(names))}"] for names in stacks]
+        size = self.max_batch_size or len(jobs)
+        for start in range(0, len(jobs), size):
+            launcher.launch(jobs[start : start + size], initial_job_idx=start)
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

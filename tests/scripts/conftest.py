@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fashion_softmax.dashboard import console
 from tests.conftest import ROOT
 
 
@@ -32,7 +33,8 @@ def script(
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     common = importlib.import_module("common")
     monkeypatch.setattr(common, "project_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(common, "raise_on_sigterm", lambda: None)
+    monkeypatch.setattr(common, "end_on_signals", lambda: None)
+    monkeypatch.setattr(console, "START_DIR", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
 

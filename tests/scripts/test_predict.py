@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
 from fashion_softmax.config.building import build_parts
-from fashion_softmax.config.schema import compose
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.schema import resolve
+from fashion_softmax.data import Split
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.runs.checkpoint import _seal
-from fashion_softmax.runs.experiment import run as train_run
-from fashion_softmax.runs.records import read_predictions
+from fashion_softmax.runs.folder import read_predictions, write_folder
+from fashion_softmax.runs.training import train_folders
 from fashion_softmax.viewing.trained import find_run, load_trained
 from tests.conftest import TINY, write_idx_folder
 from tests.scripts.conftest import RunScript
@@ -42,6 +43,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return given
 
 
+def read_test_images() -> Split:
+    """Make the test images of the tiny run once more."""
+    return build_parts(resolve(compose(TINY))).dataset.test
+
+
 def logits_of(run: Path, images: torch.Tensor) -> torch.Tensor:
     """Compute a run's logits from its checkpoint alone."""
     state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)["model"]
@@ -51,7 +57,7 @@ def logits_of(run: Path, images: torch.Tensor) -> torch.Tensor:
 def test_grid_shows_what_the_model_says(script: RunScript, drawn: list[Any], run: Path, tmp_path: Path) -> None:
     outcome = script("predict", run, "--rows", 2, "--columns", 5, "--start", 3)
     assert outcome.code == 0, outcome.err
-    test = build_parts(compose(TINY)).dataset.test
+    test = read_test_images()
     probabilities = logits_of(run, test.images[3:13]).softmax(-1)
     images, captions, columns, _ = drawn
     np.testing.assert_array_equal(images, test.images[3:13])
@@ -75,7 +81,7 @@ def test_mistakes_are_those_of_the_recorded_predictions(
     images, captions, *_ = drawn
     assert len(captions) == min(4, len(wrong)) and all(caption.is_mistake for caption in captions)
     most_confident = sorted(wrong, key=lambda index: -recorded.confidences[index])[:4]
-    np.testing.assert_array_equal(images, build_parts(compose(TINY)).dataset.test.images[most_confident])
+    np.testing.assert_array_equal(images, read_test_images().images[most_confident])
     assert f"{len(wrong)} of 64 test images are wrong" in outcome.out
     rows = re.findall(r"^│ (\d+)\s+│\s+(\d+) │\s+([\d.]+) % │ (\S+) ", outcome.out, re.MULTILINE)
     assert len(rows) == 10
@@ -92,7 +98,7 @@ def test_mistakes_are_those_of_the_recorded_predictions(
 def test_run_without_mistakes_has_none_to_show(
     script: RunScript, run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from fashion_softmax.runs.records import Predictions
+    from fashion_softmax.learning.predictions import Predictions
 
     monkeypatch.setattr(Predictions, "is_correct", property(lambda self: np.ones(len(self.labels), bool)))
     outcome = script("predict", run, "--wrong")
@@ -102,7 +108,7 @@ def test_run_without_mistakes_has_none_to_show(
 def test_own_picture_gets_the_prediction_of_its_image(
     script: RunScript, drawn: list[Any], run: Path, tmp_path: Path
 ) -> None:
-    image = build_parts(compose(TINY)).dataset.test.images[5]
+    image = read_test_images().images[5]
     Image.fromarray(image[0].numpy()).save(tmp_path / "own.png")
     outcome = script("predict", run, "own.png")
     assert outcome.code == 0, outcome.err
@@ -123,7 +129,7 @@ def test_inspection_adds_up_to_the_lead(script: RunScript, drawn: list[Any], run
     templates, names, explanation = drawn
     state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)["model"]
     np.testing.assert_array_equal(templates, state["weight"].reshape(10, 28, 28))
-    test = build_parts(compose(TINY)).dataset.test
+    test = read_test_images()
     logits = logits_of(run, test.images[7:8])[0]
     best, second = logits.topk(2).indices.tolist()
     rival = second if best == int(test.labels[7]) else int(test.labels[7])
@@ -141,7 +147,7 @@ def test_inspection_adds_up_to_the_lead(script: RunScript, drawn: list[Any], run
 
 def test_mistake_is_accounted_for_against_the_true_class(script: RunScript, run: Path) -> None:
     rewrite_checkpoint(run, lambda state: state["model"]["bias"].copy_(torch.tensor([9.0, 8.0, *[0.0] * 8])))
-    test = build_parts(compose(TINY)).dataset.test
+    test = read_test_images()
     logits = logits_of(run, test.images)
     wrong = (logits.topk(2).indices != test.labels[:, None]).all(-1)
     index = int(wrong.nonzero()[0])
@@ -176,11 +182,10 @@ def test_best_run_best_epoch_and_a_picture_alone_are_found_below_outputs(
 def test_names_in_a_foreign_run_do_not_reach_the_terminal_raw(script: RunScript, tmp_path: Path) -> None:
     folder = write_idx_folder(tmp_path / "data", shape=(8, 8))
     names = "dataset.class_names=['\x1b[31mred','a\nb','c']"
-    cfg = compose(["dataset=idx", f"dataset.root={folder}", names, "trainer.num_epochs=1"])
+    overrides = ["dataset=idx", f"dataset.root={folder}", names, "trainer.num_epochs=1"]
     run_dir = tmp_path / "run"
-    (run_dir / ".hydra").mkdir(parents=True)
-    (run_dir / ".hydra" / "config.yaml").write_text(OmegaConf.to_yaml(cfg), encoding="utf-8")
-    train_run(cfg, run_dir)
+    write_folder(run_dir, compose(overrides), overrides, {})
+    assert not train_folders([run_dir])
     for name, option in (("predict", "--wrong"), ("inspect_model", "--image=0")):
         outcome = script(name, run_dir, option)
         assert outcome.code == 0, outcome.err
@@ -197,7 +202,7 @@ def test_folder_of_runs_gives_the_latest_or_the_best(run: Path, tmp_path: Path) 
     assert find_run(tmp_path / "outputs", best=True) == first.resolve()
     assert find_run(first) == first
     config = (first / ".hydra" / "config.yaml").read_text(encoding="utf-8")
-    (first / ".hydra" / "hydra.yaml").unlink()  # which says that the option was `synthetic`
+    (first / "run.json").unlink()  # which says that the option was `synthetic`
     (first / ".hydra" / "config.yaml").write_text(config.replace("make_synthetic", "load_idx"), encoding="utf-8")
     assert find_run(tmp_path / "outputs", best=True) == other.resolve()  # runs on other data do not count
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fashion_softmax.learning.models import MLP, LeNet, SoftmaxRegression
-from fashion_softmax.stacking import architecture, why_alone
+from fashion_softmax.stacking.plan import architecture, why_alone
 from fashion_softmax.stacking.models import SingleModel, StackedModule, StackedSoftmaxRegression, stack_models
 
 SHAPE = (1, 4, 4)

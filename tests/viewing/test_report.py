@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.viewing import report
 from fashion_softmax.viewing.ranking import compare
 from fashion_softmax.viewing.report import make_report

@@ -23,11 +23,10 @@ METRICS = {"train/loss": 0.5, "train/accuracy": 0.8, "test/loss": 0.6, "test/acc
 SECONDS = {"total": 1.5, "training": 1.25}
 
 
-def make_recorder(run_dir: Path, log_every: int = 2) -> Recorder:
-    texts = {"config": "    seed: 0\n"}
-    return Recorder(
-        run_dir, ["seed=0"], "abc", log_every=log_every, hyperparameters={"lr": 0.1}, trial="lr=0.1", texts=texts
-    )
+def make_recorder(run_dir: Path, log_every: int = 2, last_epoch: int | None = None) -> Recorder:
+    recorder = Recorder(run_dir, "abc", log_every=log_every, last_epoch=last_epoch)
+    recorder.events.write_start({"lr": 0.1}, "lr=0.1")
+    return recorder
 
 
 def make_report(epoch: int, **metrics: float) -> EpochReport:
@@ -57,13 +56,6 @@ def test_step_losses_are_logged_every_few_steps(events: EventAccumulator) -> Non
     assert points == [(40, 11.0), (80, 13.0), (120, 20.0), (160, 22.0), (200, 24.0)]
 
 
-def test_configuration_and_chart_layout_are_stored(events: EventAccumulator) -> None:
-    tags = events.Tags()["tensors"]
-    assert "config/text_summary" in tags and "custom_scalars__config__" in tags
-    text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
-    assert text == "    seed: 0\n"
-
-
 def test_metrics_jsonl_has_an_object_an_epoch(tmp_path: Path) -> None:
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
         recorder.log_epoch(make_report(1), best={"test/accuracy": 0.75})
@@ -75,17 +67,13 @@ def test_metrics_jsonl_has_an_object_an_epoch(tmp_path: Path) -> None:
 
 
 def test_status_follows_the_run(tmp_path: Path) -> None:
-    with contextlib.closing(make_recorder(tmp_path)) as recorder:
-        status = json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))
-        assert status["state"] == "running" and status["fingerprint"] == "abc" and status["error"] is None
-        recorder.write_status("diverged", "the loss is nan")
-        assert json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))["error"] == "the loss is nan"
-        recorder.write_result(
-            objective=0.75, objective_name="test/accuracy", num_epochs=2, metrics=METRICS, seconds=SECONDS
-        )
-    result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
-    assert result["state"] == "completed" and result["overrides"] == ["seed=0"] and result["metrics"] == METRICS
-    assert json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))["state"] == "completed"
+    recorder = make_recorder(tmp_path)
+    status = json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))
+    assert status["state"] == "running" and status["fingerprint"] == "abc" and status["error"] is None
+    recorder.close("diverged", "the loss is nan")
+    recorder.close("failed", "closing twice changes nothing")
+    status = json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))
+    assert (status["state"], status["error"]) == ("diverged", "the loss is nan")
 
 
 def test_one_event_file_per_run(tmp_path: Path) -> None:
@@ -99,7 +87,7 @@ def test_curves_that_go_on_have_no_step_twice(tmp_path: Path, last_epoch: int) -
     with contextlib.closing(make_recorder(tmp_path)) as recorder:
         for epoch in range(1, last_epoch + 2):  # killed after the last one's records and before its checkpoint
             recorder.log_epoch(make_report(epoch), best={"test/accuracy": 0.75})
-    recorder = Recorder(tmp_path, [], "abc", log_every=1, last_epoch=last_epoch)
+    recorder = make_recorder(tmp_path, log_every=1, last_epoch=last_epoch)
     with contextlib.closing(recorder):
         for epoch in range(last_epoch + 1, last_epoch + 3):
             recorder.log_epoch(make_report(epoch), best={"test/accuracy": 0.75})

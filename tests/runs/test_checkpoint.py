@@ -9,11 +9,11 @@ from fashion_softmax.errors import CheckpointError
 from fashion_softmax.learning import schedules
 from fashion_softmax.learning.losses import CrossEntropy
 from fashion_softmax.learning.models import SoftmaxRegression
-from fashion_softmax.runs.checkpoint import load_checkpoint, restore, save_checkpoint
+from fashion_softmax.runs.checkpoint import load_checkpoint, make_checkpoint, restore
 from fashion_softmax.stacking import Member
 
 
-def save(folder: Path, *, epoch: int, is_best: bool) -> Member:
+def save(folder: Path, *, epoch: int) -> Member:
     torch.manual_seed(epoch)
     model = SoftmaxRegression((1, 2, 2), 3)
     optimizer = torch.optim.Adam(model.parameters())
@@ -27,41 +27,21 @@ def save(folder: Path, *, epoch: int, is_best: bool) -> Member:
         "seconds": {"total": 1.0, "training": 0.5},
         "pause": None,
     }
-    save_checkpoint(folder, member, progress, is_best=is_best)
+    folder.mkdir(exist_ok=True)
+    (folder / "last.pt").write_bytes(make_checkpoint(member, progress))
     return member
 
 
-def test_checkpoint_holds_what_going_on_needs(tmp_path: Path) -> None:
-    model = save(tmp_path / "checkpoints", epoch=2, is_best=True).model
+def test_checkpoint_holds_what_resuming_needs(tmp_path: Path) -> None:
+    model = save(tmp_path / "checkpoints", epoch=2).model
     state = torch.load(tmp_path / "checkpoints" / "last.pt", weights_only=True)
     assert torch.equal(state["model"]["weight"], model.weight)
     assert (state["epoch"], state["step"], state["fingerprint"]) == (2, 14, "abc")
     assert {"optimizer", "scheduler", "random_state", "best", "format_version"} <= state.keys()
 
 
-def test_best_is_kept_while_last_moves_on(tmp_path: Path) -> None:
-    best = save(tmp_path, epoch=1, is_best=True).model
-    last = save(tmp_path, epoch=2, is_best=False).model
-    loaded = {name: torch.load(tmp_path / f"{name}.pt", weights_only=True)["model"] for name in ("best", "last")}
-    assert torch.equal(loaded["best"]["weight"], best.weight)
-    assert torch.equal(loaded["last"]["weight"], last.weight)
-
-
-def test_failed_save_keeps_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save(tmp_path, epoch=1, is_best=True)
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        save(tmp_path, epoch=2, is_best=True)
-    assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
-
-
 def test_any_flipped_bit_is_noticed(tmp_path: Path) -> None:
-    save(tmp_path, epoch=1, is_best=False)
+    save(tmp_path, epoch=1)
     path = tmp_path / "last.pt"
     whole = path.read_bytes()
     for position in range(0, len(whole), 37):
@@ -73,7 +53,7 @@ def test_any_flipped_bit_is_noticed(tmp_path: Path) -> None:
 
 
 def test_any_truncation_is_noticed(tmp_path: Path) -> None:
-    save(tmp_path, epoch=1, is_best=False)
+    save(tmp_path, epoch=1)
     path = tmp_path / "last.pt"
     whole = path.read_bytes()
     for length in range(0, len(whole), 101):
@@ -83,7 +63,7 @@ def test_any_truncation_is_noticed(tmp_path: Path) -> None:
 
 
 def test_restored_member_equals_the_saved_one(tmp_path: Path) -> None:
-    member, other = save(tmp_path, epoch=1, is_best=False), save(tmp_path / "other", epoch=2, is_best=False)
+    member, other = save(tmp_path, epoch=1), save(tmp_path / "other", epoch=2)
     state = load_checkpoint(tmp_path / "last.pt")
     restore(other, state, tmp_path / "last.pt")
     assert all(torch.equal(a, b) for a, b in zip(member.model.parameters(), other.model.parameters(), strict=True))
@@ -91,7 +71,7 @@ def test_restored_member_equals_the_saved_one(tmp_path: Path) -> None:
 
 
 def test_state_of_another_model_does_not_fit(tmp_path: Path) -> None:
-    member = save(tmp_path, epoch=1, is_best=False)
+    member = save(tmp_path, epoch=1)
     state = load_checkpoint(tmp_path / "last.pt")
     state["model"]["weight"] = torch.zeros(5, 5)
     with pytest.raises(CheckpointError, match=r"last.pt: does not fit the run's configuration: .*weight"):

@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
-from fashion_softmax.config.building import build_parts
-from fashion_softmax.config.checking import RANGES, validate
+from fashion_softmax.config.building import build, build_parts
+from fashion_softmax.config.checking import RANGES
 from fashion_softmax.config.names import job_name
-from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, build, compose
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, resolve
+from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.data import make_synthetic
 from fashion_softmax.data.idx import find_idx_files
-from fashion_softmax.runs.run import fingerprint
+from fashion_softmax.files import dump_yaml, load_yaml
 from tests.conftest import TINY, write_idx_folder
 
 OPTIONS = [(group, path.stem) for group in COMPONENTS for path in sorted((CONFIG_DIR / group).glob("*.yaml"))]
@@ -29,8 +32,7 @@ def test_option_is_composed_validated_and_built(
         # Fetching and verifying published files is the business of tests/data/test_sources.py.
         monkeypatch.setattr("fashion_softmax.data.catalog.prepare", lambda *args: find_idx_files(folder))
     cfg = compose([*overrides, f"{group}={option}"])
-    validate(cfg)
-    parts = build_parts(cfg)
+    parts = build_parts(resolve(cfg))
     assert parts.member.model(torch.zeros(2, *parts.dataset.image_shape)).shape == (2, parts.dataset.num_classes)
 
 
@@ -39,8 +41,7 @@ def test_experiment_is_composed_validated_and_built(name: str, tmp_path: Path, m
     folder = write_idx_folder(tmp_path / "d", (28, 28), num_classes=10)
     monkeypatch.setattr("fashion_softmax.data.catalog.prepare", lambda *args: find_idx_files(folder))
     cfg = compose([f"experiment={name}", f"dataset.root={folder}"])  # its own words: parts remembers data sets by them
-    validate(cfg)
-    assert build_parts(cfg).dataset.num_classes == 10
+    assert build_parts(resolve(cfg)).dataset.num_classes == 10
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG_DIR.rglob("*.yaml")), ids=lambda path: path.stem)
@@ -63,18 +64,32 @@ def test_every_range_belongs_to_a_key_that_exists() -> None:
 
 def test_runtime_facts_reach_the_model() -> None:
     dataset = make_synthetic(image_shape=[3, 5, 7], num_classes=4, num_train=8, num_test=4)
-    model = build(compose(["model=mlp"]).model, "model", dataset.image_shape, dataset.num_classes)
+    model = build(compose(["model=mlp"])["model"], "model", dataset.image_shape, dataset.num_classes)
     assert model(torch.zeros(1, 3, 5, 7)).shape == (1, 4)
 
 
-def test_saved_configuration_reads_back_the_same(tmp_path: Path) -> None:
-    from omegaconf import OmegaConf
-
+def test_saved_configuration_reads_back_the_same() -> None:
     cfg = compose(["optimizer.lr=1e-3", "loss.label_smoothing=.5", "dataset.resize=null", "dataset.root='a, b'"])
-    assert cfg.optimizer.lr == 0.001 and cfg.loss.label_smoothing == 0.5
-    assert cfg.dataset.resize is None and cfg.dataset.root == "a, b"
-    OmegaConf.save(cfg, tmp_path / "config.yaml")
-    assert OmegaConf.load(tmp_path / "config.yaml") == cfg
+    assert cfg["optimizer"]["lr"] == 0.001 and cfg["loss"]["label_smoothing"] == 0.5
+    assert cfg["dataset"]["resize"] is None and cfg["dataset"]["root"] == "a, b"
+    assert load_yaml(dump_yaml(cfg)) == cfg == OmegaConf.to_container(OmegaConf.create(dump_yaml(cfg)))
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1.5", "yes", "null", "~", "2026-01-01", "${a.b}", "a: b", "中文", "0x1f", "1_0", ""])
+def test_text_stays_text_in_yaml(text: str) -> None:
+    assert load_yaml(dump_yaml({"key": text})) == {"key": text} == OmegaConf.create(dump_yaml({"key": text}))
+
+
+def test_resolving_equals_omegaconf() -> None:
+    config = {
+        "a": {"b": 3, "c": "${a.b}"},
+        "chain": "${a.c}",
+        "text": "x${a.b}y",
+        "folder": "${project_dir:}/data",
+        "nested": ["${a}", {"deep": "${oc.env:HOME}"}],
+    }
+    assert resolve(config) == OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+    assert config["chain"] == "${a.c}"
 
 
 def test_fingerprint_sees_values_not_spelling() -> None:
@@ -93,4 +108,4 @@ def test_fingerprint_sees_values_not_spelling() -> None:
     ],
 )
 def test_job_name_is_one_short_path_component(overrides: str, expected: str) -> None:
-    assert job_name(7, overrides) == expected
+    assert job_name(7, overrides.splitlines()) == expected

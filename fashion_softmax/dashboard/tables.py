@@ -6,57 +6,58 @@ from pathlib import Path
 
 from rich.table import Table
 
-from fashion_softmax.runs.console import compare_command, count, make_console, shorten, tensorboard_command
-from fashion_softmax.sweeps.plan import PlannedStack, what_differs
+from fashion_softmax.dashboard.console import compare_command, count, make_console, shorten, tensorboard_command
+from fashion_softmax.stacking import Facts
 
 MAX_ROWS = 20  # every job's result is in its folder
 MAX_VALUES = 6  # of a key, before the rest is counted
 MAX_TENSORBOARD_RUNS = 500  # above, it shows none until they are filtered
 
 
-def show_plan(stacks: Sequence[PlannedStack]) -> None:
+def show_plan(stacks: Sequence[Sequence[int]], facts: Mapping[int, Facts]) -> None:
     """Say in a few lines what trains together and what keeps jobs apart.
 
     Args:
-        stacks: as planned.
+        stacks: numbers of the jobs that are trained as one.
+        facts: of each job; none of those that will fail.
     """
     console = make_console()
-    num_jobs = sum(len(stack.jobs) for stack in stacks)
-    together = [stack for stack in stacks if stack.facts and not stack.facts.alone]
+    num_jobs = sum(map(len, stacks))
+    together = [stack for stack in stacks if stack[0] in facts and not facts[stack[0]].alone]
     parts = []
     if together:
-        sizes = sorted({len(stack.jobs) for stack in together})
+        sizes = sorted({len(stack) for stack in together})
         size = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
         parts.append(f"{count(len(together), 'stack')} of {size}, each trained as one")
     if len(stacks) > len(together):
         parts.append(f"{len(stacks) - len(together)} alone")
     console.print(f"{count(num_jobs, 'job')}: {', '.join(parts)}", soft_wrap=True)
-    if differing := what_differs(together):
+    if differing := _find_differing([facts[stack[0]].shared for stack in together]):
         words = ", ".join(f"{name} ({_list(values)})" for name, values in differing.items())
         console.print(f"  kept apart by {words}", soft_wrap=True)
-    reasons = {
-        (stack.facts.shared["model"], stack.facts.alone) for stack in stacks if stack.facts and stack.facts.alone
-    }
-    for model, reason in sorted(reasons, key=str):
+    for model, reason in sorted({(each.shared["model"], each.alone) for each in facts.values() if each.alone}):
         console.print(f"  alone: {model}, since {reason}", soft_wrap=True)
 
 
-def show_dry_run(stacks: Sequence[PlannedStack], jobs: Sequence[Sequence[str]], shared: Sequence[str]) -> None:
+def show_dry_run(
+    stacks: Sequence[Sequence[int]], facts: Mapping[int, Facts], jobs: Sequence[Sequence[str]], shared: Sequence[str]
+) -> None:
     """Show the plan and every job's overrides, stack by stack.
 
     Args:
-        stacks: as planned.
+        stacks: see `show_plan`.
+        facts: see `show_plan`.
         jobs: each job's overrides.
         shared: the overrides that all of them have.
     """
-    show_plan(stacks)
+    show_plan(stacks, facts)
     table = Table()
     for name in ("stack", "job"):
         table.add_column(name, justify="right")
     table.add_column("overrides")
     for number, stack in enumerate(stacks, start=1):
-        for job in sorted(stack.jobs):
-            table.add_row(str(number), str(job), _what_differs(jobs[job], shared), end_section=job == max(stack.jobs))
+        for job in sorted(stack):
+            table.add_row(str(number), str(job), _what_differs(jobs[job], shared), end_section=job == max(stack))
     console = make_console()
     console.print(table)
     if shared and len(jobs) > 1:
@@ -82,7 +83,8 @@ def show_sweep(
     """
     console = make_console()
     groups: dict[str, list[int]] = {}
-    for number in objectives:
+    distinct = {tuple(sorted(jobs[number])): number for number in sorted(objectives, reverse=True)}
+    for number in sorted(distinct.values()):
         words = _what_differs([each for each in jobs[number] if not each.startswith("seed=")], shared)
         groups.setdefault(words, []).append(number)
     means = {label: statistics.fmean(objectives[each] for each in numbers) for label, numbers in groups.items()}
@@ -102,6 +104,8 @@ def show_sweep(
         table.add_row(_list(map(str, numbers)), label, f"{100 * means[label]:.2f}{spread} %")
     if ranking:
         console.print(table)
+    if num_repeated := len(objectives) - len(distinct):
+        console.print(f"{count(num_repeated, 'job')} not counted: the same as another one, seed included")
     if shared and len(jobs) > 1:
         settings = [override for override in shared if not override.startswith("sweep.")]
         console.print(f"all with {' '.join(settings)}", soft_wrap=True) if settings else None
@@ -134,6 +138,13 @@ def label(number: int, job: Sequence[str], shared: Collection[str]) -> str:
         shared: the overrides that all jobs have, left out.
     """
     return f"job {number} ({_what_differs(job, shared)})"
+
+
+def _find_differing(facts: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """List the values found for every fact that has several."""
+    names = dict.fromkeys(name for shared in facts for name in shared)
+    values = {name: list(dict.fromkeys(shared.get(name, "-") for shared in facts)) for name in names}
+    return {name: found for name, found in values.items() if len(found) > 1}
 
 
 def _what_differs(job: Sequence[str], shared: Collection[str]) -> str:

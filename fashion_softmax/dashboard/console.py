@@ -1,0 +1,164 @@
+"""The terminal: a console that shows text as it is, the commands that are printed for copying, a run's progress."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fashion_softmax.config.names import printable
+from fashion_softmax.files import START_DIR
+
+if TYPE_CHECKING:  # training imports torch, which looking at runs does not need
+    from fashion_softmax.data import Batches
+    from fashion_softmax.runs.run import Run
+
+REFRESH_PER_S = 5  # each redraw takes a few milliseconds from the training
+
+
+def make_console() -> Console:
+    """Make a console that shows text as it is: brackets in a user's path or value are no markup."""
+    return _PatientConsole(highlight=False, markup=False, emoji=False)
+
+
+class _PatientConsole(Console):
+    """A console that falls silent when nobody reads it any more (`python train.py | head`): the training goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the exit flushes what is left into it
+
+
+class PollingProgress(Progress):
+    """A progress bar that asks how far its task is, whenever it is drawn.
+
+    Args:
+        count_steps: tells how much of the task's total is done; called from another thread.
+        *columns: of `rich.progress.Progress`.
+        **options: likewise.
+    """
+
+    def __init__(self, count_steps: Callable[[], float], *columns: Any, **options: Any) -> None:
+        self._count_steps = count_steps
+        super().__init__(*columns, refresh_per_second=REFRESH_PER_S, **options)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Ask, then draw."""
+        for task in self.tasks:
+            task.completed = self._count_steps()
+        yield from super().get_renderables()
+
+
+class RunDisplay:
+    """Shows a run while it trains, a live bar or, where there is no terminal, a line per epoch; a context manager.
+
+    Args:
+        run: which has begun.
+        batches: the training batches; asked at every redraw how many were drawn, so that the loop need not report.
+        is_shown: whether anything is shown at all.
+    """
+
+    def __init__(self, run: "Run", batches: "Batches", *, is_shown: bool) -> None:
+        self.console = make_console()
+        self.console.quiet = not is_shown
+        self._progress = PollingProgress(
+            lambda: batches.num_drawn,
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}", markup=False),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            TextColumn("{task.fields[summary]}", markup=False),
+            console=self.console,
+            disable=not self.console.is_terminal or not is_shown,
+        )
+        total = run.num_epochs * len(batches)
+        self._task = self._progress.add_task(f"epoch {run.epoch}/{run.num_epochs}", total=total, summary="")
+        self._epoch = run.epoch
+        self.console.print(run.describe())
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, run: "Run") -> None:
+        """Show the loss and the accuracies of an epoch that has ended."""
+        if run.epoch == self._epoch:
+            return
+        self._epoch = run.epoch
+        summary = f"loss {run.metrics['train/loss']:.4f}"
+        for split in ("val", "test"):
+            if f"{split}/accuracy" in run.metrics:
+                summary += f", {split} accuracy {100 * run.metrics[f'{split}/accuracy']:.2f} %"
+        self._progress.update(self._task, description=f"epoch {run.epoch}/{run.num_epochs}", summary=summary)
+        if not self.console.is_terminal:
+            self.console.print(f"epoch {run.epoch:>3}/{run.num_epochs}  {summary}")
+
+    def show_result(self, run: "Run") -> None:
+        """Show the final measures, where the run lies, and how to look at its curves."""
+        table = Table("split", title=f"after {count(run.num_epochs, 'epoch')}", title_justify="left")
+        for column in ("loss", "accuracy", "cross-entropy"):
+            table.add_column(column, justify="right")
+        for split in ("train", "val", "test"):
+            if f"{split}/loss" in run.metrics:
+                loss, accuracy, cross_entropy = (
+                    run.metrics[f"{split}/{name}"] for name in ("loss", "accuracy", "cross_entropy")
+                )
+                table.add_row(split, f"{loss:.4f}", f"{100 * accuracy:.2f} %", f"{cross_entropy:.4f}")
+        self.console.print(table)
+        # soft_wrap: a path or a command is one line, however long, so that it can be copied.
+        seconds = run.seconds
+        self.console.print(
+            f"took         {seconds['total']:.1f} s, {seconds['training']:.1f} s of it training", soft_wrap=True
+        )
+        self.console.print(f"run folder   {shorten(run.path)}", soft_wrap=True)
+        self.console.print(f"TensorBoard  {tensorboard_command(run.path)}", soft_wrap=True)
+
+
+def tensorboard_command(folder: Path) -> str:
+    """Word the command that opens TensorBoard on a sweep or beside a run, with the interpreter that runs now.
+
+    Without a port it takes the first free one from 6006 on; it asks nobody for a password, so that only this machine
+    may reach it.
+
+    Args:
+        folder: of a sweep, or of a single run: below `outputs` all runs are shown, since alone a run has no name there.
+    """
+    if folder.parent.name == "runs" and folder.parent.parent.name == "outputs":
+        folder = folder.parent.parent
+    command = [shorten(Path(sys.executable)), "-m", "tensorboard.main"]
+    command += ["--logdir", shorten(folder), "--host", "127.0.0.1"]
+    return shlex.join(command)
+
+
+def compare_command(folder: Path) -> str | None:
+    """Word the command that compares the runs in a folder; None where only the package is installed."""
+    script = Path(__file__).parents[2] / "scripts" / "compare_runs.py"
+    return shlex.join(["python", shorten(script), shorten(folder)]) if script.exists() else None
+
+
+def resume_command(folder: Path) -> str:
+    """Word the command that resumes a run or a sweep."""
+    program = ["python", sys.argv[0]] if sys.argv[0].endswith(".py") else [Path(sys.argv[0]).name]
+    return shlex.join([*program, f"resume={shorten(folder)}"])
+
+
+def shorten(path: str | Path) -> str:
+    """Name a path relative to the folder that the user stands in, where that is shorter."""
+    absolute = str(Path(path).absolute())
+    return printable(min(absolute, os.path.relpath(absolute, START_DIR), key=len))
+
+
+def count(number: int, noun: str) -> str:
+    """Word a number of things, with an s unless it is one; `noun` may go on after a comma."""
+    word, comma, rest = noun.partition(",")
+    return f"{number} {word}{'' if number == 1 else 's'}{comma}{rest}"

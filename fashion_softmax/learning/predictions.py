@@ -1,0 +1,38 @@
+"""What a trained model says of test images, without torch."""
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a trained model says of N test images.
+
+    Attributes:
+        labels: true classes, unsigned, shape (N,).
+        classes: predicted classes, unsigned, shape (N,).
+        confidences: probability that softmax gives the predicted class, float32, shape (N,).
+        probabilities: that softmax gives each class, float32, shape (N, K); None where nobody asked for them. They
+            are not saved.
+    """
+
+    labels: NDArray[np.unsignedinteger[Any]]
+    classes: NDArray[np.unsignedinteger[Any]]
+    confidences: NDArray[np.float32]
+    probabilities: NDArray[np.float32] | None = None
+
+    @property
+    def is_correct(self) -> NDArray[np.bool_]:
+        """Which images are classified correctly, shape (N,)."""
+        correct: NDArray[np.bool_] = self.classes == self.labels
+        return correct
+
+    def to_bytes(self) -> bytes:
+        """Make a file of them that `numpy.load` reads."""
+        buffer = io.BytesIO()
+        np.savez(buffer, labels=self.labels, classes=self.classes, confidences=self.confidences)
+        return buffer.getvalue()

@@ -1,0 +1,99 @@
+"""One writer per folder of a run or a sweep. A process that ends, however it ends, holds no lock any more."""
+
+import contextlib
+import os
+import platform
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import read_json
+
+LOCK_NAME = ".lock"
+RELEASE_TIMEOUT_S = 15.0  # the data's worker processes outlive a killed run by a few seconds, and keep its lock
+
+
+@contextlib.contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Become the only writer of a folder; again in the same process is allowed.
+
+    Args:
+        folder: of a run or a sweep; created if needed.
+
+    Raises:
+        CheckpointError: another process writes there; says which.
+        OSError: the folder may not be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.resolve() / LOCK_NAME, timeout=0, is_singleton=True, thread_local=False)
+    deadline = time.monotonic() + RELEASE_TIMEOUT_S
+    while True:
+        try:
+            lock.acquire()
+            break
+        except Timeout as error:
+            holder = read_json(folder / "status.json").get("pid")
+            if _may_live(holder) or time.monotonic() > deadline:
+                who = f"process {holder}" if holder else "another process"
+                raise CheckpointError(
+                    f"{folder}: {who} is writing there; choose another folder, or wait until it has ended"
+                ) from error
+            time.sleep(0.1)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_abandoned(folder: Path, status: dict[str, Any]) -> bool:
+    """Tell whether a run that says it is running was killed, as far as this machine can know.
+
+    Args:
+        folder: of the run.
+        status: the content of its `status.json`.
+    """
+    if status.get("state") != "running" or status.get("host") != platform.node():
+        return False
+    if not (folder / LOCK_NAME).is_file():  # the first edition had no locks
+        return not _may_live(status.get("pid"))
+    try:
+        with claim(folder):
+            return status.get("pid") != os.getpid()
+    except (CheckpointError, OSError):
+        return False
+
+
+def make_status(
+    state: str, fingerprint: str, *, started: str | None = None, error: str | None = None
+) -> dict[str, Any]:
+    """Make the content of `status.json`, which also says which process writes the folder.
+
+    Args:
+        state: one of `folder.STATES`.
+        fingerprint: of the configuration.
+        started: when training began, in ISO 8601 and UTC.
+        error: why it did not complete.
+    """
+    status = {"state": state, "error": error, "started": started, "fingerprint": fingerprint}
+    return status | {"host": platform.node(), "pid": os.getpid()}
+
+
+def now() -> str:
+    """Say what time it is, in ISO 8601 and UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _may_live(pid: Any) -> bool:
+    """Tell whether there may be a process of a number on this machine; where there is no number, there may be."""
+    try:
+        os.kill(int(pid), 0)  # sends nothing, only asks
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (OSError, TypeError, ValueError):  # another user's process, or no number
+        return True
+    return True

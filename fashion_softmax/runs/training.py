@@ -1,0 +1,219 @@
+"""Training the runs of folders: the one way for a single run, the jobs of a sweep, and whatever is resumed.
+
+What becomes of each run is written into its folder. Runs that fit together are trained as one stack. A stack is saved
+as one step, so that after a kill all its runs stand at the same optimizer update.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from fashion_softmax.config.building import seed_torch
+from fashion_softmax.config.explain import describe
+from fashion_softmax.dashboard.console import RunDisplay
+from fashion_softmax.data import Batches
+from fashion_softmax.files import write_json, write_together
+from fashion_softmax.runs.folder import read_folder
+from fashion_softmax.runs.interruption import Interruption
+from fashion_softmax.runs.lock import claim, make_status
+from fashion_softmax.runs.recorder import log_all, log_into
+from fashion_softmax.runs.run import Run
+from fashion_softmax.stacking import Stack, plan
+from fashion_softmax.stacking.prediction import predict
+from fashion_softmax.stacking.training import EpochReport, Pause, fit
+
+IN_FLIGHT = ("running", "killed", "interrupted")  # states of runs that were being trained when their process ended
+
+Failures = dict[Path, BaseException]
+Reports = dict[int, EpochReport] | dict[int, Pause]
+
+
+def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failures:
+    """Train the runs in folders to their ends, each from where it stands.
+
+    Args:
+        folders: of the runs, in the order of their stack. Runs that have ended keep their places in it, so that the
+            others compute the same, bit for bit, as if they had not.
+        is_shown: whether the terminal shows progress and result, of a single run.
+
+    Returns:
+        The runs that did not get to their ends, each with the reason, which its folder says as well.
+
+    Raises:
+        Interrupted: by a signal; every run is saved where it stands.
+    """
+    failures: Failures = {}
+    runs: dict[Path, Run] = {}
+    with contextlib.ExitStack() as held:
+        for path in folders:
+            try:
+                held.enter_context(claim(path))
+            except Exception as error:  # somebody else writes there, or nobody may
+                failures[path] = error
+                continue
+            folder = read_folder(path)
+            if not folder.is_finished:
+                try:
+                    runs[path] = Run(folder)
+                except (Exception, SystemExit) as error:
+                    failures[path] = error
+                    write_json(
+                        path / "status.json",
+                        make_status("failed", str(folder.status.get("fingerprint")), error=describe(error)),
+                    )
+                    log_into(path, f"failed: {describe(error)}", error)
+        if len(folders) == 1:
+            held.enter_context(log_all(folders[0]))
+        _catch_up(list(runs.values()))
+        for stack in plan({path: run.facts_now for path, run in runs.items()}, most=len(folders)):
+            company = folders if len(stack) < len(folders) else stack
+            absent = {path: run for path in company if path not in stack and (run := _keep_place(path, runs))}
+            places = [runs.get(path) or absent[path] for path in company if path in stack or path in absent]
+            failures |= _StackTraining(places, [runs[path] for path in stack], is_shown=is_shown).run()
+    return failures
+
+
+def _keep_place(path: Path, runs: dict[Path, Run]) -> Run | None:
+    """Build a run that is not trained now, for its place in the stack; None if it cannot be built, now as before."""
+    if path in runs:
+        return runs[path]
+    try:
+        return Run(read_folder(path))
+    except (Exception, SystemExit):
+        return None
+
+
+def _catch_up(runs: Sequence[Run]) -> None:
+    """Bring runs that were trained together to one step, if a kill came while their checkpoints got their names."""
+    in_flight = [run for run in runs if run.folder.state in IN_FLIGHT]
+    for run in in_flight:
+        step = max(other.step for other in in_flight if other.facts.key == run.facts.key)
+        if run.step < step:
+            run.catch_up(step)
+
+
+class _StackTraining:
+    """Trains runs as one; afterwards each has ended, with its result or its error.
+
+    Args:
+        places: all runs of the stack.
+        trained: those of them to train; data sets, devices, seeds, epochs and steps so far agree.
+        is_shown: see `train_folders`.
+    """
+
+    def __init__(self, places: Sequence[Run], trained: Sequence[Run], *, is_shown: bool) -> None:
+        self.places = places
+        self.is_shown = is_shown
+        self.failures: Failures = {}
+        self.trained = [run for run in trained if self._attempt(run, lambda run: run.begin(in_sweep=not is_shown))]
+
+    def run(self) -> Failures:
+        """Train, and return what failed.
+
+        Raises:
+            Interrupted: by a signal.
+        """
+        if not self.trained:
+            return self.failures
+        first = self.trained[0]
+        # What a model draws while it trains (dropout) depends on its seed, not on what was built before.
+        seed_torch(first.parts.seed, first.parts.device)
+        first.restore_random_state()
+        absent = [index for index, run in enumerate(self.places) if run not in self.trained]
+        self.stack = Stack([run.parts.member for run in self.places], absent)
+        batches = first.parts.make_batches()
+        with Interruption() as interruption, RunDisplay(first, batches, is_shown=self.is_shown) as display:
+            try:
+                for reports in self._fit(first, batches, interruption):
+                    self._record(reports)
+                    display.show(first)
+                    interruption.raise_if_any()
+                self._finish(first)
+            except (Exception, SystemExit) as error:  # of what all share, such as memory or the data's workers
+                interruption.raise_if_any()  # Ctrl-C reaches the workers, too
+                self.stack.failures.errors |= dict.fromkeys(self.stack.active, error)
+            except KeyboardInterrupt as error:
+                for index in self.stack.active:
+                    self.places[index].fail(error)
+                raise
+            self._end_failed()
+        if self.trained:
+            display.show_result(first)
+        return self.failures
+
+    def _fit(self, first: Run, batches: Batches, interruption: Interruption) -> Iterator[Reports]:
+        batches.num_drawn = first.epoch * len(batches) + (len(first.pause.step_losses) if first.pause else 0)
+        save_every = [run.save_every for run in self.trained if run.save_every]
+        return fit(
+            self.stack,
+            batches,
+            first.parts.evaluation_splits(),
+            num_epochs=first.num_epochs,
+            first_epoch=first.epoch + 1,
+            # Those that only keep their places begin where the others stand.
+            pauses={index: run.pause or first.pause for index, run in enumerate(self.places)} if first.pause else {},
+            wants_pause=lambda step: (
+                interruption.signal_number is not None or any(step % every == 0 for every in save_every)
+            ),
+        )
+
+    def _record(self, reports: Reports) -> None:
+        """Record where the runs stand, then save all their checkpoints as one step."""
+        attempt = self.stack.failures.attempt
+        for index, report in reports.items():
+            attempt(index, self.places[index].record, report)
+        active = self.stack.active
+        contents = {
+            self.places[index].checkpoint_path: attempt(index, self.places[index].make_checkpoint) for index in active
+        }
+        unsaved = write_together({path: content for path, content in contents.items() if content is not None})
+        for index in active:
+            if error := unsaved.get(self.places[index].checkpoint_path):
+                self.stack.failures.errors[index] = error
+            attempt(index, self.places[index].keep_best)
+        self._end_failed()
+
+    def _finish(self, first: Run) -> None:
+        """Write the predictions and results of the runs that trained to their end, and complete them."""
+        active = self.stack.active
+        if not active:
+            return
+        predictions = predict(
+            self.stack,
+            first.parts.dataset.test.to(first.parts.device),
+            first.parts.dtype,
+            keep_probabilities=any(self.places[index].wants_probabilities for index in active),
+        )
+        attempt = self.stack.failures.attempt
+        made = {
+            index: attempt(index, self.places[index].finish, predictions[index], len(self.stack)) for index in active
+        }
+        files = [content.items() for content in made.values() if content]
+        unwritten = write_together(dict(entry for entries in zip(*files, strict=True) for entry in entries))
+        for path, error in unwritten.items():
+            self.stack.failures.errors |= {index: error for index in active if self.places[index].path == path.parent}
+        for index in self.stack.active:
+            run = self.places[index]
+            words = f"after {run.num_epochs} epochs in {run.seconds['total']:.1f} s"
+            log_into(run.path, f"{run.parts.objective_name} {run.objective:.4f} {words}")
+
+    def _end_failed(self) -> None:
+        for index, error in self.stack.failures.errors.items():
+            run = self.places[index]
+            if run in self.trained:
+                self.trained.remove(run)
+                self._note(run, error)
+
+    def _attempt(self, run: Run, action: Callable[[Run], None]) -> bool:
+        try:
+            action(run)
+        except (Exception, SystemExit) as error:
+            self._note(run, error)
+        return run.path not in self.failures
+
+    def _note(self, run: Run, error: BaseException) -> None:
+        """Record that a run failed and why; that its folder is gone or full must not hide it."""
+        self.failures[run.path] = error
+        with contextlib.suppress(Exception):
+            run.fail(error)
+            log_into(run.path, f"failed: {describe(error)}", error)

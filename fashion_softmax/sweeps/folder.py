@@ -1,0 +1,74 @@
+"""A sweep's folder: the runs' folders, and `sweep.json` with the stacks that they are trained in."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import read_json, write_json
+from fashion_softmax.runs.folder import set_aside
+from fashion_softmax.runs.lock import claim
+
+FORMAT_VERSION = 2  # the first edition's sweeps had a multirun.yaml instead
+SWEEP_PATH = "sweep.json"
+
+
+def write_sweep(sweep_dir: Path, stacks: Sequence[Sequence[str]]) -> None:
+    """Write `sweep.json`, when all runs have their folders: only then is it a sweep's folder.
+
+    Args:
+        sweep_dir: of the sweep.
+        stacks: names of the folders of runs that are trained as one, in their order.
+    """
+    write_json(sweep_dir / SWEEP_PATH, {"format_version": FORMAT_VERSION, "stacks": [list(stack) for stack in stacks]})
+
+
+def is_sweep(folder: Path) -> bool:
+    """Tell whether a folder is a sweep's, of this edition or the first."""
+    return (folder / SWEEP_PATH).is_file() or (folder / "multirun.yaml").is_file()
+
+
+def read_sweep(sweep_dir: Path) -> list[list[str]]:
+    """Read the stacks of a sweep, which may come from other people.
+
+    Raises:
+        CheckpointError: it was begun by the first edition, or was not written to its end.
+    """
+    path = sweep_dir / SWEEP_PATH
+    content = read_json(path)
+    if not path.is_file() and (sweep_dir / "multirun.yaml").is_file():
+        raise CheckpointError(
+            f"{sweep_dir}: this sweep was begun by version 0.1 and cannot be resumed as a whole, but each of its runs "
+            f"can: resume={sweep_dir}/..."
+        )
+    if content.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: is missing or damaged, or is of another version; start the sweep anew")
+    stacks = content.get("stacks")
+    if not isinstance(stacks, list) or not all(isinstance(stack, list) for stack in stacks):
+        raise CheckpointError(f"{path}: names no stacks; start the sweep anew")
+    for name in (name for stack in stacks for name in stack):
+        if not isinstance(name, str) or Path(name).name != name or not (sweep_dir / name).is_dir():
+            raise CheckpointError(f"{path}: {str(name)[:200]!r} is no run folder of this sweep")
+    return stacks
+
+
+def list_runs(sweep_dir: Path) -> list[Path]:
+    """List the folders of a sweep's runs, by number; see `read_sweep`."""
+    names = sorted(name for stack in read_sweep(sweep_dir) for name in stack)
+    return [sweep_dir / name for name in sorted(names, key=lambda name: (len(name.partition("_")[0]), name))]
+
+
+def set_aside_earlier_sweep(sweep_dir: Path) -> None:
+    """Move an earlier sweep's runs into the subfolder `earlier-N`.
+
+    Args:
+        sweep_dir: where a sweep is about to be written.
+
+    Raises:
+        CheckpointError: one of its runs is still going on.
+    """
+    runs = [folder for folder in sweep_dir.iterdir() if (folder / ".hydra").is_dir()]
+    for run in runs:
+        with claim(run):
+            pass
+    if runs:
+        set_aside(sweep_dir, [sweep_dir / SWEEP_PATH, sweep_dir / "multirun.yaml", sweep_dir / ".stacks", *runs])

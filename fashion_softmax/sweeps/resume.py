@@ -1,0 +1,221 @@
+"""`resume=FOLDER` and `resume=latest`: completing a run or a sweep that was interrupted, or training more epochs.
+
+Runs are resumed with their own configurations, read from their folders, which may come from other people, see
+`config/trust.py`.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fashion_softmax.config.checking import check_values, modernize
+from fashion_softmax.config.jobs import Job, apply_overrides
+from fashion_softmax.config.schema import PlainConfig, project_dir, resolve
+from fashion_softmax.config.settings import CHANGEABLE, SECTIONS_THAT_SAY_NOTHING, fingerprint, flatten
+from fashion_softmax.config.trust import is_trust, read_trusted, read_trusted_config, refuse_links_out
+from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import dump_yaml, write_together
+from fashion_softmax.runs.checkpoint import find_checkpoint
+from fashion_softmax.runs.folder import CONFIG_PATH, RunFolder, make_info, read_folder, require_whole
+from fashion_softmax.runs.lock import claim
+from fashion_softmax.sweeps.folder import SWEEP_PATH, is_sweep, list_runs
+
+LATEST = "latest"
+MULTIRUN = {"-m", "--multirun"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for on the command line.
+
+    Attributes:
+        folder: of the run or sweep.
+        overrides: the other arguments.
+        trusted: packages of the user's own that a run's configuration may name, from `trust=a,b`.
+    """
+
+    folder: Path
+    overrides: list[str]
+    trusted: list[str]
+
+
+def read_request(arguments: Sequence[str]) -> Request | None:
+    """Find `resume=` among the arguments.
+
+    Args:
+        arguments: of the command line.
+
+    Returns:
+        What to resume; None if nothing.
+
+    Raises:
+        CheckpointError: there is no such folder, or it is neither a run's nor a sweep's.
+    """
+    given = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
+    if not given:
+        return None
+    overrides = [argument for argument in arguments if not (argument.startswith("resume=") or is_trust(argument))]
+    name = given[-1].strip("'\"")
+    folder = _find_latest(arguments) if name == LATEST else Path(name)
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"resume={name}: there is no such folder; a run's folder, a sweep's, or latest is expected"
+        )
+    if not is_sweep(folder):
+        if not (folder / CONFIG_PATH).exists() and any(folder.glob("*/.hydra")):
+            raise CheckpointError(
+                f"resume={name}: this sweep cannot be resumed as a whole, but each of its runs can: {name}/..."
+            )
+        require_whole(folder)
+        if MULTIRUN & set(arguments):
+            raise CheckpointError(f"resume={name}: is the folder of a single run; leave out -m")
+    return Request(folder.absolute() if is_sweep(folder) else folder, overrides, read_trusted(arguments))
+
+
+def prepare_run(request: Request) -> bool:
+    """Check that a run can be resumed, and write what changes into its folder.
+
+    Returns:
+        Whether there is anything to train.
+
+    Raises:
+        FashionSoftmaxError: the folder, the configuration, the data or the machine does not allow it; nothing was
+            written.
+    """
+    with claim(request.folder):
+        refuse_links_out(request.folder)
+        folder, config = _read_change(request.folder, request)
+        find_checkpoint(folder, fingerprint(folder.config))  # a damaged one is refused before anything is written
+        if dataclasses.replace(folder, config=config).is_finished:
+            epochs = config["trainer"]["num_epochs"]
+            print(f"nothing to do: {folder.path} has finished its {epochs} epochs; trainer.num_epochs=N trains more")
+            return False
+        if "sweep.dry_run=true" in request.overrides:
+            print("a dry run: this can be resumed; nothing was trained")
+            return False
+        write_change(folder, config, request.overrides)
+    return True
+
+
+def prepare_sweep(request: Request) -> list[str]:
+    """Check that a sweep can be resumed, and write what changes into the folders of its runs.
+
+    Returns:
+        The arguments of the command that trains what is unfinished: Hydra's launcher is needed for its stacks. Given
+        with -m, the command's own jobs are compared with the runs when Hydra has composed them.
+
+    Raises:
+        FashionSoftmaxError: see `prepare_run`.
+    """
+    refuse_links_out(request.folder)
+    is_whole_command = bool(MULTIRUN & set(request.overrides))
+    overrides = [line for line in request.overrides if line not in MULTIRUN and not line.startswith("hydra.sweep.dir=")]
+    with claim(request.folder):
+        own = [] if is_whole_command else [line for line in overrides if not line.startswith(("hydra", "sweep.", "-"))]
+        own_request = dataclasses.replace(request, overrides=own)
+        changes = [_read_change(path, own_request) for path in list_runs(request.folder)]
+        if "sweep.dry_run=true" not in overrides:
+            for folder, config in changes:
+                write_change(folder, config, own)
+    folder_text = str(request.folder).replace("\\", "\\\\").replace("'", "\\'")
+    kept = [line for line in overrides if line not in own]
+    return ["-m", *kept, f"hydra.sweep.dir='{folder_text}'", "sweep.resume=true"]
+
+
+def refuse_other_jobs(sweep_dir: Path, jobs: Sequence[Job]) -> None:
+    """Compare the jobs of a command with the runs of the sweep that it resumes, and take over what may change.
+
+    Raises:
+        CheckpointError: the sweep was begun with other jobs or settings.
+    """
+    paths = list_runs(sweep_dir)
+    if len(paths) != len(jobs):
+        raise CheckpointError(
+            f"{sweep_dir}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command"
+        )
+    for path, job in zip(paths, jobs, strict=True):
+        folder = read_folder(path)
+        refuse_differences(folder.config, job.config, str(folder.path))
+        write_change(folder, job.config, job.overrides)
+
+
+def write_change(folder: RunFolder, config: PlainConfig, overrides: Sequence[str]) -> None:
+    """Write a run's new configuration into its folder, if it is one.
+
+    Args:
+        folder: as it was read.
+        config: the configuration from now on, interpolations unresolved.
+        overrides: that made it; they replace earlier ones of the same keys.
+    """
+    if config == folder.config:
+        return
+    keys = {line.partition("=")[0] for line in overrides}
+    kept = [line for line in folder.overrides if line.partition("=")[0] not in keys]
+    info = make_info([*kept, *overrides], folder.choices)
+    failures = write_together({folder.path / CONFIG_PATH: dump_yaml(config).encode(), folder.path / "run.json": info})
+    for error in failures.values():
+        raise error
+
+
+def _read_change(run_dir: Path, request: Request) -> tuple[RunFolder, PlainConfig]:
+    """Read a run's folder, and the configuration that it gets."""
+    require_whole(run_dir)
+    saved = read_trusted_config(run_dir, request.trusted)
+    config = apply_overrides(saved, request.overrides)
+    refuse_differences(saved, config, str(run_dir))
+    resolved = resolve(config)
+    check_values(resolved)
+    folder = dataclasses.replace(read_folder(run_dir), config=saved)
+    if not dataclasses.replace(folder, config=config).is_finished:
+        _refuse_new_schedule(run_dir, resolve(saved)["scheduler"], resolved["scheduler"])
+    return folder, config
+
+
+def refuse_differences(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> None:
+    """Refuse to resume a run with other settings than it was trained with.
+
+    Args:
+        before: its configuration, interpolations unresolved.
+        after: what is asked for now.
+        name: of its folder, for the message.
+
+    Raises:
+        CheckpointError: lists what differs and may not.
+    """
+    old, new = dict(flatten(before)), dict(flatten(after))
+    differences = [
+        f"{key} is {old.get(key, 'absent')} there, not {new.get(key, 'absent')}"
+        for key in {**old, **new}
+        if old.get(key) != new.get(key)
+        and key not in CHANGEABLE
+        and key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING
+    ]
+    if differences:
+        raise CheckpointError(
+            f"{name} was trained with other settings: {'; '.join(differences)}; leave them out to resume it, or start "
+            f"anew in another folder (what may change: {', '.join(CHANGEABLE)}, dashboard)"
+        )
+
+
+def _refuse_new_schedule(run_dir: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Refuse more epochs where the schedule depends on them and is torch's own: it keeps the settings it began with."""
+    target = str(after["_target_"])
+    if before != after and not modernize(target).startswith("fashion_softmax.learning.schedules."):
+        raise CheckpointError(
+            f"{run_dir}: its schedule depends on trainer.num_epochs, and {target} cannot change its settings while it "
+            "runs; start anew, or keep the number of epochs"
+        )
+
+
+def _find_latest(arguments: Sequence[str]) -> Path:
+    outputs = Path(project_dir()) / "outputs"
+    keys = ("hydra.run.dir=", "hydra.sweep.dir=")
+    given = [Path(line.partition("=")[2].strip("'\"")) for line in arguments if line.startswith(keys)]
+    sweeps = [path.parent for name in (SWEEP_PATH, "multirun.yaml") for path in outputs.glob(f"sweeps/*/{name}")]
+    runs = [] if MULTIRUN & set(arguments) else [path.parent for path in outputs.glob("runs/*/status.json")]
+    found = [folder for folder in given if folder.is_dir()] if given else sweeps + runs
+    if not found:
+        raise CheckpointError(f"resume=latest: there is nothing to resume in {given[0] if given else outputs}")
+    return max(found, key=lambda folder: (folder.stat().st_mtime, folder.name))

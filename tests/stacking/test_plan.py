@@ -1,0 +1,87 @@
+"""Planning: what trains together, what is split, and what keeps jobs apart."""
+
+import pytest
+import torch
+
+from fashion_softmax.config.building import build_parts, facts_of
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.schema import resolve
+from fashion_softmax.learning.losses import CrossEntropy
+from fashion_softmax.stacking.plan import Facts, available_memory, plan
+from tests.conftest import TINY
+
+
+def find_facts(*jobs: str) -> dict[int, Facts]:
+    configs = [resolve(compose([*TINY, *job.split()])) for job in jobs]
+    return {number: facts_of(config, build_parts(config)) for number, config in enumerate(configs)}
+
+
+def test_losses_optimizers_schedules_rates_and_initial_weights_share_a_stack() -> None:
+    facts = find_facts("loss=mse", "optimizer=adam", "scheduler=cosine", "optimizer.lr=0.5", "model.init_std=0.1")
+    (stack,) = plan(facts)
+    assert set(stack) == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("override", "name"),
+    [
+        ("seed=1", "seed"),
+        ("trainer.num_epochs=2", "trainer.num_epochs"),
+        ("dtype=float64", "dtype"),
+        ("dataset.batch_size=64", "dataset.batch_size"),
+        ("dataset.num_train=128", "dataset.num_train"),
+        ("dataset.num_workers=1", "dataset.num_workers"),
+        ("model=mlp model.hidden_sizes=[8]", "model"),
+    ],
+)
+def test_what_a_stack_must_share_keeps_jobs_apart(override: str, name: str) -> None:
+    facts = find_facts("loss=ce", override, "loss=mse", f"{override} loss=mse")
+    assert plan(facts) == [[0, 2], [1, 3]]
+    assert [key for key in facts[0].shared if facts[0].shared[key] != facts[1].shared[key]] == [name]
+
+
+def test_equal_losses_become_neighbours() -> None:
+    jobs = [f"loss={loss} optimizer.lr={lr}" for lr in (0.1, 0.2) for loss in ("mse", "ce", "huber")]
+    (stack,) = plan(find_facts(*jobs))
+    losses = [jobs[position].split()[0] for position in stack]
+    assert sorted(losses) == sorted(losses, key=losses.index)
+
+
+def test_model_that_cannot_be_stacked_is_alone() -> None:
+    small = "model=mlp model.hidden_sizes=[8]"
+    facts = find_facts(f"{small} model.dropout=0.5", f"{small} model.dropout=0.5", small, small)
+    assert plan(facts) == [[0], [1], [2, 3]]
+    assert "random numbers" in str(facts[0].alone)
+
+
+class Noisy(CrossEntropy):
+    """Draws random numbers."""
+
+    def value_and_gradient(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        losses, gradient = super().value_and_gradient(logits, labels)
+        return losses, gradient + torch.rand_like(gradient)
+
+
+def test_loss_that_draws_random_numbers_is_alone() -> None:
+    facts = find_facts(*["loss._target_=tests.stacking.test_plan.Noisy"] * 2)
+    assert plan(facts) == [[0], [1]]
+    assert facts[0].alone == "its loss draws random numbers"
+
+
+def test_large_groups_are_split_evenly() -> None:
+    (facts,) = find_facts("loss=ce").values()
+    assert [len(stack) for stack in plan(dict.fromkeys(range(10), facts), max_stack_size=4)] == [3, 3, 4]
+    assert [len(stack) for stack in plan(dict.fromkeys(range(10), facts), max_stack_size=1)] == [1] * 10
+    assert [len(stack) for stack in plan(dict.fromkeys(range(65), facts))] == [32, 33]
+
+
+def test_memory_limits_the_default_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    (facts,) = find_facts("loss=ce").values()
+    monkeypatch.setattr("fashion_softmax.stacking.plan.available_memory", lambda: 2 * 3 * facts.num_bytes)
+    assert [len(stack) for stack in plan(dict.fromkeys(range(6), facts))] == [3, 3]
+    monkeypatch.setattr("fashion_softmax.stacking.plan.available_memory", lambda: 0)
+    assert [len(stack) for stack in plan(dict.fromkeys(range(2), facts))] == [1, 1]
+
+
+def test_available_memory_is_a_plausible_number() -> None:
+    assert 10**7 < available_memory() < 10**14
