@@ -3,14 +3,14 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fashion_softmax.cli import end_on_signals, exit_on_error
 from fashion_softmax.config.names import printable
-from fashion_softmax.config.schema import project_dir
+from fashion_softmax.config.schema import project_dir, resolve
 from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.errors import CheckpointError, ConfigError, MachineError
 from fashion_softmax.figures.style import FORMATS, encode
@@ -22,6 +22,7 @@ MAX_ROWS, MAX_COLUMNS, MAX_IMAGES = 1000, 100, 5000  # of a grid: half a minute
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from fashion_softmax.data import Dataset
     from fashion_softmax.figures.photo import Photo
     from fashion_softmax.viewing.trained import TrainedRun
 
@@ -33,8 +34,8 @@ def script() -> Iterator[None]:
         stream.reconfigure(errors="backslashreplace")  # a terminal may know no ±
     logging.basicConfig(format="%(message)s")
     logging.getLogger("fashion_softmax").setLevel(logging.INFO)
-    end_on_signals()
     with exit_on_error():
+        end_on_signals()
         yield
 
 
@@ -46,6 +47,28 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Let a script take overrides as train.py does; `parse_intermixed_args` finds them between the options."""
     parser.add_argument("overrides", nargs="*", help="as for train.py, such as dataset=mnist dataset.resize=64")
+
+
+def compose_checked(overrides: Sequence[str]) -> dict[str, Any]:
+    """Compose a configuration as train.py does, fill in its interpolations and check it.
+
+    Raises:
+        ConfigError: names what is not allowed.
+    """
+    from fashion_softmax.config.checking import check_values
+    from fashion_softmax.config.jobs import compose
+
+    config = resolve(compose(overrides))
+    check_values(config)
+    return config
+
+
+def load_dataset(config: Mapping[str, Any]) -> "Dataset":
+    """Load the data set that a checked configuration names."""
+    from fashion_softmax.config.building import build_as
+    from fashion_softmax.data import Dataset
+
+    return build_as(Dataset, config, "dataset")
 
 
 def add_output(parser: argparse.ArgumentParser, *default_names: str) -> None:

@@ -21,7 +21,6 @@ from fashion_softmax.config.settings import shorten_keys
 from fashion_softmax.dashboard.console import make_console
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import finite_or_none
-from fashion_softmax.runs.folder import require_whole
 from fashion_softmax.viewing.leaderboard import show_leaderboard
 from fashion_softmax.viewing.ranking import Comparison, compare
 from fashion_softmax.viewing.report import make_report, to_dict
@@ -37,9 +36,8 @@ def main() -> None:
     with script():
         options = parse_arguments(sys.argv[1:])
         if options.diff:
-            for folder in options.diff:
-                require_whole(folder)
-            show_differences(_make_console(), *(read_run(folder.resolve()) for folder in options.diff))
+            first, second = (read_run(_require_run(folder)) for folder in options.diff)
+            show_differences(_make_console(), first, second)
             return
         comparison = compare(read_runs(options.folders), options.metric)
         if STDOUT not in (options.csv, options.json):
@@ -118,6 +116,12 @@ def _write_text(name: str, text: str) -> None:
         sys.stdout.write(text)
     else:
         save(Path(name), text.encode())
+
+
+def _require_run(folder: Path) -> Path:
+    if not (folder / ".hydra" / "config.yaml").is_file():
+        raise CheckpointError(f"--diff {folder}: is no run folder, since it has no .hydra/config.yaml")
+    return folder.resolve()
 
 
 if __name__ == "__main__":

@@ -100,9 +100,10 @@ def data_dir(options: argparse.Namespace) -> Path:
     """Find the folder of Fashion-MNIST."""
     if options.data:
         return Path(options.data).absolute()
-    from fashion_softmax.config.schema import compose
+    from fashion_softmax.config.jobs import compose
+    from fashion_softmax.config.schema import resolve
 
-    return Path(compose().dataset.root).absolute()
+    return Path(resolve(compose())["dataset"]["root"]).absolute()
 
 
 def fetch_command(options: argparse.Namespace) -> str:

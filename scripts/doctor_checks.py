@@ -172,13 +172,15 @@ def check_writing(path: Path, level: str, remedy: str) -> Iterator[Finding]:
 
 def check_training() -> Iterator[Finding]:
     """Train softmax regression on toy images in a temporary folder, with all records of a real run."""
-    from fashion_softmax.runs.experiment import run
-
-    from fashion_softmax.config.schema import compose
+    from fashion_softmax.config.jobs import compose
+    from fashion_softmax.runs.folder import write_folder
+    from fashion_softmax.runs.training import train_folders
 
     with tempfile.TemporaryDirectory(prefix="fashion-softmax-doctor-") as folder:
         start = time.perf_counter()
-        run(compose(TRAINING), Path(folder), in_sweep=True)
+        write_folder(Path(folder), compose(TRAINING), TRAINING, {})
+        for error in train_folders([Path(folder)]).values():
+            raise error
         seconds = time.perf_counter() - start
         lines = Path(folder, "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     first, last = (json.loads(lines[index])["train/loss"] for index in (0, -1))

@@ -7,11 +7,13 @@ python scripts/plot_losses.py --compare                      all losses in the s
 python scripts/plot_losses.py 'hydra.searchpath=[file://my_conf]' loss=focal,ce    my_conf/loss/focal.yaml of your own
 """
 
-from common import add_output, add_overrides, make_parser, save_figure, script
+from collections.abc import Mapping
+from typing import Any
 
-from fashion_softmax.config.checking import check_values, suggest
-from fashion_softmax.config.jobs import compose
-from fashion_softmax.config.schema import CONFIG_DIR, PlainConfig, resolve
+from common import add_output, add_overrides, compose_checked, make_parser, save_figure, script
+
+from fashion_softmax.config.checking import suggest
+from fashion_softmax.config.schema import CONFIG_DIR
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError
 
 
@@ -24,15 +26,13 @@ def main() -> None:
     options = parser.parse_intermixed_args()
     with script():
         configs = compose_losses(options.overrides)
-        from fashion_softmax.config.building import build
+        from fashion_softmax.config.building import build_as
         from fashion_softmax.figures.losses import NamedLoss, compare_losses, draw_losses
         from fashion_softmax.learning.losses import Loss, RegressionLoss
 
         losses = []
         for name, config in configs.items():
-            loss_fn = build(config["loss"], "loss")
-            if not isinstance(loss_fn, Loss):
-                raise ConfigError(f"loss={name} builds a {type(loss_fn).__name__}, which is no {Loss.__module__}.Loss")
+            loss_fn = build_as(Loss, config, "loss")  # type: ignore[type-abstract]
             losses.append(NamedLoss(name, word_settings(config["loss"]), loss_fn))
         losses.sort(key=lambda loss: not isinstance(loss.loss_fn, RegressionLoss))
         stem = "losses_compared" if options.compare else "losses"
@@ -45,14 +45,14 @@ def main() -> None:
             raise ConfigError(f"loss: cannot be drawn: {type(error).__name__}: {error}") from error
 
 
-def compose_losses(overrides: list[str]) -> dict[str, PlainConfig]:
+def compose_losses(overrides: list[str]) -> dict[str, dict[str, Any]]:
     """Compose a configuration for each loss.
 
     Args:
         overrides: of the command line; `loss=a,b` chooses losses, `loss.KEY=VALUE` counts for those that have the key.
 
     Returns:
-        Checked configurations by the loss's name, without interpolations.
+        Checked configurations by the loss's name.
 
     Raises:
         ConfigError: a loss, a key or a value is not allowed.
@@ -61,15 +61,14 @@ def compose_losses(overrides: list[str]) -> dict[str, PlainConfig]:
     names = chosen[-1].split(",") if chosen else sorted(path.stem for path in (CONFIG_DIR / "loss").glob("*.yaml"))
     settings = [line for line in overrides if line.startswith("loss.")]
     others = [line for line in overrides if not line.startswith(("loss=", "loss."))]
-    configs = {name: compose([*others, f"loss={name}"]) for name in names}
-    known = {key for config in configs.values() for key in config["loss"] if key != "_target_"}
+    configs = {name: compose_checked([*others, f"loss={name}"]) for name in names}
+    known = {str(key) for config in configs.values() for key in config["loss"] if key != "_target_"}
     for line in settings:
         if (key := find_key(line)) not in known:
             raise ConfigError(f"loss.{key} is unknown{suggest(key, known)}")
     for name, config in configs.items():
-        own = [line for line in settings if find_key(line) in config["loss"]]
-        configs[name] = resolve(compose([*others, f"loss={name}", *own]) if own else config)
-        check_values(configs[name])
+        if own := [line for line in settings if find_key(line) in config["loss"]]:
+            configs[name] = compose_checked([*others, f"loss={name}", *own])
     return configs
 
 
@@ -78,7 +77,7 @@ def find_key(override: str) -> str:
     return override.partition("=")[0].split(".")[1]
 
 
-def word_settings(node: PlainConfig) -> str:
+def word_settings(node: Mapping[str, Any]) -> str:
     """Word a loss's settings; `input` is not among them, since the axis says it."""
     return ", ".join(f"{key}={value}" for key, value in node.items() if key not in ("_target_", "input") and value)
 

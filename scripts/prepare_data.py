@@ -4,10 +4,8 @@ python scripts/prepare_data.py
 python scripts/prepare_data.py dataset=mnist dataset.root=my_data/mnist
 """
 
-from common import add_overrides, make_parser, script
+from common import add_overrides, compose_checked, load_dataset, make_parser, script
 
-from fashion_softmax.config.checking import validate
-from fashion_softmax.config.schema import build, compose
 from fashion_softmax.dashboard.console import shorten
 
 
@@ -17,14 +15,13 @@ def main() -> None:
     add_overrides(parser)
     options = parser.parse_args()
     with script():
-        cfg = compose(options.overrides)
-        validate(cfg)
-        dataset = build(cfg.dataset, "dataset")
+        config = compose_checked(options.overrides)
+        dataset = load_dataset(config)
         sizes = f"{len(dataset.train)} training and {len(dataset.test)} test images"
         shape = " x ".join(map(str, dataset.image_shape))
         print(f"{sizes} of {shape} (channels, height, width), {dataset.num_classes} classes")
-        if "root" in cfg.dataset:
-            print(f"verified in {shorten(cfg.dataset.root)}")
+        if "root" in config["dataset"]:
+            print(f"verified in {shorten(config['dataset']['root'])}")
 
 
 if __name__ == "__main__":

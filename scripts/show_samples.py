@@ -13,6 +13,8 @@ from common import (
     add_grid,
     add_output,
     add_overrides,
+    compose_checked,
+    load_dataset,
     make_parser,
     require_drawable,
     save_figure,
@@ -20,9 +22,7 @@ from common import (
 )
 from rich.table import Table
 
-from fashion_softmax.config.checking import check_values, suggest
-from fashion_softmax.config.jobs import compose
-from fashion_softmax.config.schema import resolve
+from fashion_softmax.config.checking import suggest
 from fashion_softmax.dashboard.console import make_console
 from fashion_softmax.errors import ConfigError
 
@@ -43,11 +43,8 @@ def main() -> None:
     options = parser.parse_intermixed_args()
     with script():
         require_drawable(options)
-        config = resolve(compose(options.overrides))
-        check_values(config)
-        from fashion_softmax.config.building import build
-
-        dataset = build(config["dataset"], "dataset")
+        config = compose_checked(options.overrides)
+        dataset = load_dataset(config)
         indices = choose(dataset, options)
         print_facts(dataset, config["seed"])
         from fashion_softmax.figures.images import Caption, draw_grid

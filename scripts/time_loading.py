@@ -9,12 +9,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from common import add_overrides, make_parser, script, whole_number
-from omegaconf import OmegaConf
+from common import add_overrides, compose_checked, load_dataset, make_parser, script, whole_number
 from rich.table import Table
 
-from fashion_softmax.config.checking import validate
-from fashion_softmax.config.schema import build, compose
 from fashion_softmax.dashboard.console import count, make_console
 
 if TYPE_CHECKING:
@@ -57,11 +54,10 @@ def main() -> None:
     parser.add_argument("--workers", type=whole_number(0), nargs="+", default=WORKERS, metavar="N", help=help_text)
     options = parser.parse_intermixed_args()
     with script():
-        cfg = compose(options.overrides)
-        validate(cfg)
-        dataset = build(cfg.dataset, "dataset")
-        is_resized = cfg.dataset.get("resize") is not None
-        original = build(OmegaConf.merge(cfg.dataset, {"resize": None}), "dataset") if is_resized else dataset
+        config = compose_checked(options.overrides)
+        dataset = load_dataset(config)
+        is_resized = config["dataset"].get("resize") is not None
+        original = load_dataset({"dataset": {**config["dataset"], "resize": None}}) if is_resized else dataset
         warnings.filterwarnings("ignore", message="This DataLoader will create")  # four workers, whatever the machine
         console, rows = make_console(), []
         pipelines = {"image by image": load_as_the_lesson(dataset, original), "whole batches": load_as_we_do(dataset)}

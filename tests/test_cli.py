@@ -186,7 +186,7 @@ def test_a7_broken_yaml_is_refused_in_time(train: Train, tmp_path: Path, content
 def test_a8_overrides_on_both_sides_of_m(train: Train, tmp_path: Path) -> None:
     result = train(*TINY, "-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep")
     assert result.returncode == 0, result.stderr
-    assert sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir()) == ["000_seed0", "001_seed1"]
+    assert sorted(path.name for path in (tmp_path / "sweep").glob("[0-9]*")) == ["000_seed0", "001_seed1"]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_e1_failed_jobs_are_listed_and_the_others_kept(train: Train, tmp_path: P
     assert result.returncode == 6, result.stderr
     assert "2 of 4 jobs failed, the others are complete" in result.stderr and "job 2 (" in result.stderr
     states = {
-        path.name: read_json(path / "status.json")["state"] for path in (tmp_path / "sweep").iterdir() if path.is_dir()
+        path.name: read_json(path / "status.json")["state"] for path in (tmp_path / "sweep").glob("[0-9]*")
     }
     assert sorted(states.values()) == ["completed", "completed", "diverged", "diverged"]
     failed = next(name for name, state in states.items() if state == "diverged")

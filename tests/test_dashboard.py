@@ -13,28 +13,28 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from fashion_softmax.config.checking import validate
-from fashion_softmax.config.names import run_suffix
-from fashion_softmax.config.resumable import fingerprint, refuse_differences
-from fashion_softmax.config.schema import compose
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.schema import DashboardConfig
 from fashion_softmax.dashboard.description import Description, read_defaults
 from fashion_softmax.dashboard.events import EventFile
-from fashion_softmax.dashboard.panels import NOTHING, Dashboard
+from fashion_softmax.dashboard.panels import Dashboard, switch_off
 from fashion_softmax.data import Dataset, Split
-from fashion_softmax.errors import ConfigError
 from fashion_softmax.learning.models import LeNet, SoftmaxRegression
-from fashion_softmax.runs.experiment import run as run_experiment
-from fashion_softmax.runs.records import Predictions
+from fashion_softmax.learning.predictions import Predictions
+from fashion_softmax.runs.folder import write_folder
+from fashion_softmax.runs.training import train_folders
 from tests.conftest import TINY
 
 with warnings.catch_warnings():  # the copy of html5lib that TensorBoard brings warns of itself
     warnings.simplefilter("ignore", DeprecationWarning)
     from tensorboard.plugin_util import markdown_to_safe_html
+
+
+NOTHING = switch_off(DashboardConfig(text=False))
 
 
 def blank(shape: tuple[int, int, int], num_classes: int) -> Dataset:
@@ -43,8 +43,8 @@ def blank(shape: tuple[int, int, int], num_classes: int) -> Dataset:
 
 
 def record(run_dir: Path, *overrides: str, in_sweep: bool = False) -> EventAccumulator:
-    run_dir.mkdir()
-    run_experiment(compose([*TINY, *overrides]), run_dir, overrides=overrides, in_sweep=in_sweep)
+    write_folder(run_dir, compose([*TINY, *overrides]), overrides, {})
+    assert not train_folders([run_dir], is_shown=not in_sweep)
     accumulator = EventAccumulator(str(run_dir), size_guidance={"histograms": 0, "images": 0, "tensors": 0})
     accumulator.Reload()
     return accumulator
@@ -177,7 +177,7 @@ def test_graph_leaves_the_run_as_it_was(
 
 def test_defaults_are_those_that_hydra_composes() -> None:
     config, choices = read_defaults()
-    expected = OmegaConf.to_container(compose())
+    expected = compose()
     assert config == expected
     assert choices == {
         "dataset": "fashion_mnist", "model": "softmax_regression", "loss": "ce", "optimizer": "sgd",
@@ -185,53 +185,47 @@ def test_defaults_are_those_that_hydra_composes() -> None:
     }  # fmt: skip
 
 
-def describe(tmp_path: Path, *overrides: str, choices: str = "") -> Description:
-    if choices:
-        (tmp_path / ".hydra").mkdir()
-        (tmp_path / ".hydra" / "hydra.yaml").write_text(f"runtime:\n  choices:\n{choices}", encoding="utf-8")
-    return Description(compose(overrides), tmp_path, overrides)
+def describe(*overrides: str, **choices: str) -> Description:
+    return Description(compose(overrides), choices, overrides)
 
 
-DEFAULT_CHOICES = "    dataset: fashion_mnist\n    model: softmax_regression\n    optimizer: sgd\n"
+DEFAULT_CHOICES = {"dataset": "fashion_mnist", "model": "softmax_regression", "optimizer": "sgd", "scheduler": "constant"}
 
 
-def test_differences_name_options_and_values(tmp_path: Path) -> None:
-    choices = DEFAULT_CHOICES + "    loss: mse\n    scheduler: constant\n"
-    text = describe(tmp_path, "loss=mse", "optimizer.lr=0.5", choices=choices).texts()["differences"]
+def test_differences_name_options_and_values() -> None:
+    text = describe("loss=mse", "optimizer.lr=0.5", **DEFAULT_CHOICES, loss="mse").texts()["differences"]
     lines = text.replace("&#95;", "_").splitlines()
     assert lines[:2] == ["| key | default | this run |", "|---|---|---|"]
     assert "| loss | ce | mse |" in lines and "| optimizer.lr | 0.1 | 0.5 |" in lines
     assert "| loss.label_smoothing | 0 | (none) |" in lines and not any("_target_" in line for line in lines)
 
 
-def test_default_run_differs_in_nothing(tmp_path: Path) -> None:
-    choices = DEFAULT_CHOICES + "    loss: ce\n    scheduler: constant\n"
-    assert describe(tmp_path, choices=choices).texts()["differences"] == "nothing differs\n"
+def test_default_run_differs_in_nothing() -> None:
+    assert describe(**DEFAULT_CHOICES, loss="ce").texts()["differences"] == "nothing differs\n"
 
 
-def test_f3_differences_show_any_text_in_one_cell(tmp_path: Path) -> None:
+def test_f3_differences_show_any_text_in_one_cell() -> None:
     evil = "<script>alert(1)</script> | `x` **b** [a](javascript:b)\n\n# c \\ &lt; " + 10_000 * "y"
     cfg = compose()
-    cfg.dataset.root = evil
-    html = markdown_to_safe_html(Description(cfg, tmp_path, []).texts()["differences"])
+    cfg["dataset"]["root"] = evil
+    html = markdown_to_safe_html(Description(cfg, {}, []).texts()["differences"])
     assert "<script" not in html and "<a" not in html and "<strong" not in html and "<h1" not in html
     row = next(row for row in html.split("<tr>") if "dataset.root" in row)
     assert row.count("<td>") == 3
 
 
-def test_f5_secrets_of_the_environment_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f5_secrets_of_the_environment_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD", "hunter2")
     description = describe(
-        tmp_path, "dataset=idx", "dataset.root=${oc.env:PASSWORD}", "+dataset.x=${dataset.root}", "scheduler=cosine"
+        "dataset=idx", "dataset.root=${oc.env:PASSWORD}", "+dataset.x=${dataset.root}", "scheduler=cosine"
     )
     shown = str([description.hyperparameters, description.trial, description.texts()])
     assert "hunter2" not in shown and "oc.env" in shown
 
 
-def test_trial_has_a_name_and_typed_values_without_the_seed(tmp_path: Path) -> None:
-    choices = "    loss: huber\n    model: mlp\n"
+def test_trial_has_a_name_and_typed_values_without_the_seed() -> None:
     overrides = ("loss=huber", "model=mlp", "model.hidden_sizes=[64]", "seed=3", "optimizer.lr=0.5")
-    description = describe(tmp_path, *overrides, choices=choices)
+    description = describe(*overrides, loss="huber", model="mlp")
     assert description.trial == "mlp huber lr=0.5 hidden_sizes=[64]"
     values = description.hyperparameters
     assert values["loss"] == "huber" and values["optimizer.lr"] == 0.5 and values["model.hidden_sizes"] == "[64]"
@@ -240,17 +234,7 @@ def test_trial_has_a_name_and_typed_values_without_the_seed(tmp_path: Path) -> N
     assert not any(key.startswith(("dashboard", "sweep")) for key in values)
 
 
-def test_dashboard_says_nothing_about_a_run(tmp_path: Path) -> None:
-    before, after = compose(), compose(["dashboard.templates=false"])
-    assert fingerprint(before) == fingerprint(after)
-    refuse_differences(tmp_path, before, after)
-    older = OmegaConf.create({key: before[key] for key in before if key != "dashboard"})  # of a version without it
-    assert fingerprint(older) == fingerprint(before)
-    refuse_differences(tmp_path, older, after)
-    validate(older)
-
-
-def test_run_of_an_older_version_goes_on_and_may_change_the_switches(
+def test_run_of_an_older_version_is_resumed_and_may_change_the_switches(
     train: Callable[..., CompletedProcess[str]], run: Path
 ) -> None:
     path = run / ".hydra" / "config.yaml"
@@ -263,36 +247,3 @@ def test_run_of_an_older_version_goes_on_and_may_change_the_switches(
     accumulator.Reload()
     assert [image.step for image in accumulator.Images("weights/templates")] == [256, 512]
     assert [histogram.step for histogram in accumulator.Histograms("parameters/weight")] == [256]
-
-
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"templates": "yes"}, "dashboard.templates='yes' has the wrong type: expected bool"),
-        ({"templates": None}, "dashboard.templates=null has the wrong type: expected bool"),
-        ({"template": True}, "dashboard.template is unknown; did you mean dashboard.templates?"),
-        (3, "dashboard=3 has the wrong type"),
-    ],
-)
-def test_switches_of_a_wrong_type_are_refused(section: object, message: str) -> None:
-    plain = OmegaConf.to_container(compose())
-    assert isinstance(plain, dict)
-    with pytest.raises(ConfigError) as caught:
-        validate(OmegaConf.create(plain | {"dashboard": section}))
-    assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "expected"),
-    [
-        ("", ""),
-        ("loss=huber\noptimizer.lr=0.5", "_huber_lr0.5"),
-        ("experiment=best_linear\nseed=1", "_best_linear_seed1"),
-        ("dataset.root=/a/b\ndevice=cpu\ntrainer.log_every=1\ndashboard.graph=true\nsweep.resume=true", ""),
-        ("+x=../..", "_x"),
-        ("dataset.resize=32\n~y", "_resize32_-y"),
-        ("loss=" + "é" * 300, "_" + "é" * 50),
-    ],
-)
-def test_folder_of_a_single_run_says_what_was_set(overrides: str, expected: str) -> None:
-    assert run_suffix(overrides) == expected

@@ -271,14 +271,14 @@ ODD_NOTES = [
 ]
 
 
-@pytest.mark.parametrize("launcher", ["stacked", pytest.param("basic", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sweeper", ["grid", pytest.param("basic", marks=pytest.mark.slow)])
 def test_e6_folders_stay_inside_the_sweep_short_and_unique(
-    train: Train, tmp_path: Path, noted: list[str], launcher: str
+    train: Train, tmp_path: Path, noted: list[str], sweeper: str
 ) -> None:
     quoted = ",".join(f"'{note}'" for note in ODD_NOTES)
-    result = train("-m", *noted, *TINY, f"loss.note={quoted}", f"hydra/launcher={launcher}", PYTHONPATH=str(tmp_path))
+    result = train("-m", *noted, *TINY, f"loss.note={quoted}", f"hydra/sweeper={sweeper}", PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stderr
-    jobs = sorted(path for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    jobs = sorted(path for path in (tmp_path / "sweep").glob("[0-9]*"))
     assert len(jobs) == len(ODD_NOTES) and all((job / "result.json").exists() for job in jobs)
     assert all(len(job.name.encode()) <= 255 and not job.name.startswith((".", "-")) for job in jobs)
     assert {path.name for path in tmp_path.iterdir()} <= {"conf", "noted.py", "sweep", "__pycache__"}
@@ -298,7 +298,7 @@ def test_f3_measures_that_are_no_numbers_leave_sound_files(train: Train, tmp_pat
     result = train("-m", *noted, *TINY, "loss.factor='1','nan','inf','-inf'", PYTHONPATH=str(tmp_path))
     assert result.returncode == 6 and "3 of 4 jobs failed" in result.stderr, result.stderr
     states = []
-    for job in sorted(path for path in (tmp_path / "sweep").iterdir() if path.is_dir()):
+    for job in sorted(path for path in (tmp_path / "sweep").glob("[0-9]*")):
         for path in (*job.glob("*.json"), *job.glob("*.jsonl")):
             read_strictly(path)
         states.append(read_strictly(job / "status.json")[0])
@@ -356,7 +356,7 @@ def test_f3_f4_boards_serve_text_as_text_on_ports_of_their_own_to_this_machine_o
     long = "long " * 2000
     result = train("-m", *noted, *TINY, f"loss.note='{SCRIPT}','{long}'", PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stderr
-    jobs = sorted(path for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    jobs = sorted(path for path in (tmp_path / "sweep").glob("[0-9]*"))
     for job, note in zip(jobs, (SCRIPT, long), strict=True):
         assert yaml.safe_load((job / ".hydra" / "config.yaml").read_text(encoding="utf-8"))["loss"]["note"] == note
         assert any(note in override for override in read_strictly(job / "result.json")[0]["overrides"])

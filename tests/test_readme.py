@@ -49,14 +49,15 @@ def test_examples_of_own_components_train_together(tmp_path: Path) -> None:
 
 
 def test_commands_of_the_readme_compose() -> None:
-    from fashion_softmax.config.checking import validate
-    from fashion_softmax.config.schema import compose
+    from fashion_softmax.config.checking import check_values
+    from fashion_softmax.config.jobs import compose
+    from fashion_softmax.config.schema import resolve
 
     commands = [line.partition("#")[0].split()[2:] for line in blocks(README, "bash")[1].splitlines()]
     assert len(commands) >= 7
     for arguments in commands:
         if not arguments or arguments[0] not in ("-m", "--help"):
-            validate(compose(arguments))
+            check_values(resolve(compose(arguments)))
 
 
 def test_chinese_twin_has_the_same_code_and_pictures() -> None:

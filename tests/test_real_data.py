@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from fashion_softmax.config.building import build_parts
-from fashion_softmax.config.schema import compose
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.schema import resolve
 from fashion_softmax.data import Batches, load_published
-from fashion_softmax.runs.experiment import run
+from fashion_softmax.runs.folder import read_folder, write_folder
+from fashion_softmax.runs.training import train_folders
 
 pytestmark = pytest.mark.real_data
 
@@ -92,5 +94,5 @@ def test_resized_images_are_within_one_step_of_pillow(fashion_mnist_root: Path, 
 
 
 def test_parts_of_the_default_configuration(fashion_mnist_root: Path) -> None:
-    parts = build_parts(compose([f"dataset.root='{fashion_mnist_root}'"]))
+    parts = build_parts(resolve(compose([f"dataset.root='{fashion_mnist_root}'"])))
     assert sum(parameter.numel() for parameter in parts.member.model.parameters()) == 7850

@@ -90,14 +90,14 @@ def build_parts(resolved: Mapping[str, Any]) -> Parts:
     # The folder belongs to the words: a relative path means another data set elsewhere.
     dataset = _load_dataset(json.dumps(resolved["dataset"]), Path.cwd())
     seed_torch(resolved["seed"], device)
-    model = _build_as(nn.Module, resolved, "model", dataset.image_shape, dataset.num_classes).to(device, dtype)
-    loss_fn = _build_as(Loss, resolved, "loss")  # type: ignore[type-abstract]
+    model = build_as(nn.Module, resolved, "model", dataset.image_shape, dataset.num_classes).to(device, dtype)
+    loss_fn = build_as(Loss, resolved, "loss")  # type: ignore[type-abstract]
     if (words := json.dumps([resolved[key] for key in ("dataset", "model", "loss", "dtype")])) not in _fitting:
         _probe(model, loss_fn, dataset, torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype))
         _fitting.add(words)
-    optimizer = _build_as(Optimizer, resolved, "optimizer", list(model.parameters()))
+    optimizer = build_as(Optimizer, resolved, "optimizer", list(model.parameters()))
     _require_no_arguments(optimizer.step, "optimizer")
-    scheduler = _build_as(LRScheduler, resolved, "scheduler", optimizer)
+    scheduler = build_as(LRScheduler, resolved, "scheduler", optimizer)
     _require_no_arguments(scheduler.step, "scheduler")
     return Parts(dataset, Member(model, loss_fn, optimizer, scheduler), resolved["seed"], device, dtype)
 
@@ -150,8 +150,18 @@ def build(node: Mapping[str, Any], key: str, *runtime_args: Any) -> Any:
         raise
 
 
-def _build_as(kind: type[T], resolved: Mapping[str, Any], key: str, *runtime_args: Any) -> T:
-    """Build a component and refuse one of another kind than expected."""
+def build_as(kind: type[T], resolved: Mapping[str, Any], key: str, *runtime_args: Any) -> T:
+    """Build a component.
+
+    Args:
+        kind: that it has to be of.
+        resolved: a configuration, without interpolations.
+        key: of the component.
+        *runtime_args: see `build`.
+
+    Raises:
+        ConfigError: it is of another kind, or see `build`.
+    """
     part = build(resolved[key], key, *runtime_args)
     if not isinstance(part, kind):
         raise ConfigError(
@@ -163,7 +173,7 @@ def _build_as(kind: type[T], resolved: Mapping[str, Any], key: str, *runtime_arg
 @functools.lru_cache(maxsize=4)
 def _load_dataset(node: str, working_dir: Path) -> Dataset:
     """Load a data set once for all runs of the process that ask for it in the same words, JSON here."""
-    return _build_as(Dataset, {"dataset": json.loads(node)}, "dataset")
+    return build_as(Dataset, {"dataset": json.loads(node)}, "dataset")
 
 
 def seed_torch(seed: int, device: torch.device) -> None:

@@ -97,7 +97,7 @@ def _check_fields(kind: type, values: Mapping[str, Any], prefix: str) -> list[st
     ]
     for name, expected in hints.items():
         key, value = prefix + name, values.get(name, "???")
-        if dataclasses.is_dataclass(expected) and isinstance(value, Mapping):
+        if isinstance(expected, type) and dataclasses.is_dataclass(expected) and isinstance(value, Mapping):
             problems += _check_fields(expected, value, f"{key}.")
         elif expected is not Any:  # as components are
             problems += _check_value(key, value, expected, f"{key} is missing from the configuration")

@@ -109,7 +109,7 @@ def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
 
 
 def _explain_value(error: OmegaConfBaseException) -> str:
-    key, hints = str(error.full_key), find_hints(error.object_type)
+    key, hints = str(error.full_key), find_hints(error.object_type or object)
     if isinstance(error, ConfigAttributeError | ConfigKeyError):
         prefix = key.removesuffix(str(error.key))
         allowed = [f"{prefix}{name}" for name in (error.parent_node or ()) if name not in ("hydra", "_target_")]

@@ -9,7 +9,8 @@ import functools
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING as MISSING_DEFAULT
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -140,8 +141,19 @@ def copy_plain(value: Any) -> Any:
     return [copy_plain(item) for item in value] if isinstance(value, list) else value
 
 
+def with_defaults(config: Mapping[str, Any]) -> PlainConfig:
+    """Add the project's own keys that a configuration lacks, as one of an earlier version does; components are left."""
+    filled = dict(config)
+    for each in fields(Config):
+        if each.default_factory is not MISSING_DEFAULT and isinstance(filled.setdefault(each.name, {}), Mapping):
+            filled[each.name] = {**asdict(each.default_factory()), **filled[each.name]}
+        elif each.default_factory is MISSING_DEFAULT and each.default != MISSING:
+            filled.setdefault(each.name, each.default)
+    return filled
+
+
 def resolve(config: Mapping[str, Any]) -> PlainConfig:
-    """Fill in a configuration's interpolations.
+    """Fill in a configuration's interpolations, and the defaults of keys that it lacks.
 
     Args:
         config: plain values; it is not changed.
@@ -152,10 +164,11 @@ def resolve(config: Mapping[str, Any]) -> PlainConfig:
     Raises:
         OmegaConfBaseException: one refers to what is not there.
     """
+    config = with_defaults(config)
     try:
         return cast(PlainConfig, _fill_in(config, config))
     except LookupError:  # anything but a plain key or a resolver is left to OmegaConf, which takes 5 ms
-        return cast(PlainConfig, OmegaConf.to_container(OmegaConf.create(dict(config)), resolve=True))
+        return cast(PlainConfig, OmegaConf.to_container(OmegaConf.create(config), resolve=True))
 
 
 def _fill_in(value: Any, config: Mapping[str, Any]) -> Any:

@@ -136,12 +136,13 @@ def fingerprint(config: Mapping[str, Any]) -> str:
         config: plain values. What may change when a run is resumed, such as its number of epochs, leaves the digest as
             it is, also where another key takes its value from it.
     """
-    from fashion_softmax.config.schema import copy_plain, resolve  # imports Hydra, which reading runs does not need
+    from fashion_softmax.config.schema import copy_plain, resolve, with_defaults  # imports Hydra: reading runs need not
 
-    neutral = copy_plain({key: value for key, value in config.items() if key not in SECTIONS_THAT_SAY_NOTHING})
+    neutral = copy_plain(with_defaults(config))
     for key, value in CHANGEABLE.items():
         section, _, name = key.rpartition(".")
-        node = neutral.get(section, {}) if section else neutral
-        if node.get(name) is not None:
+        node = neutral.get(section) if section else neutral
+        if isinstance(node, dict) and node.get(name) is not None:
             node[name] = value
-    return hashlib.sha256(json.dumps(resolve(neutral), sort_keys=True).encode()).hexdigest()
+    content = {key: value for key, value in resolve(neutral).items() if key not in SECTIONS_THAT_SAY_NOTHING}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

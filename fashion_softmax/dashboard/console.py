@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +17,6 @@ from fashion_softmax.files import START_DIR
 
 if TYPE_CHECKING:  # training imports torch, which looking at runs does not need
     from fashion_softmax.data import Batches
-    from fashion_softmax.runs.run import Run
 
 REFRESH_PER_S = 5  # each redraw takes a few milliseconds from the training
 
@@ -59,12 +58,14 @@ class RunDisplay:
     """Shows a run while it trains, a live bar or, where there is no terminal, a line per epoch; a context manager.
 
     Args:
-        run: which has begun.
+        title: what is trained, in a few words.
+        epoch: finished epochs.
+        num_epochs: of the run.
         batches: the training batches; asked at every redraw how many were drawn, so that the loop need not report.
         is_shown: whether anything is shown at all.
     """
 
-    def __init__(self, run: "Run", batches: "Batches", *, is_shown: bool) -> None:
+    def __init__(self, title: str, epoch: int, num_epochs: int, batches: "Batches", *, is_shown: bool) -> None:
         self.console = make_console()
         self.console.quiet = not is_shown
         self._progress = PollingProgress(
@@ -76,10 +77,10 @@ class RunDisplay:
             console=self.console,
             disable=not self.console.is_terminal or not is_shown,
         )
-        total = run.num_epochs * len(batches)
-        self._task = self._progress.add_task(f"epoch {run.epoch}/{run.num_epochs}", total=total, summary="")
-        self._epoch = run.epoch
-        self.console.print(run.describe())
+        self._epoch, self._num_epochs = epoch, num_epochs
+        total = num_epochs * len(batches)
+        self._task = self._progress.add_task(f"epoch {epoch}/{num_epochs}", total=total, summary="")
+        self.console.print(title)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -90,38 +91,37 @@ class RunDisplay:
     ) -> None:
         self._progress.stop()
 
-    def show(self, run: "Run") -> None:
-        """Show the loss and the accuracies of an epoch that has ended."""
-        if run.epoch == self._epoch:
+    def show(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Show the loss and the accuracies of an epoch, once."""
+        if epoch == self._epoch:
             return
-        self._epoch = run.epoch
-        summary = f"loss {run.metrics['train/loss']:.4f}"
+        self._epoch = epoch
+        summary = f"loss {metrics['train/loss']:.4f}"
         for split in ("val", "test"):
-            if f"{split}/accuracy" in run.metrics:
-                summary += f", {split} accuracy {100 * run.metrics[f'{split}/accuracy']:.2f} %"
-        self._progress.update(self._task, description=f"epoch {run.epoch}/{run.num_epochs}", summary=summary)
+            if f"{split}/accuracy" in metrics:
+                summary += f", {split} accuracy {100 * metrics[f'{split}/accuracy']:.2f} %"
+        self._progress.update(self._task, description=f"epoch {epoch}/{self._num_epochs}", summary=summary)
         if not self.console.is_terminal:
-            self.console.print(f"epoch {run.epoch:>3}/{run.num_epochs}  {summary}")
+            self.console.print(f"epoch {epoch:>3}/{self._num_epochs}  {summary}")
 
-    def show_result(self, run: "Run") -> None:
+    def show_result(self, metrics: Mapping[str, float], run_dir: Path, seconds: Mapping[str, float]) -> None:
         """Show the final measures, where the run lies, and how to look at its curves."""
-        table = Table("split", title=f"after {count(run.num_epochs, 'epoch')}", title_justify="left")
+        table = Table("split", title=f"after {count(self._num_epochs, 'epoch')}", title_justify="left")
         for column in ("loss", "accuracy", "cross-entropy"):
             table.add_column(column, justify="right")
         for split in ("train", "val", "test"):
-            if f"{split}/loss" in run.metrics:
+            if f"{split}/loss" in metrics:
                 loss, accuracy, cross_entropy = (
-                    run.metrics[f"{split}/{name}"] for name in ("loss", "accuracy", "cross_entropy")
+                    metrics[f"{split}/{name}"] for name in ("loss", "accuracy", "cross_entropy")
                 )
                 table.add_row(split, f"{loss:.4f}", f"{100 * accuracy:.2f} %", f"{cross_entropy:.4f}")
         self.console.print(table)
         # soft_wrap: a path or a command is one line, however long, so that it can be copied.
-        seconds = run.seconds
         self.console.print(
             f"took         {seconds['total']:.1f} s, {seconds['training']:.1f} s of it training", soft_wrap=True
         )
-        self.console.print(f"run folder   {shorten(run.path)}", soft_wrap=True)
-        self.console.print(f"TensorBoard  {tensorboard_command(run.path)}", soft_wrap=True)
+        self.console.print(f"run folder   {shorten(run_dir)}", soft_wrap=True)
+        self.console.print(f"TensorBoard  {tensorboard_command(run_dir)}", soft_wrap=True)
 
 
 def tensorboard_command(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Data sets: getting and verifying them, reading, splitting, resizing and batching."""
+"""Data sets: fetching and verifying, reading, splitting, resizing, and making mini-batches."""
 
 from fashion_softmax.data.batches import Batches, in_order
 from fashion_softmax.data.catalog import load_idx, load_published, make_synthetic

@@ -1,7 +1,7 @@
 """Mini-batches: byte images become floats in [0, 1] a batch at a time.
 
-The order of an epoch is a function of (seed, epoch) and nothing else, so neither workers nor resuming nor training
-a stack of runs can change it.
+The order of an epoch is a function of (seed, epoch) and nothing else: workers, resuming and training in a stack do not
+change it.
 """
 
 import warnings
@@ -41,15 +41,15 @@ class Batches:
     """The shuffled mini-batches of a split, epoch by epoch.
 
     Args:
-        split: the images; moved to `device` as bytes, once, when batches are made in this process.
-        batch_size: B, at least 1; the last batch of an epoch has what is left.
+        split: the images; moved to `device` once, as bytes, when batches are made in this process.
+        batch_size: B, at least 1; the last batch of an epoch may be smaller.
         seed: of the run.
-        num_workers: processes that prepare batches; 0 makes them here, which is faster for images in memory.
+        num_workers: processes that prepare batches; 0 makes them in this process, which is faster for images in memory.
         device: where the batches are wanted.
         dtype: of the images, float32 or float64.
 
     Attributes:
-        num_drawn: batches handed out so far in all epochs; a display may read it from another thread.
+        num_drawn: batches yielded so far in all epochs; a display may read it from another thread.
     """
 
     def __init__(
@@ -79,9 +79,9 @@ class Batches:
 
         Args:
             epoch: counted from 0; decides the order together with the seed.
-            first_batch: leave out as many batches, to go on inside an epoch.
+            first_batch: number of batches to leave out at the beginning, to resume inside an epoch.
             reuse_buffer: write every batch into the same memory, which saves a sixth of a softmax-regression epoch;
-                a batch is then valid until the next one is drawn.
+                a batch is then valid only until the next one is drawn.
         """
         order = epoch_order(len(self.split), self.seed, epoch)[first_batch * self.batch_size :]
         batches = self._from_workers(order) if self.num_workers else self._in_process(order, reuse_buffer)
@@ -94,45 +94,31 @@ class Batches:
         images, labels = self.split.images, self.split.labels[order]
         size = (min(self.batch_size, len(order)), *images.shape[1:])
         bytes_buffer = torch.empty(size, dtype=torch.uint8, device=self.device)
-        float_buffer = torch.empty(size, dtype=self.dtype, device=self.device) if reuse_buffer else None
+        float_buffer = torch.empty(size, dtype=self.dtype, device=self.device)
         for index, batch_labels in zip(order.split(self.batch_size), labels.split(self.batch_size), strict=True):
-            if len(index) < size[0]:  # the last batch
-                bytes_buffer = bytes_buffer[: len(index)]
-                float_buffer = float_buffer[: len(index)] if float_buffer is not None else None
-            torch.index_select(images, 0, index, out=bytes_buffer)
-            if float_buffer is None:
-                yield to_float(bytes_buffer, self.dtype), batch_labels
+            selected = torch.index_select(images, 0, index, out=bytes_buffer[: len(index)])
+            if reuse_buffer:
+                yield float_buffer[: len(index)].copy_(selected).div_(255), batch_labels
             else:
-                yield float_buffer.copy_(bytes_buffer).div_(255), batch_labels
+                yield to_float(selected, self.dtype), batch_labels
 
     def _from_workers(self, order: Tensor) -> Iterator[Batch]:
         from torch.utils.data import DataLoader
 
         with warnings.catch_warnings():
-            # The lesson asks for 4 workers whatever the machine; torch warns when it has fewer cores.
+            # The lesson uses 4 workers on every machine; torch warns when there are fewer cores.
             warnings.filterwarnings("ignore", message="This DataLoader will create")
-            loader = DataLoader(
-                _IndexedSplit(self.split, self.dtype),
+            loader = DataLoader[Batch](
+                self.split,  # type: ignore[arg-type]  # its items are whole batches here
                 sampler=order.split(self.batch_size),  # one index per batch
                 batch_size=None,
                 num_workers=self.num_workers,
-                # Its own: the loader draws from it, and the model's dropout must not notice.
+                # The loader draws from a generator of its own, so that the model's dropout stays the same.
                 generator=torch.Generator(),
             )
             batches = iter(loader)
         for images, labels in batches:
-            yield images.to(self.device), labels.to(self.device)
-
-
-class _IndexedSplit(torch.utils.data.Dataset[Batch]):
-    """A split whose "items" are whole batches: the index is a tensor of image numbers."""
-
-    def __init__(self, split: Split, dtype: torch.dtype) -> None:
-        self.split = split
-        self.dtype = dtype
-
-    def __getitem__(self, index: Tensor) -> Batch:
-        return to_float(self.split.images[index], self.dtype), self.split.labels[index]
+            yield to_float(images.to(self.device), self.dtype), labels.to(self.device)
 
 
 def in_order(split: Split, dtype: torch.dtype = torch.float32) -> Iterator[Batch]:

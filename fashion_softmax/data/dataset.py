@@ -1,4 +1,4 @@
-"""What the rest of the library knows of a data set: splits of byte images with labels and class names."""
+"""A data set as the rest of the library sees it: splits of byte images with labels, and class names."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Every run holds out the same validation images, whatever its seed, so that runs can be compared on them.
+# Every run holds out the same validation images, so that runs with different seeds can be compared on them.
 VALIDATION_SEED = 20170825  # the day Fashion-MNIST was submitted to arXiv
 
 
@@ -25,19 +25,23 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the images with these numbers, and their labels."""
+        return self.images[index], self.labels[index]
+
     def to(self, device: torch.device | str) -> "Split":
-        """Move to a device; the split itself where it is there already."""
+        """Move to a device; what is already there is not copied."""
         return Split(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a run needs to know of its data.
+    """What a run needs to know about its data.
 
     Attributes:
-        train: trained on.
-        val: chooses; cut from the training images, None unless asked for.
-        test: measures only.
+        train: images to train on.
+        val: images to choose models with, cut from the training images; None unless asked for.
+        test: images to measure with, never to choose with.
         class_names: in label order; their number is K.
         batch_size: images a training step sees; the last batch of an epoch may be smaller.
         num_workers: processes that prepare batches; 0 prepares them in the training process.
@@ -58,7 +62,7 @@ class Dataset:
 
     @property
     def evaluation_splits(self) -> dict[str, Split]:
-        """What a model is measured on, by name; the first split is the one that chooses."""
+        """Splits that a model is measured on, by name; the first one is used to choose."""
         return {"val": self.val, "test": self.test} if self.val else {"test": self.test}
 
     @property
@@ -75,10 +79,10 @@ def split_validation(train: Split, val_size: int) -> tuple[Split, Split | None]:
         val_size: how many to hold out, 0 to all but one; the same images for the same size.
 
     Returns:
-        The rest and the held-out part (None for size 0).
+        The images left for training, and those held out (None for size 0).
 
     Raises:
-        ValueError: nothing would be left to train on.
+        ValueError: no image would be left to train on.
     """
     if val_size == 0:
         return train, None
@@ -86,4 +90,4 @@ def split_validation(train: Split, val_size: int) -> tuple[Split, Split | None]:
         raise ValueError(f"val_size={val_size} is out of range: there are {len(train)} training images to cut it from")
     order = torch.from_numpy(np.random.default_rng(VALIDATION_SEED).permutation(len(train)))
     val, rest = order[:val_size].sort().values, order[val_size:].sort().values
-    return Split(train.images[rest], train.labels[rest]), Split(train.images[val], train.labels[val])
+    return Split(*train[rest]), Split(*train[val])

@@ -13,7 +13,7 @@ import re
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from torch import Tensor
 from fashion_softmax.errors import DataError
 
 UNSIGNED_BYTE = 0x08
-MAX_UNPACKED_BYTES = 2**34  # of a gzipped file, which is unpacked in memory
 
 # Role of each file -> how its name begins. The rest of the name is `-idx3-ubyte`, with or without `.gz`; some copies
 # of MNIST have a dot for the second hyphen.
@@ -34,11 +33,12 @@ ROLES = {
 }
 
 
-def find_idx_files(folder: Path) -> dict[str, Path]:
+def find_idx_files(folder: Path, suffix: str = "") -> dict[str, Path]:
     """Find the files of a data set by their published names.
 
     Args:
         folder: where to look; subfolders are not searched.
+        suffix: `.gz` finds gzipped files only.
 
     Returns:
         Role (see `ROLES`) to path, for the roles that are present; a plain file is preferred to a gzipped one.
@@ -48,15 +48,13 @@ def find_idx_files(folder: Path) -> dict[str, Path]:
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
     found = {}
     for role, stem in ROLES.items():
-        pattern = re.compile(rf"{stem}[-.]idx\d-ubyte(\.gz)?")
-        matches = [name for name in names if pattern.fullmatch(name)]
-        if matches:
+        if matches := [name for name in names if re.fullmatch(rf"{stem}[-.]idx\d-ubyte{suffix or '(.gz)?'}", name)]:
             found[role] = folder / min(matches, key=lambda name: name.endswith(".gz"))
     return found
 
 
 def read_images(path: Path) -> Tensor:
-    """Read pictures; a plain file is mapped into memory and only touched where it is used.
+    """Read images; a plain file is mapped into memory, and only the parts that are used are loaded.
 
     Args:
         path: an IDX file of unsigned bytes, (N, H, W), (N, C, H, W) or (N, H, W, C) with C of 1, 3 or 4.
@@ -65,7 +63,7 @@ def read_images(path: Path) -> Tensor:
         Images, uint8, shape (N, C, H, W).
 
     Raises:
-        DataError: the file is truncated, is no such IDX file, or holds no image.
+        DataError: the file is truncated, is no such IDX file, or has no images.
     """
     values = _read(path)
     if values.ndim == 3:
@@ -73,7 +71,9 @@ def read_images(path: Path) -> Tensor:
     elif values.ndim == 4 and values.shape[1] not in (1, 3, 4) and values.shape[3] in (1, 3, 4):
         values = values.transpose(0, 3, 1, 2).copy()
     if values.ndim != 4 or values.size == 0:
-        raise DataError(f"{path}: holds no images (its shape is {_shape(values)}, expected N x H x W or N x C x H x W)")
+        raise DataError(
+            f"{path}: has no images (its shape is {_show(values.shape)}, expected N x H x W or N x C x H x W)"
+        )
     return torch.from_numpy(values)
 
 
@@ -91,33 +91,33 @@ def read_labels(path: Path) -> Tensor:
     """
     values = _read(path)
     if values.ndim != 1:
-        raise DataError(f"{path}: holds no labels (its shape is {_shape(values)}, expected one dimension)")
+        raise DataError(f"{path}: has no labels (its shape is {_show(values.shape)}, expected one dimension)")
     return torch.from_numpy(values.astype(np.int64))
 
 
 def _read(path: Path) -> np.ndarray:
+    is_packed = path.suffix == ".gz"
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path) as file:
-                shape = _read_header(file, path)
-                if math.prod(shape) > MAX_UNPACKED_BYTES:
-                    raise DataError(f"{path}: its header announces {math.prod(shape)} bytes; unpack such a file first")
-                content = file.read(math.prod(shape) + 1)  # one more than promised, to notice a longer file
-            _check_size(len(content), shape, path)
-            return np.frombuffer(bytearray(content), np.uint8).reshape(shape)
-        with path.open("rb") as file:
+        with cast(IO[bytes], gzip.open(path) if is_packed else path.open("rb")) as file:
             shape = _read_header(file, path)
-            offset = file.tell()
-        _check_size(path.stat().st_size - offset, shape, path)
-        if math.prod(shape) == 0:
+            offset, expected = file.tell(), math.prod(shape)
+            # One byte more than the header announces shows that a file is too long.
+            content = bytearray(file.read(expected + 1)) if is_packed else None
+        found = path.stat().st_size - offset if content is None else len(content)
+        if found != expected:
+            what = "is truncated" if found < expected else "is too long"
+            raise DataError(f"{path}: {what}: its header announces {_show(shape)} = {expected} bytes, found {found}")
+        if expected == 0:
             return np.empty(shape, np.uint8)
-        # Mode "c" maps the file privately: writing to the array, which nobody does, would not change the file.
+        if content is not None:
+            return np.frombuffer(content, np.uint8).reshape(shape)
+        # Mode "c" maps the file privately: writing to the array would not change the file.
         return np.memmap(path, np.uint8, mode="c", offset=offset, shape=shape)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
 
 
-def _read_header(file: BinaryIO | gzip.GzipFile, path: Path) -> tuple[int, ...]:
+def _read_header(file: IO[bytes], path: Path) -> tuple[int, ...]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:3] != bytes((0, 0, UNSIGNED_BYTE)) or not 1 <= magic[3] <= 4:
         raise DataError(f"{path}: is no IDX file of unsigned bytes (it begins with {magic!r})")
@@ -127,13 +127,5 @@ def _read_header(file: BinaryIO | gzip.GzipFile, path: Path) -> tuple[int, ...]:
     return struct.unpack(f">{magic[3]}I", sizes)
 
 
-def _check_size(num_bytes: int, shape: tuple[int, ...], path: Path) -> None:
-    expected = math.prod(shape)
-    if num_bytes != expected:
-        what = "is truncated" if num_bytes < expected else "is too long"
-        size = " x ".join(map(str, shape))
-        raise DataError(f"{path}: {what}: its header announces {size} = {expected} bytes, found {num_bytes}")
-
-
-def _shape(values: np.ndarray) -> str:
-    return " x ".join(map(str, values.shape))
+def _show(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,9 +1,9 @@
-"""What is known about the published data sets: names, sizes and digests."""
+"""Facts about the published data sets: names, sizes, digests, and where to download them."""
 
 from dataclasses import dataclass
 
 # Role -> name and size of the unpacked file. The published sets share their shapes: 60 000 and 10 000 images of
-# 28 x 28 bytes after a header of 16, with one label byte each after a header of 8.
+# 28 x 28 bytes after a header of 16 bytes, with one label byte each after a header of 8 bytes.
 FILES = {
     "train_images": ("train-images-idx3-ubyte", 16 + 60_000 * 28 * 28),
     "train_labels": ("train-labels-idx1-ubyte", 8 + 60_000),
@@ -17,24 +17,27 @@ class Published:
     """A published data set.
 
     Attributes:
-        torchvision_name: the class in `torchvision.datasets` that knows the mirrors.
-        sha256: role to the digest of the unpacked file; for `hashes_gzip`, of the published `.gz`.
+        torchvision_name: its class in `torchvision.datasets`, which names the folder that torchvision keeps it in.
+        mirrors: URLs of folders with the four gzipped files, the first one first.
+        sha256: role to the digest of the unpacked file; of a set with a suffix, of the gzipped file.
         class_names: in label order.
         debian_package: a package that holds the four gzipped files, if there is one.
-        hashes_gzip: the digests are those of the gzipped files.
+        suffix: `.gz` for a set that is kept gzipped, because only the digests of the gzipped files are known.
     """
 
     torchvision_name: str
+    mirrors: tuple[str, ...]
     sha256: dict[str, str]
     class_names: tuple[str, ...]
     debian_package: str | None = None
-    hashes_gzip: bool = False
+    suffix: str = ""
 
 
 PUBLISHED = {
     # Xiao et al., https://github.com/zalandoresearch/fashion-mnist
     "fashion_mnist": Published(
         torchvision_name="FashionMNIST",
+        mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
         sha256={
             "train_images": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
             "train_labels": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -50,6 +53,7 @@ PUBLISHED = {
     # LeCun et al., http://yann.lecun.com/exdb/mnist
     "mnist": Published(
         torchvision_name="MNIST",
+        mirrors=("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
         sha256={
             "train_images": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
             "train_labels": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -58,10 +62,10 @@ PUBLISHED = {
         },
         class_names=tuple("0123456789"),
     ),
-    # Clanuwat et al., https://github.com/rois-codh/kmnist; digests of the gzipped files as ankane/torchvision-ruby has
-    # them, since none of the unpacked ones are published.
+    # Clanuwat et al., https://github.com/rois-codh/kmnist; digests from ankane/torchvision-ruby.
     "kmnist": Published(
         torchvision_name="KMNIST",
+        mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
         sha256={
             "train_images": "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
             "train_labels": "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
@@ -69,6 +73,6 @@ PUBLISHED = {
             "test_labels": "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
         },
         class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-        hashes_gzip=True,
+        suffix=".gz",
     ),
 }

@@ -1,38 +1,35 @@
-"""Getting the published data sets: from the disk, from a mirror, or from Debian; nothing unverified is ever used.
+"""Getting a published data set: find its files and verify them, else fetch and verify them.
 
-Every file is compared with a SHA-256 once; the check is remembered in `verified.json` beside the files, together with
-size and modification time, and repeated when one of these changes.
+A file is verified by its SHA-256. That is remembered in `verified.json` beside the files, together with size and
+modification time, and is done again when one of these changes. Nothing is used that is not verified.
 """
 
 import contextlib
-import functools
 import gzip
 import hashlib
-import json
+import io
 import logging
 import zlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fashion_softmax.data.fetching import FetchError, fetch, fetch_debian, torchvision_mirrors
+from fashion_softmax.data.fetching import FetchError, debian_package, fetch
 from fashion_softmax.data.idx import find_idx_files
 from fashion_softmax.data.published import FILES, PUBLISHED, Published
 from fashion_softmax.errors import DataError
-from fashion_softmax.files import locked, write_atomically, write_json
+from fashion_softmax.files import LOCK_TIMEOUT_S, locked, read_json, write_atomically, write_json
 
 log = logging.getLogger(__name__)
+
+BAD_GZIP = (OSError, EOFError, zlib.error)  # what Python raises when it cannot unpack
 
 
 def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]:
     """Make the four files of a published data set available and verified.
 
-    Looks below `root` first (also in torchvision's layout), then downloads what is missing, under a lock, so that
-    processes that start together download once.
-
     Args:
         name: a key of `PUBLISHED`.
-        root: folder of the files; created when something has to be written into it.
-        mirror: URL to download from instead of torchvision's mirrors.
+        root: folder of the files, or torchvision's folder above them; created when something has to be fetched.
+        mirror: URL to download from instead of the known mirrors.
 
     Returns:
         Role (`train_images`, ...) to the path of a verified file.
@@ -42,152 +39,96 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]
     """
     published = PUBLISHED[name]
     for folder in (root, root / published.torchvision_name / "raw"):
-        found = _find(folder, published)
-        if len(found) == len(published.sha256):
-            return _unpack(_verify(found, published), published)
+        files = find_idx_files(folder, published.suffix)
+        if len(files) == len(FILES):
+            return _verify(files, published)
     root.mkdir(parents=True, exist_ok=True)
-    with locked(root):
-        # What is there already is checked first: a corrupt file is the user's to remove, not ours to overwrite.
-        missing = published.sha256.keys() - _verify(_find(root, published), published).keys()
-        if missing:
-            _download(published, root, mirror, sorted(missing))
-        return _verify(_find(root, published), published)
-
-
-def _find(folder: Path, published: Published) -> dict[str, Path]:
-    """Find the files whose digest can be checked: of a set with gzip digests, only the gzipped ones."""
-    if published.hashes_gzip:
-        candidates = {role: folder / f"{stem}.gz" for role, (stem, _) in FILES.items()}
-        return {role: path for role, path in candidates.items() if path.is_file()}
-    return find_idx_files(folder)
-
-
-def _verify(found: dict[str, Path], published: Published) -> dict[str, Path]:
-    """Check every file that was not checked before, or has changed since."""
-    if not found:
-        return found
-    memory_path = next(iter(found.values())).parent / "verified.json"
-    memory = _read_memory(memory_path)
-    fresh = {}
-    for role, path in found.items():
-        stat = path.stat()
-        entry = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": published.sha256[role]}
-        fresh[path.name] = entry
-        if memory.get(path.name) == entry:
-            continue
-        digest = _digest(path, unpack=path.suffix == ".gz" and not published.hashes_gzip)
-        if digest != entry["sha256"]:
-            raise DataError(
-                f"{path}: is corrupt: expected SHA-256 {entry['sha256']}, found {digest} ({stat.st_size} bytes); "
-                "delete the file and the next run fetches it again, or use dataset=idx for files of your own"
-            )
-    if fresh != memory:
-        try:
-            write_json(memory_path, fresh)
-        except OSError:  # a read-only folder: the files are checked at every start
-            log.debug("cannot remember the verification in %s", memory_path)
-    return found
-
-
-def _unpack(found: dict[str, Path], published: Published) -> dict[str, Path]:
-    """Unpack verified files that somebody put there gzipped, so that later starts can map them into memory."""
-    packed = {} if published.hashes_gzip else {role: path for role, path in found.items() if path.suffix == ".gz"}
-    unpacked = dict(found)
-    if packed:
-        # A folder that cannot be written: the files are unpacked at every start.
-        with contextlib.suppress(OSError), locked(next(iter(packed.values())).parent):
-            for role, path in packed.items():
-                plain = path.with_name(FILES[role][0])
-                if not plain.exists():  # else another process was quicker
-                    write_atomically(plain, gzip.decompress(path.read_bytes()))
-                unpacked[role] = plain
-    return unpacked
-
-
-def _read_memory(path: Path) -> dict[str, object]:
     try:
-        memory = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return memory if isinstance(memory, dict) else {}
+        with locked(root):  # processes that start together fetch once
+            # A corrupt file is reported, not replaced: the user may want to keep it.
+            missing = FILES.keys() - _verify(find_idx_files(root, published.suffix), published).keys()
+            if missing:
+                _fetch(sorted(missing), published, root, mirror)
+            return _verify(find_idx_files(root, published.suffix), published)
+    except TimeoutError as error:
+        raise DataError(
+            f"{root}: another process has held the lock for {LOCK_TIMEOUT_S / 60:.0f} minutes; wait for it or end it"
+        ) from error
+
+
+def _verify(files: dict[str, Path], published: Published) -> dict[str, Path]:
+    """Check the files, unless they were checked before and have not changed since."""
+    if not files:
+        return files
+    memory_path = next(iter(files.values())).parent / "verified.json"
+    stats = {path.name: path.stat() for path in files.values()}
+    state = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+    checked = {"files": state, "sha256": published.sha256}
+    if read_json(memory_path) == checked:
+        return files
+    for role, path in files.items():
+        digest = _digest(path, unpack=path.suffix != published.suffix)
+        if digest != published.sha256[role]:
+            raise DataError(
+                f"{path}: is corrupt: expected SHA-256 {published.sha256[role]}, found {digest} "
+                f"({stats[path.name].st_size} bytes); delete the file and the next run fetches it again, "
+                "or use dataset=idx for files of your own"
+            )
+    with contextlib.suppress(OSError):  # a read-only folder: the files are checked at every start
+        write_json(memory_path, checked)
+    return files
 
 
 def _digest(path: Path, *, unpack: bool) -> str:
-    with path.open("rb") as file:
-        if not unpack:
+    with gzip.open(path) if unpack else path.open("rb") as file:
+        try:
             return hashlib.file_digest(file, "sha256").hexdigest()
-        try:
-            return hashlib.sha256(_gunzip(file.read())).hexdigest()
-        except (zlib.error, ValueError) as error:
-            return f"none: it cannot be unpacked ({error})"
+        except BAD_GZIP as error:
+            return f"none: it cannot be read ({error})"
 
 
-def _download(published: Published, root: Path, mirror: str | None, missing: list[str]) -> None:
+def _fetch(missing: list[str], published: Published, root: Path, mirror: str | None) -> None:
+    """Try one source after the other until no file is missing."""
+    mirrors = [mirror] if mirror else published.mirrors
+    sources: list[contextlib.AbstractContextManager[str]]
+    sources = [contextlib.nullcontext(url) for url in (*mirrors, *mirrors)]  # each is tried twice
+    if published.debian_package:
+        sources.append(debian_package(published.debian_package))
     reasons = []
-    for source, fetch_file in _sources(published, mirror):
-        names = ", ".join(FILES[role][0] for role in missing)
-        log.info("fetching %s from %s", names, source)
+    for source in sources:
         try:
-            for role in list(missing):
-                _store(fetch_file(FILES[role][0] + ".gz"), role, published, root, source)
-                missing.remove(role)
+            with source as base:
+                log.info("fetching %s from %s", ", ".join(FILES[role][0] for role in missing), base)
+                for role in list(missing):
+                    packed = fetch(f"{base.rstrip('/')}/{FILES[role][0]}.gz")
+                    _store(packed, role, published, root, base)
+                    missing.remove(role)
             return
         except FetchError as error:
             reasons.append(str(error))
-            log.info("no luck: %s", error)
-    suffix, kinds = (".gz", "") if published.hashes_gzip else ("", " (plain or .gz)")
-    names = "\n".join(f"    {stem}{suffix}" for stem, _ in FILES.values())
-    tried = "\n".join(f"    {reason}" for reason in reasons)
+            log.info("this source failed: %s", error)
+    names = "\n".join(f"    {stem}{published.suffix}" for stem, _ in FILES.values())
+    kinds = "" if published.suffix else " (plain or .gz)"
+    tried = "\n".join(f"    {reason}" for reason in dict.fromkeys(reasons))
     raise DataError(
         f"no data set in {root}, and no source delivers it.\n  Put these four files there{kinds}:\n{names}\n"
-        f"  Sources tried:\n{tried}\n  A mirror you can reach can be named with dataset.mirror=URL."
+        f"  Sources tried:\n{tried}\n  If you can reach another mirror, name it with dataset.mirror=URL."
     )
 
 
-def _sources(published: Published, mirror: str | None) -> Iterator[tuple[str, Callable[[str], bytes]]]:
-    """List where the gzipped files can come from, in order: a name to show, and a function from file name to bytes."""
-    for base in [mirror] if mirror else torchvision_mirrors(published.torchvision_name):
-        yield base, functools.partial(_fetch_below, base)
-    if published.debian_package:
-        files: dict[str, bytes] = {}
-
-        def from_debian(name: str) -> bytes:
-            if not files:
-                files.update(fetch_debian(str(published.debian_package)))
-            if name not in files:
-                raise FetchError(f"Debian package {published.debian_package}: holds no {name}")
-            return files[name]
-
-        yield f"Debian's package {published.debian_package}", from_debian
-
-
-def _fetch_below(base: str, name: str) -> bytes:
-    return fetch(f"{base.rstrip('/')}/{name}")
-
-
 def _store(packed: bytes, role: str, published: Published, root: Path, source: str) -> None:
-    """Check a gzipped file and write it, unpacked where the digest is that of the unpacked file."""
+    """Verify a fetched file and write it; unpacked, if its digest is that of the unpacked file."""
     stem, size = FILES[role]
-    try:
-        content = packed if published.hashes_gzip else _gunzip(packed, max_size=size)
-    except (zlib.error, ValueError) as error:
-        content, packed_error = packed, f"; it is no gzip file: {error}"
-    else:
-        packed_error = ""
+    content, problem = packed, ""
+    if not published.suffix:
+        try:
+            content = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(size + 1)  # a gzip bomb is not unpacked further
+        except BAD_GZIP as error:
+            problem = f"; it is no gzip file: {error}"
     digest = hashlib.sha256(content).hexdigest()
     if digest != published.sha256[role]:
         raise FetchError(
             f"{source}: wrong content for {stem}.gz: expected SHA-256 {published.sha256[role]}, found {digest} "
-            f"({len(content)} bytes, beginning with {content[:16]!r}{packed_error})"
+            f"({len(content)} bytes, beginning with {content[:16]!r}{problem})"
         )
-    name = f"{stem}.gz" if published.hashes_gzip else stem
-    write_atomically(root / name, content)
-
-
-def _gunzip(packed: bytes, max_size: int = 2**26) -> bytes:
-    """Unpack one gzip stream, but never more than `max_size` bytes: what is longer is wrong anyway."""
-    unpacker = zlib.decompressobj(wbits=31)
-    content = unpacker.decompress(packed, max_size + 1)
-    if not unpacker.eof and len(content) <= max_size:
-        raise ValueError("the file ends too early")
-    return content
+    write_atomically(root / f"{stem}{published.suffix}", content)

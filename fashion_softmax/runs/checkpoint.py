@@ -74,9 +74,18 @@ def find_checkpoint(folder: RunFolder, fingerprint: str) -> dict[str, Any] | Non
             raise CheckpointError(f"{path}: is missing, although the run had come further")
         return None
     saved = load_checkpoint(path)
+    check_fingerprint(saved, fingerprint, path)
+    return saved
+
+
+def check_fingerprint(saved: dict[str, Any], fingerprint: str, path: Path) -> None:
+    """Refuse a checkpoint of a run with another configuration.
+
+    Raises:
+        CheckpointError: names the checkpoint.
+    """
     if saved["fingerprint"] != fingerprint:
         raise CheckpointError(f"{path}: belongs to a run with another configuration than that of its folder")
-    return saved
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

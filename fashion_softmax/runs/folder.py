@@ -62,7 +62,7 @@ class RunFolder:
     result: dict[str, Any]
 
     @property
-    def num_epochs(self) -> int:
+    def num_epochs_wanted(self) -> int:
         """Epochs that the configuration asks for; 0 where it does not say."""
         trainer = self.config.get("trainer")
         wanted = trainer.get("num_epochs") if isinstance(trainer, dict) else None
@@ -72,7 +72,7 @@ class RunFolder:
     def is_finished(self) -> bool:
         """Whether the run has trained all the epochs that its configuration asks for."""
         trained = self.result.get("num_epochs")
-        if not isinstance(trained, int) or not 0 < self.num_epochs <= trained:
+        if not isinstance(trained, int) or not 0 < self.num_epochs_wanted <= trained:
             return False
         return self.status.get("fingerprint") == fingerprint(self.config)
 

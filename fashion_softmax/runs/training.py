@@ -122,11 +122,12 @@ class _StackTraining:
         absent = [index for index, run in enumerate(self.places) if run not in self.trained]
         self.stack = Stack([run.parts.member for run in self.places], absent)
         batches = first.parts.make_batches()
-        with Interruption() as interruption, RunDisplay(first, batches, is_shown=self.is_shown) as display:
+        display = RunDisplay(first.describe(), first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
+        with Interruption() as interruption, display:
             try:
                 for reports in self._fit(first, batches, interruption):
                     self._record(reports)
-                    display.show(first)
+                    display.show(first.epoch, first.metrics)
                     interruption.raise_if_any()
                 self._finish(first)
             except (Exception, SystemExit) as error:  # of what all share, such as memory or the data's workers
@@ -138,7 +139,7 @@ class _StackTraining:
                 raise
             self._end_failed()
         if self.trained:
-            display.show_result(first)
+            display.show_result(first.metrics, first.path, first.seconds)
         return self.failures
 
     def _fit(self, first: Run, batches: Batches, interruption: Interruption) -> Iterator[Reports]:

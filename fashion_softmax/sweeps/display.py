@@ -46,7 +46,7 @@ class SweepDisplay:
             transient=True,
             disable=not self.console.is_terminal,
         )
-        self._total = sum(folder.num_epochs for stack in stacks for folder in stack)
+        self._total = sum(folder.num_epochs_wanted for stack in stacks for folder in stack)
         self._task = self._progress.add_task("starting", total=self._total, best="")
         self._first = self._count_epochs()
         self._ended = threading.Event()
@@ -94,7 +94,9 @@ class SweepDisplay:
                 self._is_estimated = True
                 seconds = elapsed * (self._total - done) / (done - self._first)
                 self.console.print(f"about {seconds:.0f} s to go")
-            ended = sum(epochs >= stack[0].num_epochs for stack, epochs in zip(self._stacks, self._epochs, strict=True))
+            ended = sum(
+                epochs >= stack[0].num_epochs_wanted for stack, epochs in zip(self._stacks, self._epochs, strict=True)
+            )
             if num_ended < ended < len(self._stacks):
                 num_ended = ended
                 self.console.print(f"{ended} of {count(len(self._stacks), 'stack')} done")

@@ -131,7 +131,7 @@ def _show_unfinished(console: Console, comparison: Comparison, limit: int) -> No
         reason = f"has no {comparison.metric}" if run.is_complete else run.error or ""
         reason = "" if reason == run.state else reason
         reason = reason if len(reason) <= MAX_ERROR_LENGTH else f"{reason[: MAX_ERROR_LENGTH - 3]}..."
-        table.add_row(run.name, run.state, str(len(run.rows)), value, reason)
+        table.add_row(run.name, run.state, str(run.num_epochs), value, reason)
     console.print(table)
     if len(runs) < len(comparison.unfinished):
         console.print(f"and {len(comparison.unfinished) - len(runs)} more: --limit 0 shows all", soft_wrap=True)

@@ -78,9 +78,8 @@ def _describe_setting(setting: Setting, comparison: Comparison) -> dict[str, Any
 
 
 def _describe_run(run: RecordedRun) -> dict[str, Any]:
-    facts = {"path": printable(str(run.path)), "name": run.name, "state": run.state, "seed": run.seed}
-    names = ("metrics", "best", "seconds", "stack_size", "hyperparameters")
-    return facts | {"num_epochs": len(run.rows)} | {name: getattr(run, name) for name in names}
+    names = ("name", "state", "seed", "num_epochs", "metrics", "best", "seconds", "stack_size", "hyperparameters")
+    return {"path": printable(str(run.path)), **{name: getattr(run, name) for name in names}}
 
 
 def make_report(comparison: Comparison) -> str:
@@ -168,9 +167,9 @@ def _describe_curves(comparison: Comparison) -> list[dict[str, Any]]:
     limit = max(MIN_EPOCHS, MAX_VALUES // (3 * max(1, len(comparison.settings) * len(tags))))
     curves = []
     for setting in comparison.settings:
-        num_epochs = max(len(run.rows) for run in setting.runs)
+        num_epochs = max(run.num_epochs for run in setting.runs)
         epochs = np.unique(np.linspace(1, num_epochs, min(limit, num_epochs)).round()).astype(int).tolist()
-        rows = [[run.rows[epoch - 1] for run in setting.runs if epoch <= len(run.rows)] for epoch in epochs]
+        rows = [[run.rows[epoch - 1] for run in setting.runs if epoch <= run.num_epochs] for epoch in epochs]
         found = {tag: [[row[tag] for row in at_epoch if tag in row] for at_epoch in rows] for tag in tags}
         joins = JOINS if len(setting.runs) > 1 else {"mean": fmean}
         values = {

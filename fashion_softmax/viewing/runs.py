@@ -36,6 +36,11 @@ class RecordedRun(RunFolder):
         """Whether it was trained to its end."""
         return self.state == "completed"
 
+    @property
+    def num_epochs(self) -> int:
+        """Epochs it has finished."""
+        return len(self.rows)
+
     @cached_property
     def hyperparameters(self) -> dict[str, Value]:
         """What decides its result, with `seed`; empty where its configuration cannot be read."""

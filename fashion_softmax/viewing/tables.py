@@ -108,7 +108,7 @@ def _settings(run: RecordedRun) -> dict[str, Value]:
 
 
 def _facts(run: RecordedRun) -> dict[str, str]:
-    facts = {"state": run.state, "epochs": str(len(run.rows))} | ({"reason": run.error} if run.error else {})
+    facts = {"state": run.state, "epochs": str(run.num_epochs)} | ({"reason": run.error} if run.error else {})
     facts |= {name_metric(tag): format_value(value, tag) for tag, value in run.metrics.items() if tag != "lr"}
     if run.best:
         best = format_value(run.best.get("objective"), TEST)
@@ -136,7 +136,7 @@ def to_csv(comparison: Comparison) -> str:
 
 def _describe_run(run: RecordedRun) -> dict[str, Any]:
     return (
-        {"name": run.name, "state": run.state, "num_epochs": len(run.rows)}
+        {"name": run.name, "state": run.state, "num_epochs": run.num_epochs}
         | run.hyperparameters
         | run.metrics
         | {f"best/{name}": value for name, value in run.best.items()}

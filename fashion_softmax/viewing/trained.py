@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fashion_softmax.config.building import Parts, build_parts
 from fashion_softmax.config.names import printable
-from fashion_softmax.config.schema import register, resolve
+from fashion_softmax.config.schema import COMPONENTS, register, resolve
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out
 from fashion_softmax.data import Split, make_synthetic
@@ -24,15 +24,12 @@ from fashion_softmax.data.idx import find_idx_files, read_images, read_labels
 from fashion_softmax.data.published import PUBLISHED
 from fashion_softmax.errors import CheckpointError, DataError
 from fashion_softmax.learning.predictions import Predictions
-from fashion_softmax.runs.checkpoint import load_checkpoint, restore
+from fashion_softmax.runs.checkpoint import CHECKPOINT_PATH, check_fingerprint, load_checkpoint, restore
 from fashion_softmax.runs.folder import CONFIG_PATH, require_whole
 from fashion_softmax.stacking import Stack
 from fashion_softmax.stacking.prediction import predict
 from fashion_softmax.viewing.runs import RecordedRun, read_runs
 
-register()  # the resolvers that `resolve` needs
-
-CHECKPOINT = Path("checkpoints", "last.pt")
 MAX_TOY_PIXELS = 2**25  # of toy images, which are drawn again for the page
 
 
@@ -83,10 +80,10 @@ def find_run(folder: Path, *, best: bool = False) -> Path:
     """
     if (folder / CONFIG_PATH.parent).is_dir():
         return folder
-    runs = [run for run in read_runs([folder]) if (run.path / CHECKPOINT).is_file()]
+    runs = [run for run in read_runs([folder]) if (run.path / CHECKPOINT_PATH).is_file()]
     if not runs:
         raise CheckpointError(f"{folder}: none of its runs has a checkpoint; train one first: python train.py")
-    latest = max(runs, key=lambda run: (run.path / CHECKPOINT).stat().st_mtime_ns)
+    latest = max(runs, key=lambda run: (run.path / CHECKPOINT_PATH).stat().st_mtime_ns)
     if not best:
         return latest.path
     data = latest.hyperparameters.get("dataset")
@@ -111,14 +108,14 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
     """
     require_whole(run_dir)
     refuse_links_out(run_dir)
-    path = (run_dir / CHECKPOINT).with_name(f"{checkpoint}.pt")
+    path = (run_dir / CHECKPOINT_PATH).with_name(f"{checkpoint}.pt")
     if not path.is_file():
         raise CheckpointError(f"{run_dir}: has no checkpoint yet ({path.name} is missing); let it train an epoch")
     state = load_checkpoint(path)
     config = read_trusted_config(run_dir, trusted)
-    if state["fingerprint"] != fingerprint(config):
-        raise CheckpointError(f"{path}: belongs to a run with another configuration than that of its folder")
-    parts = build_parts({**resolve(config), "device": "cpu"})  # a few images need no other device
+    check_fingerprint(state, fingerprint(config), path)
+    register()
+    parts = build_parts(resolve(config | {"device": "cpu"}))  # wherever it was trained; a few images need no more
     restore(parts.member, state, path)
     if not all(parameter.isfinite().all() for parameter in parts.member.model.parameters()):
         raise CheckpointError(f"{path}: its weights are not finite, so it can predict nothing")
@@ -126,16 +123,17 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
 
 
 def read_dataset_settings(run: RecordedRun) -> dict[str, Any]:
-    """Read how a run's data set was made; nothing else of its configuration is looked at, and nothing is built.
+    """Read how a run's data set was made; its other components are not looked at, and nothing is built.
 
     Raises:
         FashionSoftmaxError: the configuration names no data set, or one that is refused.
-        Exception: an interpolation cannot be resolved; OmegaConf has several kinds of errors for that.
+        ValueError: an interpolation cannot be resolved.
     """
-    config = {"dataset": run.config.get("dataset")}
-    if not isinstance(config["dataset"], dict):
+    config = {key: value for key, value in run.config.items() if key == "dataset" or key not in COMPONENTS}
+    if not isinstance(config.get("dataset"), dict):
         raise DataError("the run's configuration names no data set")
     check_config(config, (), Path(run.name) / CONFIG_PATH)
+    register()
     settings: dict[str, Any] = resolve(config)["dataset"]
     return settings | {"kind": str(settings.pop("_target_", "")).rpartition(".")[2]}
 

@@ -37,12 +37,14 @@ def test_value_out_of_range_is_refused(override: str) -> None:
         (["optimizer=adam", "optimizer.betas=[0.9]"], "optimizer.betas=[0.9] has the wrong type"),
         (["dataset.batch_size=1.5"], "dataset.batch_size=1.5 has the wrong type: expected int"),
         (["loss=mse", "loss.input=logit"], "expected probabilities or logits"),
-        (["+optimizer.lrr=1"], "optimizer.lrr is unknown to fashion_softmax.learning.optimizers.SGD; did you mean optimizer.lr?"),
+        (
+            ["+optimizer.lrr=1"],
+            "optimizer.lrr is unknown to fashion_softmax.learning.optimizers.SGD; did you mean optimizer.lr?",
+        ),
         (["+optimizer.params=1"], "optimizer.params is unknown"),
         (["+extra=1"], "extra is unknown"),
         (["trainer.num_epochs=???"], "trainer.num_epochs is missing from the configuration"),
         (["+model._partial_=true"], "model._partial_ is unknown"),
-        (["~trainer"], "trainer is missing from the configuration"),
         (["scheduler.warmup_epochs=10"], "scheduler.warmup_epochs must be below trainer.num_epochs"),
         (["dataset.resize=[28]"], "dataset.resize=[28] has the wrong type: expected int or [int, int] or null"),
         (["dataset=synthetic", "dataset.image_shape=[28,28]"], "expected [int, int, int]"),
@@ -58,6 +60,21 @@ def test_problem_is_named(overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as raised:
         check_values(resolve(compose(overrides)))
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"templates": "yes"}, "dashboard.templates='yes' has the wrong type: expected bool"),
+        ({"templates": None}, "dashboard.templates=null has the wrong type: expected bool"),
+        ({"template": True}, "dashboard.template is unknown; did you mean dashboard.templates?"),
+        (3, "dashboard=3 has the wrong type"),
+    ],
+)
+def test_own_keys_of_a_wrong_type_are_refused(section: object, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_values(resolve(compose() | {"dashboard": section}))
+    assert message in str(caught.value)
 
 
 def test_all_problems_are_reported_at_once() -> None:

@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from fashion_softmax.config.building import build, build_parts
 from fashion_softmax.config.checking import RANGES
-from fashion_softmax.config.names import job_name
 from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.names import job_name, run_suffix
 from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, resolve
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.data import make_synthetic
@@ -75,7 +75,9 @@ def test_saved_configuration_reads_back_the_same() -> None:
     assert load_yaml(dump_yaml(cfg)) == cfg == OmegaConf.to_container(OmegaConf.create(dump_yaml(cfg)))
 
 
-@pytest.mark.parametrize("text", ["1e-3", "1.5", "yes", "null", "~", "2026-01-01", "${a.b}", "a: b", "中文", "0x1f", "1_0", ""])
+@pytest.mark.parametrize(
+    "text", ["1e-3", "1.5", "yes", "null", "~", "2026-01-01", "${a.b}", "a: b", "中文", "0x1f", "1_0", ""]
+)
 def test_text_stays_text_in_yaml(text: str) -> None:
     assert load_yaml(dump_yaml({"key": text})) == {"key": text} == OmegaConf.create(dump_yaml({"key": text}))
 
@@ -95,6 +97,30 @@ def test_resolving_equals_omegaconf() -> None:
 def test_fingerprint_sees_values_not_spelling() -> None:
     assert fingerprint(compose(["optimizer.lr=1e-1"])) == fingerprint(compose())
     assert fingerprint(compose(["optimizer.lr=0.2"])) != fingerprint(compose())
+
+
+def test_dashboard_and_missing_keys_say_nothing_about_a_run() -> None:
+    config = compose()
+    assert fingerprint(config) == fingerprint(compose(["dashboard.templates=false"]))
+    older = {key: value for key, value in config.items() if key not in ("dashboard", "sweep", "dtype")}
+    assert fingerprint(older | {"trainer": {"num_epochs": 3}}) == fingerprint(config)
+    assert resolve(older) == resolve(config)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ("", ""),
+        ("loss=huber\noptimizer.lr=0.5", "_huber_lr0.5"),
+        ("experiment=best_linear\nseed=1", "_best_linear_seed1"),
+        ("dataset.root=/a/b\ndevice=cpu\ntrainer.log_every=1\ndashboard.graph=true\nsweep.resume=true", ""),
+        ("+x=../..", "_x"),
+        ("dataset.resize=32\n~y", "_resize32_-y"),
+        ("loss=" + "é" * 300, "_" + "é" * 50),
+    ],
+)
+def test_folder_of_a_single_run_says_what_was_set(overrides: str, expected: str) -> None:
+    assert run_suffix(overrides.splitlines()) == expected
 
 
 @pytest.mark.parametrize(

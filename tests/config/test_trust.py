@@ -116,7 +116,11 @@ def test_g1_run_folder_that_names_a_function_is_refused(train: Train, run: Path,
 def test_first_editions_names_are_accepted_and_lead_nowhere_else() -> None:
     check_config({"loss": {"_target_": "fashion_softmax.losses.Huber"}}, [], SOURCE)
     check_config({"optimizer": {"_target_": "fashion_softmax.learning.optimizers.SGD"}}, [], SOURCE)
-    for target in ("fashion_softmax.losses.torch.load", "fashion_softmax.models.F.relu", "fashion_softmax.losses.Loss.x"):
+    for target in (
+        "fashion_softmax.losses.torch.load",
+        "fashion_softmax.models.F.relu",
+        "fashion_softmax.losses.Loss.x",
+    ):
         with pytest.raises(CheckpointError, match="is refused"):
             check_config({"loss": {"_target_": target}}, [], SOURCE)
 

@@ -68,11 +68,11 @@ def test_truncated_gzip_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_images_and_wrong_dimensions_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no images"):
+    with pytest.raises(DataError, match="has no images"):
         read_images(write_idx(tmp_path / "i", np.zeros((0, 28, 28))))
-    with pytest.raises(DataError, match="holds no images"):
+    with pytest.raises(DataError, match="has no images"):
         read_images(write_idx(tmp_path / "i", np.zeros(5)))
-    with pytest.raises(DataError, match="holds no labels"):
+    with pytest.raises(DataError, match="has no labels"):
         read_labels(write_idx(tmp_path / "l", np.zeros((5, 2))))
 
 

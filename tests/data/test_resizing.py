@@ -46,10 +46,11 @@ def test_cache_is_written_once_and_read_back(tmp_path: Path) -> None:
     assert {file.name for file in path.parent.iterdir()} == {"train.bin", ".lock"}
 
 
-def test_cache_of_the_wrong_size_is_replaced(tmp_path: Path) -> None:
+def test_cache_that_was_cut_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     images, path = draw_images(5, 1, 8, 8), tmp_path / "train.bin"
     path.write_bytes(b"half a file")
     assert torch.equal(resize_images(images, (16, 16), path), resize_images(images, (16, 16)))
+    assert str(path) in caplog.text
 
 
 def test_unwritable_cache_keeps_the_result_in_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

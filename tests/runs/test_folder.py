@@ -33,11 +33,10 @@ def make_run(folder: Path, state: str = "completed", **process: object) -> Path:
 def holder(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     """Another process that has claimed the folder `held`."""
     command = [sys.executable, "-c", HOLD, str(tmp_path / "held")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
 
 
 def test_folder_reads_back_what_was_written(tmp_path: Path) -> None:
@@ -48,7 +47,9 @@ def test_folder_reads_back_what_was_written(tmp_path: Path) -> None:
     require_whole(tmp_path / "run")
 
 
-@pytest.mark.parametrize(("missing", "words"), [(".hydra/config.yaml", "is no run folder"), ("run.json", "has no run.json")])
+@pytest.mark.parametrize(
+    ("missing", "words"), [(".hydra/config.yaml", "is no run folder"), ("run.json", "has no run.json")]
+)
 def test_folder_that_is_not_whole_is_refused(tmp_path: Path, missing: str, words: str) -> None:
     write_folder(tmp_path, compose(TINY), [], {})
     (tmp_path / missing).unlink()
@@ -56,7 +57,9 @@ def test_folder_that_is_not_whole_is_refused(tmp_path: Path, missing: str, words
         require_whole(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "7", "{", '{"state": 7, "error": [1], "overrides": 7, "choices": [1]}', "\ud800"])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "7", "{", '{"state": 7, "error": [1], "overrides": 7, "choices": [1]}', "\ud800"]
+)
 def test_files_from_other_people_never_stop_reading(tmp_path: Path, content: str) -> None:
     (tmp_path / ".hydra").mkdir()
     for name in ("status.json", "result.json", "run.json", ".hydra/config.yaml", ".hydra/hydra.yaml"):

@@ -14,13 +14,10 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, _checksum, forget
-from fashion_softmax.errors import DivergedError, Interrupted
 from fashion_softmax.runs.recorder import Recorder
 from fashion_softmax.stacking.training import EpochReport
 
 METRICS = {"train/loss": 0.5, "train/accuracy": 0.8, "test/loss": 0.6, "test/accuracy": 0.75, "lr": 0.1}
-
-SECONDS = {"total": 1.5, "training": 1.25}
 
 
 def make_recorder(run_dir: Path, log_every: int = 2, last_epoch: int | None = None) -> Recorder:
@@ -112,35 +109,27 @@ def read_sessions(run_dir: Path) -> list[plugin_data_pb2.HParamsPluginData]:
     ]
 
 
-def finish(recorder: Recorder) -> None:
-    recorder.write_result(objective=0.75, seconds=SECONDS)
-
-
-@pytest.mark.parametrize(
-    ("error", "status"), [(None, 1), (DivergedError("nan"), 2), (ValueError("x"), 2), (Interrupted(2, "x"), None)]
-)
-def test_table_is_told_how_a_run_ended(tmp_path: Path, error: BaseException | None, status: int | None) -> None:
+@pytest.mark.parametrize(("state", "status"), [("completed", 1), ("diverged", 2), ("failed", 2), ("interrupted", None)])
+def test_table_is_told_how_a_run_ended(tmp_path: Path, state: str, status: int | None) -> None:
     recorder = make_recorder(tmp_path)
-    if error is None:
-        finish(recorder)
-    recorder.close(error)
+    if state == "completed":
+        recorder.events.write_end(succeeded=True)
+    recorder.close(state)
     start, *end = read_sessions(tmp_path)
     assert start.session_start_info.group_name == "lr=0.1"
     assert start.session_start_info.hparams["lr"].number_value == 0.1
     assert [session.session_end_info.status for session in end] == ([] if status is None else [status])
 
 
-def test_run_that_goes_on_begins_and_ends_once(tmp_path: Path) -> None:
-    make_recorder(tmp_path).close(ValueError("failed"))
-    with contextlib.closing(make_recorder(tmp_path)) as recorder:
-        recorder.log_epoch(make_report(1), best={"test/accuracy": 0.75})
-        finish(recorder)
-    recorder = Recorder(tmp_path, [], "abc", log_every=9, last_epoch=1, hyperparameters={"lr": 0.2}, trial="lr=0.2")
-    with contextlib.closing(recorder):
-        recorder.log_epoch(make_report(2), best={"test/accuracy": 0.75})
-        finish(recorder)
+def test_resumed_run_begins_and_ends_once(tmp_path: Path) -> None:
+    make_recorder(tmp_path).close("failed")
+    for epoch in (1, 2):
+        with contextlib.closing(make_recorder(tmp_path, last_epoch=epoch - 1)) as recorder:
+            recorder.log_epoch(make_report(epoch), best={"test/accuracy": 0.75})
+            recorder.events.write_scalars({"time/total_s": 1.5}, recorder.images_seen)
+            recorder.events.write_end(succeeded=True)
     start, end = read_sessions(tmp_path)
-    assert start.session_start_info.hparams["lr"].number_value == 0.2 and end.session_end_info.status == 1
+    assert start.session_start_info.hparams["lr"].number_value == 0.1 and end.session_end_info.status == 1
     accumulator = plugin_event_accumulator.EventAccumulator(str(tmp_path))
     accumulator.Reload()
     assert [event.step for event in accumulator.Tensors("best/test_accuracy")] == [100, 200]

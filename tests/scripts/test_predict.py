@@ -16,7 +16,6 @@ from PIL import Image
 from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
-from fashion_softmax.data import Split
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.runs.checkpoint import _seal
 from fashion_softmax.runs.folder import read_predictions, write_folder
@@ -43,11 +42,6 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return given
 
 
-def read_test_images() -> Split:
-    """Make the test images of the tiny run once more."""
-    return build_parts(resolve(compose(TINY))).dataset.test
-
-
 def logits_of(run: Path, images: torch.Tensor) -> torch.Tensor:
     """Compute a run's logits from its checkpoint alone."""
     state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)["model"]
@@ -57,7 +51,7 @@ def logits_of(run: Path, images: torch.Tensor) -> torch.Tensor:
 def test_grid_shows_what_the_model_says(script: RunScript, drawn: list[Any], run: Path, tmp_path: Path) -> None:
     outcome = script("predict", run, "--rows", 2, "--columns", 5, "--start", 3)
     assert outcome.code == 0, outcome.err
-    test = read_test_images()
+    test = build_parts(resolve(compose(TINY))).dataset.test
     probabilities = logits_of(run, test.images[3:13]).softmax(-1)
     images, captions, columns, _ = drawn
     np.testing.assert_array_equal(images, test.images[3:13])
@@ -81,7 +75,7 @@ def test_mistakes_are_those_of_the_recorded_predictions(
     images, captions, *_ = drawn
     assert len(captions) == min(4, len(wrong)) and all(caption.is_mistake for caption in captions)
     most_confident = sorted(wrong, key=lambda index: -recorded.confidences[index])[:4]
-    np.testing.assert_array_equal(images, read_test_images().images[most_confident])
+    np.testing.assert_array_equal(images, build_parts(resolve(compose(TINY))).dataset.test.images[most_confident])
     assert f"{len(wrong)} of 64 test images are wrong" in outcome.out
     rows = re.findall(r"^│ (\d+)\s+│\s+(\d+) │\s+([\d.]+) % │ (\S+) ", outcome.out, re.MULTILINE)
     assert len(rows) == 10
@@ -108,7 +102,7 @@ def test_run_without_mistakes_has_none_to_show(
 def test_own_picture_gets_the_prediction_of_its_image(
     script: RunScript, drawn: list[Any], run: Path, tmp_path: Path
 ) -> None:
-    image = read_test_images().images[5]
+    image = build_parts(resolve(compose(TINY))).dataset.test.images[5]
     Image.fromarray(image[0].numpy()).save(tmp_path / "own.png")
     outcome = script("predict", run, "own.png")
     assert outcome.code == 0, outcome.err
@@ -129,7 +123,7 @@ def test_inspection_adds_up_to_the_lead(script: RunScript, drawn: list[Any], run
     templates, names, explanation = drawn
     state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)["model"]
     np.testing.assert_array_equal(templates, state["weight"].reshape(10, 28, 28))
-    test = read_test_images()
+    test = build_parts(resolve(compose(TINY))).dataset.test
     logits = logits_of(run, test.images[7:8])[0]
     best, second = logits.topk(2).indices.tolist()
     rival = second if best == int(test.labels[7]) else int(test.labels[7])
@@ -147,7 +141,7 @@ def test_inspection_adds_up_to_the_lead(script: RunScript, drawn: list[Any], run
 
 def test_mistake_is_accounted_for_against_the_true_class(script: RunScript, run: Path) -> None:
     rewrite_checkpoint(run, lambda state: state["model"]["bias"].copy_(torch.tensor([9.0, 8.0, *[0.0] * 8])))
-    test = read_test_images()
+    test = build_parts(resolve(compose(TINY))).dataset.test
     logits = logits_of(run, test.images)
     wrong = (logits.topk(2).indices != test.labels[:, None]).all(-1)
     index = int(wrong.nonzero()[0])
@@ -182,9 +176,9 @@ def test_best_run_best_epoch_and_a_picture_alone_are_found_below_outputs(
 def test_names_in_a_foreign_run_do_not_reach_the_terminal_raw(script: RunScript, tmp_path: Path) -> None:
     folder = write_idx_folder(tmp_path / "data", shape=(8, 8))
     names = "dataset.class_names=['\x1b[31mred','a\nb','c']"
-    overrides = ["dataset=idx", f"dataset.root={folder}", names, "trainer.num_epochs=1"]
+    cfg = compose(["dataset=idx", f"dataset.root={folder}", names, "trainer.num_epochs=1"])
     run_dir = tmp_path / "run"
-    write_folder(run_dir, compose(overrides), overrides, {})
+    write_folder(run_dir, cfg, [], {})
     assert not train_folders([run_dir])
     for name, option in (("predict", "--wrong"), ("inspect_model", "--image=0")):
         outcome = script(name, run_dir, option)

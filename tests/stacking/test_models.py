@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fashion_softmax.learning.models import MLP, LeNet, SoftmaxRegression
-from fashion_softmax.stacking.plan import architecture, why_alone
 from fashion_softmax.stacking.models import SingleModel, StackedModule, StackedSoftmaxRegression, stack_models
+from fashion_softmax.stacking.planning import architecture, why_alone
 
 SHAPE = (1, 4, 4)
 

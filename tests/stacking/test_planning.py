@@ -7,7 +7,7 @@ from fashion_softmax.config.building import build_parts, facts_of
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
 from fashion_softmax.learning.losses import CrossEntropy
-from fashion_softmax.stacking.plan import Facts, available_memory, plan
+from fashion_softmax.stacking.planning import Facts, available_memory, plan
 from tests.conftest import TINY
 
 
@@ -63,7 +63,7 @@ class Noisy(CrossEntropy):
 
 
 def test_loss_that_draws_random_numbers_is_alone() -> None:
-    facts = find_facts(*["loss._target_=tests.stacking.test_plan.Noisy"] * 2)
+    facts = find_facts(*["loss._target_=tests.stacking.test_planning.Noisy"] * 2)
     assert plan(facts) == [[0], [1]]
     assert facts[0].alone == "its loss draws random numbers"
 
@@ -77,9 +77,9 @@ def test_large_groups_are_split_evenly() -> None:
 
 def test_memory_limits_the_default_size(monkeypatch: pytest.MonkeyPatch) -> None:
     (facts,) = find_facts("loss=ce").values()
-    monkeypatch.setattr("fashion_softmax.stacking.plan.available_memory", lambda: 2 * 3 * facts.num_bytes)
+    monkeypatch.setattr("fashion_softmax.stacking.planning.available_memory", lambda: 2 * 3 * facts.num_bytes)
     assert [len(stack) for stack in plan(dict.fromkeys(range(6), facts))] == [3, 3]
-    monkeypatch.setattr("fashion_softmax.stacking.plan.available_memory", lambda: 0)
+    monkeypatch.setattr("fashion_softmax.stacking.planning.available_memory", lambda: 0)
     assert [len(stack) for stack in plan(dict.fromkeys(range(2), facts))] == [1, 1]
 
 
