@@ -34,11 +34,13 @@ def test_each_pipeline_is_timed_with_each_number_of_workers(script: RunScript) -
 @pytest.mark.parametrize("shape", ["[1,28,28]", "[3,16,20]"])
 def test_lessons_pipeline_gives_the_images_that_ours_gives(resize: str, shape: str, script: RunScript) -> None:
     import time_loading
-    from common import compose_checked, load_dataset
 
-    overrides = [*TOY, f"dataset.image_shape={shape}"]
-    dataset = load_dataset(compose_checked([*overrides, f"dataset.resize={resize}"]))
-    original = load_dataset(compose_checked(overrides)) if resize != "null" else dataset
+    from fashion_softmax.config.building import build
+    from fashion_softmax.config.jobs import compose
+
+    settings = compose([*TOY, f"dataset.image_shape={shape}", f"dataset.resize={resize}"])["dataset"]
+    dataset = build(settings, "dataset")
+    original = build(settings | {"resize": None}, "dataset") if resize != "null" else dataset
     totals = []
     for load in (time_loading.load_as_the_lesson(dataset, original), time_loading.load_as_we_do(dataset)):
         batches = list(load(0))
