@@ -107,6 +107,7 @@ def link_atomically(source: Path, path: Path) -> None:
     except OSError:
         shutil.copyfile(source, temporary)
     temporary.replace(path)
+    temporary.unlink(missing_ok=True)  # it is still there where it and `path` were names of one file already
 
 
 def remove_temporary_files(folder: Path) -> None:

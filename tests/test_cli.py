@@ -20,7 +20,8 @@ from tests.conftest import ROOT, TINY, write_idx, write_idx_folder
 Train = Callable[..., subprocess.CompletedProcess[str]]
 
 RUN_FILES = {
-    *(".hydra", "checkpoints", "metrics.jsonl", "predictions.npz", "result.json", "status.json", "train.log"),
+    *(".hydra", "checkpoints", "metrics.jsonl", "predictions.npz", "result.json", "run.json", "status.json"),
+    "train.log",
 }
 
 
@@ -44,7 +45,7 @@ def test_run_leaves_the_files_it_promises(train: Train, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     run = tmp_path / "run"
     events = [path for path in run.iterdir() if path.name.startswith("events.out.tfevents.")]
-    assert len(events) == 1 and {path.name for path in run.iterdir()} - {events[0].name} == RUN_FILES
+    assert len(events) == 1 and {path.name for path in run.iterdir()} - {events[0].name, ".lock"} == RUN_FILES
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"last.pt", "best.pt"}
     assert "run folder" in result.stdout and "tensorboard.main --logdir run" in result.stdout
 

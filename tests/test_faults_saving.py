@@ -105,7 +105,7 @@ def train_on_broken_disk(
     return forking.run(command, folder, os.environ, COMMAND_TIMEOUT_S)
 
 
-@pytest.mark.parametrize("number", [14, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 9, 20))])
+@pytest.mark.parametrize("number", [10, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 17, 24))])
 def test_d2_full_disk_ends_the_command_with_7_and_the_run_can_be_resumed(
     tmp_path: Path, number: int, train: Train
 ) -> None:
@@ -129,7 +129,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(2, 38, 3))
+@pytest.mark.parametrize("number", range(2, 32, 3))
 def test_d1_a_command_that_dies_at_a_step_of_writing_is_resumed(
     tmp_path: Path, number: int, train: Train, whole: Path
 ) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fashion_softmax.config.building import Parts, build_parts
 from fashion_softmax.config.names import printable
-from fashion_softmax.config.schema import register, resolve
+from fashion_softmax.config.schema import COMPONENTS, register, resolve
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out
 from fashion_softmax.data import Split, make_synthetic
@@ -123,14 +123,14 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
 
 
 def read_dataset_settings(run: RecordedRun) -> dict[str, Any]:
-    """Read how a run's data set was made; nothing else of its configuration is looked at, and nothing is built.
+    """Read how a run's data set was made; its other components are not looked at, and nothing is built.
 
     Raises:
         FashionSoftmaxError: the configuration names no data set, or one that is refused.
         ValueError: an interpolation cannot be resolved.
     """
-    config = {"dataset": run.config.get("dataset")}
-    if not isinstance(config["dataset"], dict):
+    config = {key: value for key, value in run.config.items() if key == "dataset" or key not in COMPONENTS}
+    if not isinstance(config.get("dataset"), dict):
         raise DataError("the run's configuration names no data set")
     check_config(config, (), Path(run.name) / CONFIG_PATH)
     register()

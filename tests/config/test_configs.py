@@ -10,7 +10,7 @@ from fashion_softmax.config.building import build, build_parts
 from fashion_softmax.config.checking import RANGES
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.names import job_name, run_suffix
-from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, resolve
+from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, register, resolve
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.data import make_synthetic
 from fashion_softmax.data.idx import find_idx_files
@@ -83,6 +83,7 @@ def test_text_stays_text_in_yaml(text: str) -> None:
 
 
 def test_resolving_equals_omegaconf() -> None:
+    register()
     config = {
         "a": {"b": 3, "c": "${a.b}"},
         "chain": "${a.c}",
@@ -90,7 +91,8 @@ def test_resolving_equals_omegaconf() -> None:
         "folder": "${project_dir:}/data",
         "nested": ["${a}", {"deep": "${oc.env:HOME}"}],
     }
-    assert resolve(config) == OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+    resolved = resolve(config)
+    assert {key: resolved[key] for key in config} == OmegaConf.to_container(OmegaConf.create(config), resolve=True)
     assert config["chain"] == "${a.c}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fashion_softmax.dashboard import console
 from tests.conftest import ROOT
 
 
@@ -33,6 +34,7 @@ def script(
     common = importlib.import_module("common")
     monkeypatch.setattr(common, "project_dir", lambda: str(tmp_path))
     monkeypatch.setattr(common, "end_on_signals", lambda: None)
+    monkeypatch.setattr(console, "START_DIR", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
 

@@ -196,7 +196,7 @@ def test_folder_of_runs_gives_the_latest_or_the_best(run: Path, tmp_path: Path) 
     assert find_run(tmp_path / "outputs", best=True) == first.resolve()
     assert find_run(first) == first
     config = (first / ".hydra" / "config.yaml").read_text(encoding="utf-8")
-    (first / ".hydra" / "hydra.yaml").unlink()  # which says that the option was `synthetic`
+    (first / "run.json").unlink()  # which says that the option was `synthetic`
     (first / ".hydra" / "config.yaml").write_text(config.replace("make_synthetic", "load_idx"), encoding="utf-8")
     assert find_run(tmp_path / "outputs", best=True) == other.resolve()  # runs on other data do not count
 

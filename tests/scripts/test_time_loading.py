@@ -35,12 +35,12 @@ def test_each_pipeline_is_timed_with_each_number_of_workers(script: RunScript) -
 def test_lessons_pipeline_gives_the_images_that_ours_gives(resize: str, shape: str, script: RunScript) -> None:
     import time_loading
 
-    from fashion_softmax.config.schema import build, compose
+    from fashion_softmax.config.building import build
+    from fashion_softmax.config.jobs import compose
 
-    cfg = compose([*TOY, f"dataset.image_shape={shape}", f"dataset.resize={resize}"])
-    dataset = build(cfg.dataset, "dataset")
-    cfg.dataset.resize = None
-    original = build(cfg.dataset, "dataset") if resize != "null" else dataset
+    settings = compose([*TOY, f"dataset.image_shape={shape}", f"dataset.resize={resize}"])["dataset"]
+    dataset = build(settings, "dataset")
+    original = build(settings | {"resize": None}, "dataset") if resize != "null" else dataset
     totals = []
     for load in (time_loading.load_as_the_lesson(dataset, original), time_loading.load_as_we_do(dataset)):
         batches = list(load(0))

@@ -140,7 +140,9 @@ def test_longer_schedule_applies_from_the_first_new_epoch(train: Train, tmp_path
         ("metrics.jsonl", {"epoch": 1, "images_seen": 10**30}),
     ],
 )
-def test_absurd_records_from_other_people_are_no_bug_of_ours(train: Train, run: Path, name: str, content: object) -> None:
+def test_absurd_records_are_no_bug_of_ours(
+    train: Train, run: Path, name: str, content: object
+) -> None:
     (run / name).write_text(json.dumps(content) + "\n", encoding="utf-8")
     result = train(f"resume={run}", "trainer.num_epochs=2")
     assert result.returncode in (0, 4) and "Traceback" not in result.stderr, result.stderr
@@ -158,7 +160,7 @@ def test_d6_checkpoint_of_another_configuration_is_refused(train: Train, run: Pa
     [
         ("trainer.num_epoch=3", "trainer.num_epoch is unknown"),
         ("seed=1,2", "several values"),
-        ("trainer.num_epochs=x", "trainer.num_epochs=x has the wrong type"),
+        ("trainer.num_epochs=x", "trainer.num_epochs='x' has the wrong type"),
     ],
 )
 def test_resume_refuses_what_it_cannot_read(train: Train, run: Path, override: str, words: str) -> None:
@@ -326,7 +328,7 @@ def test_h3_kill_between_the_checkpoints_of_a_stack_changes_nothing(
 
 def test_runs_that_ended_keep_their_places_in_a_stack(train: Train, tmp_path: Path) -> None:
     whole, sweep = tmp_path / "whole", tmp_path / "sweep"
-    command = ["-m", *LONG, "optimizer.lr=0.1,0.2,1e30,0.3", "loss=mse", "loss.input=logits", "dtype=float32"]
+    command = ["-m", *LONG, "optimizer.lr=0.1,0.2,1e38,0.3"]
     assert train(*command, "trainer.num_epochs=6", f"hydra.sweep.dir={whole}").returncode == 6
     assert train(*command, "trainer.num_epochs=3").returncode == 6
     result = train(f"resume={sweep}", "trainer.num_epochs=6")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fashion_softmax.learning.predictions import Predictions
+from fashion_softmax.runs.folder import make_info
 from tests.scripts.conftest import script  # noqa: F401
 
 RecordRun = Callable[..., Path]
@@ -63,7 +64,7 @@ def record_run(tmp_path: Path) -> RecordRun:
             | config,
         )
         choices = {"dataset": "mnist", "loss": loss, "optimizer": "sgd"}
-        write(folder / "run.json", {"overrides": [f"loss={loss}", f"optimizer.lr={lr}"], "choices": choices})
+        (folder / "run.json").write_bytes(make_info([f"loss={loss}", f"optimizer.lr={lr}"], choices))
         return folder
 
     return record

@@ -113,7 +113,7 @@ def test_data_that_is_missing_is_not_fetched(record_run: RecordRun, tmp_path: Pa
         (TOY | {"num_classes": -1}, "cannot be read"),
         (TOY | {"image_shape": [9]}, "other test labels"),
         (TOY | {"num_test": 199}, "other test labels"),
-        (TOY | {"noise_std": "${seed}"}, "Interpolation key 'seed' not found"),
+        (TOY | {"noise_std": "${nothing}"}, "Interpolation key 'nothing' not found"),
         (None, "names no data set"),
     ],
 )
@@ -122,6 +122,14 @@ def test_configuration_from_other_people(record_run: RecordRun, tmp_path: Path, 
     data = make_data(tmp_path)
     assert words in data["without_pictures"] and data["pictures"] == []
     assert data["class_names"] == list("0123456789")
+
+
+def test_toy_images_are_drawn_with_the_runs_own_seed(record_run: RecordRun, tmp_path: Path) -> None:
+    pictures = [
+        make_data(record_run(name, seed=3, dataset=TOY | {"data_seed": seed}))["pictures"]
+        for name, seed in (("a", "${seed}"), ("b", 3), ("c", 0))
+    ]
+    assert pictures[0] == pictures[1] != pictures[2]
 
 
 def test_hostile_texts_stay_texts(record_run: RecordRun, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_runs_are_found_below_folders_once(record_run: RecordRun, tmp_path: Path
 
 def test_facts_are_those_of_the_records(record_run: RecordRun) -> None:
     run = read_run(record_run("a", 160, loss="huber", lr=0.5, seed=3))
-    assert (run.state, run.num_epochs, run.seed, run.trial_name) == ("completed", 2, 3, "huber lr=0.5")
+    assert (run.state, len(run.rows), run.seed, run.trial_name) == ("completed", 2, 3, "huber lr=0.5")
     assert run.metrics["test/accuracy"] == 0.8 and run.best == {"epoch": 1, "objective": 0.8}
     assert run.seconds == {"total": 2.0, "training": 1.5}
     expected = {"dataset": "mnist", "loss": "huber", "optimizer": "sgd", "dataset.val_size": 0, "loss.delta": 0.5}
@@ -47,7 +47,7 @@ def test_a_planned_run_is_unfinished(record_run: RecordRun) -> None:
     folder = record_run("a", state="planned")
     (folder / "metrics.jsonl").unlink()
     run = read_run(folder)
-    assert run.state == "planned" and not run.is_complete and run.num_epochs == 0 and run.metrics == {}
+    assert run.state == "planned" and not run.is_complete and len(run.rows) == 0 and run.metrics == {}
 
 
 def test_missing_or_empty_folders_are_errors(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_an_unfinished_run_counts_as_far_as_it_came(record_run: RecordRun) -> No
     with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"epoch": 3, "step": 3, "ima')  # the process was killed here
     run = read_run(folder)
-    assert run.num_epochs == 2 and run.metrics["test/accuracy"] == 0.8 and run.best["epoch"] == 1
+    assert len(run.rows) == 2 and run.metrics["test/accuracy"] == 0.8 and run.best["epoch"] == 1
     assert not run.is_complete and run.predictions is None
 
 
