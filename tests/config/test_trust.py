@@ -200,7 +200,7 @@ def test_h6_h8_plain_but_wrong_values_are_refused(
 @pytest.mark.parametrize("seed", ["9" * 5000, f"0x{'9' * 5000}"], ids=["decimal", "hexadecimal"])
 def test_h6_number_of_5000_digits_is_refused(tmp_path: Path, lesson: dict[str, Any], seed: str) -> None:
     text = dump_yaml(lesson).replace("seed: 0\n", f"seed: {seed}\n")
-    with pytest.raises(CheckpointError, match="several thousand digits|Exceeds the limit"):
+    with pytest.raises(CheckpointError, match=r"several thousand digits|Exceeds the limit"):
         read_trusted_config(write_config(tmp_path, text), [])
 
 
