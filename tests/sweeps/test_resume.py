@@ -140,9 +140,7 @@ def test_longer_schedule_applies_from_the_first_new_epoch(train: Train, tmp_path
         ("metrics.jsonl", {"epoch": 1, "images_seen": 10**30}),
     ],
 )
-def test_absurd_records_are_no_bug_of_ours(
-    train: Train, run: Path, name: str, content: object
-) -> None:
+def test_absurd_records_are_no_bug_of_ours(train: Train, run: Path, name: str, content: object) -> None:
     (run / name).write_text(json.dumps(content) + "\n", encoding="utf-8")
     result = train(f"resume={run}", "trainer.num_epochs=2")
     assert result.returncode in (0, 4) and "Traceback" not in result.stderr, result.stderr
