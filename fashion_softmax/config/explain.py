@@ -1,8 +1,7 @@
 """What an exception means to the user: an error with one line and an exit code, or a bug with its traceback.
 
-The exceptions of Hydra, OmegaConf and PyYAML carry what is needed (the key, the value, the options); only their words
-are for programmers. They are the same in Hydra 1.3 and 1.4. Where only the words tell errors apart, `OUR_WORDS` knows
-both editions.
+The exceptions of Hydra, OmegaConf and PyYAML carry what is needed (the key, the value, the options), in Hydra 1.3 as in
+1.4; only their words are for programmers. Where nothing but words tells errors apart, `OUR_WORDS` knows those of both.
 """
 
 import errno
@@ -18,29 +17,24 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
 
-from fashion_softmax.config.checking import suggest
-from fashion_softmax.config.values import find_hints, name_type
+from fashion_softmax.config.checking import find_hints, name_type, suggest
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError
 
 MAX_YAML_NODES = 10_000  # after expanding aliases; a configuration of ours has about 100
-
-# What the machine refuses, as opposed to a file our own code should have found.
-MACHINE_ERRNOS = (
-    *(errno.EACCES, errno.EPERM, errno.EROFS),  # not allowed
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),  # no space, broken
-    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),  # not possible with that name
-)
+# What the machine refuses, as opposed to a file our own code should have found: not allowed; no space, or broken; not
+# possible with that name.
+MACHINE_ERRNOS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
+}
 IN_FILE = re.compile(r"In '[^']*': ")  # how a message of Hydra's opens
 TWICE = r"\1 is chosen twice: for another option write \1=OPTION without +, in a file `override /\1: OPTION`"
+SEVERAL = r"\1 has several values: add -m to run one job for each, or write key=[...] for a list"
+NO_NAME = "the option of a group must be a name, not null, a number or a truth value; --help lists the options"
 OUR_WORDS = {
-    r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'": (
-        r"\1 has several values: add -m to run one job for each, or write key=[...] for a list"
-    ),
-    r"Multiple values for (\S+)\. ": TWICE,
-    r"(\S+) appears more than once in the final defaults list": TWICE,
-    r"Config group override must be": (
-        "the option of a group must be a name, not null, a number or a truth value; --help lists the options"
-    ),
+    r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'": SEVERAL,
+    r"(?:Multiple values for )?(\S+?)(?:\. To override a value| appears more than once in the final defaults)": TWICE,
+    r"Config group override must be": NO_NAME,
 }
 
 
@@ -61,7 +55,7 @@ def translate(error: BaseException, config_folders: Sequence[Path] = ()) -> Fash
             return MachineError(str(cause) if cause.filename else f"{cause}, while the run's folder was written")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in str(error)):
         return MachineError(f"not enough memory: {str(error).splitlines()[0] if str(error) else 'no details given'}")
-    message = explain(error, config_folders)
+    message = _explain(error, config_folders)
     if message is None and _is_raised_by_hydra(error):
         message = f"Hydra cannot use this command line ({type(error).__name__}: {_one_line(str(error))[:200]})"
     return ConfigError(message) if message else None
@@ -72,16 +66,8 @@ def describe(error: BaseException) -> str:
     return str(error) if isinstance(error, FashionSoftmaxError) else f"{type(error).__name__}: {error}"
 
 
-def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
-    """Say in a line why a configuration could not be composed.
-
-    Args:
-        error: what Hydra, OmegaConf or PyYAML raised.
-        folders: of configuration files, to name the file that is not UTF-8.
-
-    Returns:
-        The line, or None when the error is none of composition.
-    """
+def _explain(error: BaseException, folders: Sequence[Path]) -> str | None:
+    """Say in a line why a configuration could not be composed; None when the error is none of composition."""
     text = str(error).partition("\n\nConfig search path")[0]
     if isinstance(error, MissingConfigException) and error.options:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
@@ -97,8 +83,7 @@ def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
             return (place[0] if place else "") + _explain_value(cause)
     if isinstance(error, RecursionError) or "maximum nesting depth" in text:
         return "the configuration is nested too deeply, or its defaults include themselves"
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        mark = error.problem_mark
+    if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
         return f"{mark.name}, line {mark.line + 1}: is no valid YAML: {error.problem}"
     if isinstance(error, UnicodeDecodeError):
         names = ", ".join(str(path) for path in _yaml_files(folders) if error.object in path.read_bytes())
@@ -175,10 +160,10 @@ def _yaml_files(folders: Sequence[Path]) -> list[Path]:
 
 def _count_nodes(node: yaml.Node | None, counted: dict[int, int]) -> int:
     """Count a node's values as if every alias were written out; shared nodes are counted once and remembered."""
-    if isinstance(node, yaml.SequenceNode | yaml.MappingNode):
-        if id(node) not in counted:
-            counted[id(node)] = MAX_YAML_NODES + 1  # stands for the node inside itself: a cycle never ends
-            parts = node.value if isinstance(node, yaml.SequenceNode) else itertools.chain(*node.value)
-            counted[id(node)] = 1 + sum(_count_nodes(part, counted) for part in parts)
-        return counted[id(node)]
-    return 1
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in counted:
+        counted[id(node)] = MAX_YAML_NODES + 1  # stands for the node inside itself: a cycle never ends
+        parts = node.value if isinstance(node, yaml.SequenceNode) else itertools.chain(*node.value)
+        counted[id(node)] = 1 + sum(_count_nodes(part, counted) for part in parts)
+    return counted[id(node)]

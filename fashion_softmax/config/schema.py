@@ -112,15 +112,17 @@ class Config:
 
 def register() -> None:
     """Make the schema, the stacks' configuration and the resolvers known to Hydra; may be called again."""
-    store = ConfigStore.instance().store
-    store(name="config_schema", node=Config)
+    store = ConfigStore.instance()
+    if f"{STACK_CONFIG}.yaml" in store.repo:  # Hydra 1.4 warns of a name that is stored twice
+        return
+    store.store(name="config_schema", node=Config)
     stack = {
         "defaults": ["_self_", {"override hydra/job_logging": "none"}, {"override hydra/sweeper": "grid"}],
         "sweep_dir": MISSING,
         "folders": MISSING,  # their names with slashes between them, since Hydra is slow to read a long list
         "hydra": {"output_subdir": None, "sweep": {"dir": "${sweep_dir}", "subdir": ".stacks/${hydra.job.num}"}},
     }
-    store(name=STACK_CONFIG, node=stack)
+    store.store(name=STACK_CONFIG, node=stack)
     register_resolver("project_dir", project_dir, replace=True)
     # Cached, since Hydra asks for the folder's name several times.
     register_resolver("unique_id", _unique_id, use_cache=True, replace=True)

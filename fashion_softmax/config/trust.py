@@ -7,15 +7,21 @@ as `torch.nn.modules.module.os.system` leads out), and use no resolver but those
 
 import importlib
 import inspect
+import operator
 import os
+import pkgutil
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashion_softmax.config.checking import modernize
-from fashion_softmax.config.schema import COMPONENTS, PlainConfig
-from fashion_softmax.errors import CheckpointError
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fashion_softmax.config.checking import check_values, modernize
+from fashion_softmax.config.explain import translate
+from fashion_softmax.config.schema import PlainConfig, register, resolve, with_defaults
+from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import MAX_DEPTH, MAX_YAML_BYTES, load_yaml, read_bounded
 
 CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
@@ -46,27 +52,31 @@ def is_trust(argument: str) -> bool:
 
 
 def read_trusted_config(run_dir: Path, trusted: Sequence[str]) -> PlainConfig:
-    """Read the configuration of a run that may come from other people, and refuse what it may not name.
+    """Read the configuration of a run that may come from other people, and refuse what cannot be one of ours.
 
     Args:
         run_dir: the run's folder.
         trusted: see `check_config`.
 
     Returns:
-        A configuration of the shape of `schema.Config`, interpolations unresolved; nothing of it is built.
+        A configuration of the shape of `schema.Config` whose values are all allowed, interpolations unresolved; nothing
+        of it is built.
 
     Raises:
-        CheckpointError: it cannot be read, is no run's, or names what is refused.
+        CheckpointError: it cannot be read, names what is refused, or has a value that is not allowed.
     """
     path = run_dir / CONFIG_PATH
+    if not OmegaConf.has_resolver(RESOLVERS[0]):
+        register()
     try:
         content = load_yaml(read_bounded(path, MAX_YAML_BYTES).decode())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
-    check_config(content, trusted, path)
-    if missing := [key for key in COMPONENTS if not isinstance(content.get(key), dict)]:
-        raise CheckpointError(f"{path}: is no configuration of a run: {', '.join(missing)} missing")
-    return dict(content)
+        check_config(content, trusted, path)
+        config = with_defaults(content)
+        check_values(resolve(config))
+    except (ConfigError, OSError, ValueError, RecursionError, OmegaConfBaseException) as error:
+        reason = translate(error) or f"cannot be read: {' '.join(str(error).split())[:200]}"
+        raise CheckpointError(f"{path}: {reason}") from error
+    return config
 
 
 def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:
@@ -82,6 +92,7 @@ def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:
     """
     if not isinstance(config, dict):
         raise CheckpointError(f"{source}: is no configuration")
+    packages = tuple(f"{package}." for package in trusted)
     for key, value in _values(config, "", 0, source):
         name = key.rpartition(".")[2]
         if name.startswith("_") and name != "_target_":
@@ -91,11 +102,10 @@ def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:
                 f"{source}: {key}={value[:200]} is refused: it uses {resolver}; "
                 f"if you know the run, add trust={resolver}"
             )
-        if name == "_target_" and not (_is_below(value, trusted) or _is_component(modernize(str(value)))):
-            package = str(value).partition(".")[0]
+        if name == "_target_" and not (str(value).startswith(packages) or _is_component(modernize(str(value)))):
             raise CheckpointError(
-                f"{source}: {key}={str(value)[:200]} is refused: it is no component of fashion-softmax, "
-                f"torch.nn or torch.optim; if you know what it does, add trust={package}"
+                f"{source}: {key}={str(value)[:200]} is refused: it is no component of fashion-softmax, torch.nn or "
+                f"torch.optim; if you know what it does, add trust={str(value).partition('.')[0]}"
             )
 
 
@@ -105,12 +115,13 @@ def refuse_links_out(run_dir: Path) -> None:
     Raises:
         CheckpointError: names the entry.
     """
-    root = run_dir.resolve()
+    root = os.path.realpath(run_dir)
     for folder, folders, files in os.walk(run_dir):
         for name in (*folders, *files):
             path = Path(folder, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                raise CheckpointError(f"{path}: is a link that leads out of the run folder; not followed")
+            target = Path(os.path.realpath(path))
+            if path.is_symlink() and (target.is_symlink() or not target.is_relative_to(root)):
+                raise CheckpointError(f"{path}: is a link that leads out of the run folder, or to itself; not followed")
             if not (path.is_file() or path.is_dir() or path.is_symlink()):
                 raise CheckpointError(f"{path}: is neither a file nor a folder; not read")
 
@@ -137,26 +148,17 @@ def _find_resolver(text: str, trusted: Sequence[str]) -> str | None:
     return None
 
 
-def _is_below(target: Any, packages: Sequence[str]) -> bool:
-    return any(str(target).startswith(f"{package}.") for package in packages)
-
-
 def _is_component(target: str) -> bool:
     if target in FUNCTIONS:
         return True
     module_name = next((name for name in CLASSES if target.startswith(f"{name}.")), None)
     if module_name is None:
         return False
-    component: Any = importlib.import_module(module_name)
-    for name in target.removeprefix(f"{module_name}.").split("."):
-        component = getattr(component, name, None)
+    try:
+        component = operator.attrgetter(target.removeprefix(f"{module_name}."))(importlib.import_module(module_name))
+    except AttributeError:
+        return False
     # Defined where it claims to be: `torch.nn.modules.module.os.system` leads out of torch.
     if not inspect.isclass(component) or not f"{component.__module__}.".startswith(f"{module_name}."):
         return False
-    return any(issubclass(component, _find_class(base)) for base in CLASSES[module_name])
-
-
-def _find_class(dotted_name: str) -> type:
-    module, _, name = dotted_name.rpartition(".")
-    found: type = getattr(importlib.import_module(module), name)
-    return found
+    return issubclass(component, tuple(pkgutil.resolve_name(base) for base in CLASSES[module_name]))

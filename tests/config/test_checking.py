@@ -4,10 +4,9 @@ from typing import Any, Literal
 
 import pytest
 
-from fashion_softmax.config.checking import check_values
+from fashion_softmax.config.checking import check_values, matches_type
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
-from fashion_softmax.config.values import matches_type
 from fashion_softmax.errors import ConfigError
 
 OUT_OF_RANGE = [

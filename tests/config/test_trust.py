@@ -1,12 +1,15 @@
 """Run folders from other people: what their configurations may name, and where their files may lie. Cases G1 and G3."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from fashion_softmax.config.trust import check_config, read_trusted, read_trusted_config
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.trust import check_config, read_trusted, read_trusted_config, refuse_links_out
 from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import dump_yaml
 from tests.conftest import ROOT, TINY
 from tests.test_cli import Train
 
@@ -14,6 +17,17 @@ SOURCE = Path("run", ".hydra", "config.yaml")
 BOMB = "a: &a [x,x]\n" + "".join(
     f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcde", "bcdef", strict=True)
 )
+
+
+@pytest.fixture(scope="module")
+def lesson() -> dict[str, Any]:
+    return compose()
+
+
+def write_config(run_dir: Path, text: str) -> Path:
+    (run_dir / ".hydra").mkdir()
+    (run_dir / ".hydra" / "config.yaml").write_text(text, encoding="utf-8")
+    return run_dir
 
 
 @pytest.mark.parametrize(
@@ -147,6 +161,53 @@ def test_g3_link_that_leads_out_is_not_followed(train: Train, tmp_path: Path, ru
     result = train(f"resume={run}", "trainer.num_epochs=2")
     assert result.returncode == 4 and "leads out of the run folder" in result.stderr, result.stderr
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("kind", ["to itself", "to nothing"])
+def test_h6_link_to_itself_is_refused_in_a_line(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "last.pt").symlink_to(tmp_path / ("last.pt" if kind == "to itself" else "../outside"))
+    with pytest.raises(CheckpointError, match=r"last\.pt: is a link that leads out of the run folder, or to itself"):
+        refuse_links_out(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": "0"}, "seed='0' has the wrong type: expected int"),
+        ({"seed": -1}, "seed=-1 is out of range"),
+        ({"trainer": [1]}, "trainer=[1] has the wrong type: expected a group of keys"),
+        ({"trainer": {"num_epochs": None}}, "trainer.num_epochs=null has the wrong type"),
+        ({"device": {"a": 1}}, "device={'a': 1} has the wrong type"),
+        ({"model": None}, "model: is no component (found null)"),
+        ({"scheduler": {"_target_": "torch.optim.lr_scheduler.StepLR"}}, "scheduler.step_size is required"),
+        ({"optimizer": {"_target_": "torch.optim.SGD", "lr": "fast"}}, "optimizer.lr='fast' has the wrong type"),
+        ({"dtype": "${dtype}"}, "dtype"),
+        ({"dtype": "${device}", "device": "${dtype}"}, "nested too deeply"),
+        ({"dtype": "${nothing.here}"}, "dtype: Interpolation key 'nothing.here' not found"),
+        ({1: 2}, "1 is unknown"),
+        ({"\x1b[2J": 2}, "\N{REPLACEMENT CHARACTER}[2J is unknown"),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, str) else "",
+)
+def test_h6_h8_plain_but_wrong_values_are_refused(
+    tmp_path: Path, lesson: dict[str, Any], change: dict[object, object], words: str
+) -> None:
+    with pytest.raises(CheckpointError) as error:
+        read_trusted_config(write_config(tmp_path, dump_yaml({**lesson, **change})), [])
+    assert words in str(error.value) and "config.yaml: " in str(error.value)
+
+
+@pytest.mark.parametrize("seed", ["9" * 5000, f"0x{'9' * 5000}"], ids=["decimal", "hexadecimal"])
+def test_h6_number_of_5000_digits_is_refused(tmp_path: Path, lesson: dict[str, Any], seed: str) -> None:
+    text = dump_yaml(lesson).replace("seed: 0\n", f"seed: {seed}\n")
+    with pytest.raises(CheckpointError, match=r"several thousand digits|Exceeds the limit"):
+        read_trusted_config(write_config(tmp_path, text), [])
+
+
+def test_folder_of_an_earlier_version_gets_todays_defaults(tmp_path: Path, lesson: dict[str, Any]) -> None:
+    older = {key: value for key, value in lesson.items() if key not in ("dashboard", "sweep", "dtype")}
+    text = dump_yaml(older | {"trainer": {"num_epochs": 10}})
+    assert read_trusted_config(write_config(tmp_path, text), []) == lesson
 
 
 def test_trusted_names_are_collected_from_all_arguments() -> None:

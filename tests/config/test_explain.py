@@ -1,0 +1,167 @@
+"""What cannot be composed is explained in a line that is the same with Hydra 1.3 and 1.4. Cases A1 to A3, A7, H5, H8.
+
+What the command does with the line: `tests/test_cli.py` and `tests/test_faults_input.py`.
+"""
+
+import errno
+import logging.config
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hydra import compose as hydra_compose
+
+from fashion_softmax.config.explain import describe, refuse_alias_bombs, translate
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.private import list_options
+from fashion_softmax.config.schema import CONFIG_DIR
+from fashion_softmax.errors import ConfigError, Interrupted, MachineError
+
+NO_NAME = "the option of a group must be a name, not null, a number or a truth value; --help lists the options"
+SEVERAL = "has several values: add -m to run one job for each, or write key=[...] for a list"
+TWICE = "is chosen twice: for another option write"
+NESTED = "the configuration is nested too deeply, or its defaults include themselves"
+BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
+    b"%c: &%c [%s]\n" % (i + 1, i + 1, b",".join([b"*%c" % i] * 9)) for i in range(97, 107)
+)
+
+
+def explain_failure(overrides: Sequence[str], *folders: Path) -> str:
+    """Compose what cannot be composed; the message."""
+    with pytest.raises(Exception) as raised:
+        refuse_alias_bombs(folders)
+        compose([*overrides, *(f"hydra.searchpath=['file://{folder}']" for folder in folders)])
+    known = translate(raised.value, folders)
+    assert isinstance(known, ConfigError), raised.value
+    assert "\n" not in str(known)
+    return str(known)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.lrr=0.1", "optimizer.lrr is unknown; did you mean optimizer.lr?; allowed: optimizer.lr, "),
+        ("los=ce", "los is unknown; did you mean loss?; allowed: dashboard, dataset, "),
+        ("trainer.num_epoch=3", "trainer.num_epoch is unknown; did you mean trainer.num_epochs?"),
+        ("trainer={num_epoch: 3}", "trainer.num_epoch is unknown; did you mean trainer.num_epochs?"),
+        ("optimizer.lr.x=3", "optimizer.lr.x is unknown"),
+        ("loss=hubr", "loss=hubr is no option; did you mean huber?; allowed: ce, huber, l1, margin, mse"),
+        ("hydra/launcher=nope", "hydra/launcher=nope is no option"),
+        ("trainer.num_epochs=1.5", "trainer.num_epochs=1.5 has the wrong type: expected int"),
+        ("trainer.num_epochs=", "trainer.num_epochs= has the wrong type: expected int"),
+        ("trainer.save_every=x", "trainer.save_every=x has the wrong type: expected int or null"),
+        ("trainer=null", "trainer=null has the wrong type: expected a group of keys"),
+        ("dashboard=1", "dashboard=1 has the wrong type: expected a group of keys"),
+        ("dashboard.graph=maybe", "dashboard.graph=maybe has the wrong type: expected bool"),
+        ("seed=[1]", "seed=[1] has the wrong type: expected int"),
+        ("device=null", "device=null has the wrong type: expected str"),
+        ("hydra.job.num=x", "hydra.job.num=x has the wrong type: expected int"),
+        ("seed=1,2", f"seed=1,2 {SEVERAL}"),
+        ("seed=range(0,3)", f"seed=range(0,3) {SEVERAL}"),
+        ("loss=null", NO_NAME),
+        ("loss=3", NO_NAME),
+        ("+loss=ce", f"loss {TWICE} loss=OPTION without +"),
+        ("+experiment=mlp", f"experiment {TWICE} experiment=OPTION without +"),
+        ("++loss=ce", "force-add of config groups is not supported: '++loss=ce'"),
+        ("~losss", "Could not delete from config. 'losss' does not exist."),
+        ("", "cannot read the argument ''"),
+        ("optimizer.lr", "cannot read the argument 'optimizer.lr'"),
+        ("dataset.root=${", "cannot read the argument 'dataset.root=${'"),
+        ("seed=foo(1)", "cannot read the argument 'seed=foo(1)'"),
+        ("seed='\x1b[31mx'", "seed=\N{REPLACEMENT CHARACTER}[31mx has the wrong type"),
+    ],
+)
+def test_a1_to_a3_slip_of_the_pen_is_explained(override: str, message: str) -> None:
+    assert explain_failure([override]).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"_target_: a\n_target_: b\n", "odd.yaml, line 2: is no valid YAML: found duplicate key _target_"),
+        (b"a:\n\t- 1\n", "odd.yaml, line 2: is no valid YAML: found character "),
+        (b"a: \xff\xfe\n", "odd.yaml: is not UTF-8"),
+        ("a: ü\n".encode("utf-16"), "odd.yaml: is not UTF-8"),
+        (BOMB, "odd.yaml: its YAML aliases expand"),
+        (b"a: &a [*a]\n", "odd.yaml: its YAML aliases expand"),
+        (
+            b"a: !!python/object/apply:os.mkdir [x]\n",
+            "odd.yaml, line 1: is no valid YAML: could not determine",
+        ),
+        (b"a: *b\n", "odd.yaml, line 1: is no valid YAML: found undefined alias"),
+        (b"a: 'b\n", "odd.yaml, line 2: is no valid YAML: found unexpected end"),
+        (b"a: \0\n", "unacceptable character #x0000"),
+        (b"a: " + b"{b: " * 3000 + b"1" + b"}" * 3000, NESTED),
+        (b"a: " + b"{b: " * 300 + b"1" + b"}" * 300, NESTED),
+        (b"defaults: [odd]\n", NESTED),
+        (b"defaults: [nope]\n", "In 'loss/odd': Could not load 'loss/nope'"),
+        (b"a: ${b\n", "a: no viable alternative at input"),
+        (b"a: !!set {x, y}\n", "a: Value 'set' is not a supported primitive type"),
+        (
+            b"# @package trainer\nnum_epochs: x\n",
+            "In 'loss/odd': trainer.num_epochs=x has the wrong type",
+        ),
+        (
+            b"# @package trainer\nnum_epoch: 3\n",
+            "In 'loss/odd': trainer.num_epoch is unknown; did you mean",
+        ),
+        (b'# @package trainer\n"\\e[2J": 1\n', "In 'loss/odd': trainer.\N{REPLACEMENT CHARACTER}[2J is unknown"),
+    ],
+)
+def test_a7_odd_yaml_is_explained(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "loss").mkdir()
+    (tmp_path / "loss" / "odd.yaml").write_bytes(content)
+    assert words in explain_failure(["loss=odd"], tmp_path)
+
+
+def test_a7_alias_bomb_behind_a_search_path_is_found(tmp_path: Path) -> None:
+    (tmp_path / "more files" / "loss").mkdir(parents=True)
+    (tmp_path / "more files" / "loss" / "bomb.yaml").write_bytes(BOMB)
+    (tmp_path / "mine").mkdir()
+    primary = f"hydra:\n  searchpath:\n    - 'file://{tmp_path}/more files'\n"
+    (tmp_path / "mine" / "primary.yaml").write_text(primary, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"bomb\.yaml: its YAML aliases expand"):
+        refuse_alias_bombs([tmp_path / "mine"])
+
+
+def test_aliases_that_stay_small_are_allowed(tmp_path: Path) -> None:
+    (tmp_path / "loss").mkdir()
+    (tmp_path / "loss" / "shared.yaml").write_text("x: &x {p: 1}\ny: {<<: *x, q: 2}\n", encoding="utf-8")
+    refuse_alias_bombs([tmp_path, CONFIG_DIR])
+    assert compose(["loss=shared", f"hydra.searchpath=['file://{tmp_path}']"])["loss"]["y"] == {"p": 1, "q": 2}
+
+
+def test_h5_log_that_cannot_be_opened_is_the_machines_refusal(tmp_path: Path) -> None:
+    handlers = {"file": {"class": "logging.FileHandler", "filename": str(tmp_path)}}
+    with pytest.raises(ValueError, match="handler 'file'") as raised:
+        logging.config.dictConfig({"version": 1, "handlers": handlers, "root": {"handlers": ["file"]}})
+    known = translate(raised.value)
+    assert isinstance(known, MachineError) and str(tmp_path) in str(known)
+
+
+def test_bug_keeps_its_traceback_and_what_hydra_stumbles_over_does_not() -> None:
+    with pytest.raises(Exception) as raised:
+        compose(3)  # type: ignore[arg-type]
+    assert translate(raised.value) is None
+    with pytest.raises(Exception) as raised:
+        hydra_compose("config", overrides=3)  # type: ignore[arg-type]
+    assert "Hydra cannot use this command line" in str(translate(raised.value))
+
+
+def test_errors_are_translated_by_their_kind() -> None:
+    known = ConfigError("x")
+    assert translate(known) is known and describe(known) == "x" and describe(KeyError("x")) == "KeyError: 'x'"
+    assert str(translate(OSError(errno.ENOSPC, "No space", "/x"))) == "[Errno 28] No space: '/x'"
+    assert translate(OSError(errno.ENOENT, "No such file")) is None
+    assert isinstance(translate(MemoryError()), MachineError)
+
+
+def test_h8_messages_are_printable() -> None:
+    text = str(ConfigError("\x1b[2J\udcff\u202e图像\n  b"))
+    assert text == "\N{REPLACEMENT CHARACTER}[2J" + "\N{REPLACEMENT CHARACTER}" * 2 + "图像\n  b"
+    interrupted = Interrupted(15, "resume=\x07")
+    assert str(interrupted) == "resume=\N{REPLACEMENT CHARACTER}" and interrupted.exit_code == 143
+
+
+def test_options_of_hydra_are_known() -> None:
+    assert {"--multirun", "-m", "--config-dir", "-cd", "--cfg", "--experimental-rerun"} <= set(list_options())
