@@ -152,6 +152,7 @@ class JobComposer:
     def _read_value(self, line: str) -> tuple[str, Any] | None:
         """Read a single value, such as `seed=1` or `optimizer.lr=0.1`; None for an option of a group and all else."""
         if line not in self._read:
+            value: Any
             key, _, text = line.partition("=")
             if number := NUMBER.fullmatch(text):  # which takes Hydra's parser a millisecond
                 override, value = None, float(text) if number[1] else int(text)
