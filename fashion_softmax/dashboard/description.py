@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from fashion_softmax.config.names import GROUPS
 from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR
 from fashion_softmax.config.settings import (
+    GROUPS,
     Value,
     find_hyperparameters,
     flatten,

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fashion_softmax.config.names import printable
-from fashion_softmax.config.settings import Value
+from fashion_softmax.config.settings import Value, printable
 from fashion_softmax.files import finite_or_none
 from fashion_softmax.viewing.predictions import describe_predictions
 from fashion_softmax.viewing.ranking import TEST, Comparison
