@@ -170,8 +170,8 @@ def _draw_example(axes: "Axes", loss: NamedLoss) -> None:
         ("gradient $p - y$", gradient, RED, "...."),
     )
     for index, (label, heights, color, hatch) in enumerate(bars):
-        places = torch.arange(len(names)) + 0.28 * (index - 1)
-        axes.bar(places, heights, 0.28, color=color, hatch=hatch, edgecolor="white", linewidth=0, label=label)
+        places = [place + 0.28 * (index - 1) for place in range(len(names))]
+        axes.bar(places, heights.tolist(), 0.28, color=color, hatch=hatch, edgecolor="white", linewidth=0, label=label)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
     title = f"{loss.title}: the gradient for ten made-up logits of a {names[EXAMPLE_LABEL]}"
