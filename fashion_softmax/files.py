@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,18 @@ def _collect(failures: dict[Path, OSError], path: Path) -> Iterator[None]:
         if error.errno and error.filename is None:
             error.filename = str(path)  # "No space left on device" alone does not say where
         failures[path] = error
+
+
+def link_atomically(source: Path, path: Path) -> None:
+    """Give a file a second name, which may belong to another file yet; where there are no links, copy it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        shutil.copyfile(source, temporary)
+    temporary.replace(path)
+    temporary.unlink(missing_ok=True)  # it is still there where it and `path` were names of one file already
 
 
 def remove_temporary_files(folder: Path) -> None:

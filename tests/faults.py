@@ -10,8 +10,8 @@ Dying is `os._exit`, so that no `finally` of ours tidies up, as with SIGKILL or 
 import errno
 import os
 import runpy
+import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,9 +44,11 @@ class _Counter:
         return call
 
     def open_counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(descriptor: int, *args: Any, **kwargs: Any) -> Any:
-            file = function(descriptor, *args, **kwargs)
-            return _CountedFile(file, self) if _is_ours() else file
+        def call(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+            if not (_is_ours() and mode == "wb"):
+                return function(path, mode, *args, **kwargs)
+            self.step()
+            return _CountedFile(function(path, mode, *args, **kwargs), self)
 
         return call
 
@@ -90,10 +92,11 @@ def broken_disk(number: int, mode: str) -> Iterator[_Counter]:
     counter = _Counter(number, mode)
     with (
         mock.patch.object(os, "fsync", counter.counted(os.fsync)),
-        mock.patch.object(os, "fdopen", counter.open_counted(os.fdopen)),
-        mock.patch.object(tempfile, "mkstemp", counter.counted(tempfile.mkstemp)),
+        mock.patch.object(os, "sync", counter.counted(os.sync)),
+        mock.patch.object(os, "link", counter.counted(os.link)),
+        mock.patch.object(shutil, "copyfile", counter.counted(shutil.copyfile)),
+        mock.patch.object(Path, "open", counter.open_counted(Path.open)),
         mock.patch.object(Path, "replace", counter.counted(Path.replace)),
-        mock.patch.object(Path, "chmod", counter.counted(Path.chmod)),
     ):
         yield counter
 

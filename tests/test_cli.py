@@ -20,7 +20,8 @@ from tests.conftest import ROOT, TINY, write_idx, write_idx_folder
 Train = Callable[..., subprocess.CompletedProcess[str]]
 
 RUN_FILES = {
-    *(".hydra", "checkpoints", "metrics.jsonl", "predictions.npz", "result.json", "status.json", "train.log"),
+    *(".hydra", "checkpoints", "metrics.jsonl", "predictions.npz", "result.json", "run.json", "status.json"),
+    "train.log",
 }
 
 
@@ -44,7 +45,7 @@ def test_run_leaves_the_files_it_promises(train: Train, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     run = tmp_path / "run"
     events = [path for path in run.iterdir() if path.name.startswith("events.out.tfevents.")]
-    assert len(events) == 1 and {path.name for path in run.iterdir()} - {events[0].name} == RUN_FILES
+    assert len(events) == 1 and {path.name for path in run.iterdir()} - {events[0].name, ".lock"} == RUN_FILES
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"last.pt", "best.pt"}
     assert "run folder" in result.stdout and "tensorboard.main --logdir run" in result.stdout
 
@@ -286,9 +287,7 @@ def test_e1_failed_jobs_are_listed_and_the_others_kept(train: Train, tmp_path: P
     result = train("-m", *TINY, *huge, "trainer.num_epochs=5", "seed=0,1")
     assert result.returncode == 6, result.stderr
     assert "2 of 4 jobs failed, the others are complete" in result.stderr and "job 2 (" in result.stderr
-    states = {
-        path.name: read_json(path / "status.json")["state"] for path in (tmp_path / "sweep").glob("[0-9]*")
-    }
+    states = {path.name: read_json(path / "status.json")["state"] for path in (tmp_path / "sweep").glob("[0-9]*")}
     assert sorted(states.values()) == ["completed", "completed", "diverged", "diverged"]
     failed = next(name for name, state in states.items() if state == "diverged")
     text = (tmp_path / "sweep" / failed / "train.log").read_text(encoding="utf-8")

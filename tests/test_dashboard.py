@@ -26,13 +26,13 @@ from fashion_softmax.data import Dataset, Split
 from fashion_softmax.learning.models import LeNet, SoftmaxRegression
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.folder import write_folder
+from fashion_softmax.runs.run import Run
 from fashion_softmax.runs.training import train_folders
 from tests.conftest import TINY
 
 with warnings.catch_warnings():  # the copy of html5lib that TensorBoard brings warns of itself
     warnings.simplefilter("ignore", DeprecationWarning)
     from tensorboard.plugin_util import markdown_to_safe_html
-
 
 NOTHING = switch_off(DashboardConfig(text=False))
 
@@ -44,7 +44,9 @@ def blank(shape: tuple[int, int, int], num_classes: int) -> Dataset:
 
 def record(run_dir: Path, *overrides: str, in_sweep: bool = False) -> EventAccumulator:
     write_folder(run_dir, compose([*TINY, *overrides]), overrides, {})
-    assert not train_folders([run_dir], is_shown=not in_sweep)
+    failures = train_folders([run_dir], is_shown=not in_sweep)
+    if failures:
+        raise failures[run_dir]
     accumulator = EventAccumulator(str(run_dir), size_guidance={"histograms": 0, "images": 0, "tensors": 0})
     accumulator.Reload()
     return accumulator
@@ -168,7 +170,9 @@ def test_graph_leaves_the_run_as_it_was(
 ) -> None:
     state, was_training = torch.get_rng_state(), model.training
     events = EventFile(tmp_path)
-    Dashboard(events, dataclasses.replace(NOTHING, graph=True), model, blank((1, 28, 28), 10)).log_graph()
+    Dashboard(events, dataclasses.replace(NOTHING, graph=True), model, blank((1, 28, 28), 10)).log_start(
+        Description({}, {}, []), is_new=True
+    )
     events.close()
     assert torch.equal(torch.get_rng_state(), state) and model.training == was_training
     assert capsys.readouterr().out == ""
@@ -177,23 +181,22 @@ def test_graph_leaves_the_run_as_it_was(
 
 def test_defaults_are_those_that_hydra_composes() -> None:
     config, choices = read_defaults()
-    expected = compose()
-    assert config == expected
+    assert config == compose()
     assert choices == {
         "dataset": "fashion_mnist", "model": "softmax_regression", "loss": "ce", "optimizer": "sgd",
         "scheduler": "constant",
     }  # fmt: skip
 
 
+DEFAULTS = read_defaults()[1]
+
+
 def describe(*overrides: str, **choices: str) -> Description:
-    return Description(compose(overrides), choices, overrides)
-
-
-DEFAULT_CHOICES = {"dataset": "fashion_mnist", "model": "softmax_regression", "optimizer": "sgd", "scheduler": "constant"}
+    return Description(compose(overrides), DEFAULTS | choices, overrides)
 
 
 def test_differences_name_options_and_values() -> None:
-    text = describe("loss=mse", "optimizer.lr=0.5", **DEFAULT_CHOICES, loss="mse").texts()["differences"]
+    text = describe("loss=mse", "optimizer.lr=0.5", loss="mse").texts()["differences"]
     lines = text.replace("&#95;", "_").splitlines()
     assert lines[:2] == ["| key | default | this run |", "|---|---|---|"]
     assert "| loss | ce | mse |" in lines and "| optimizer.lr | 0.1 | 0.5 |" in lines
@@ -201,14 +204,14 @@ def test_differences_name_options_and_values() -> None:
 
 
 def test_default_run_differs_in_nothing() -> None:
-    assert describe(**DEFAULT_CHOICES, loss="ce").texts()["differences"] == "nothing differs\n"
+    assert describe().texts()["differences"] == "nothing differs\n"
 
 
 def test_f3_differences_show_any_text_in_one_cell() -> None:
     evil = "<script>alert(1)</script> | `x` **b** [a](javascript:b)\n\n# c \\ &lt; " + 10_000 * "y"
-    cfg = compose()
-    cfg["dataset"]["root"] = evil
-    html = markdown_to_safe_html(Description(cfg, {}, []).texts()["differences"])
+    config = compose()
+    config["dataset"]["root"] = evil
+    html = markdown_to_safe_html(Description(config, {}, []).texts()["differences"])
     assert "<script" not in html and "<a" not in html and "<strong" not in html and "<h1" not in html
     row = next(row for row in html.split("<tr>") if "dataset.root" in row)
     assert row.count("<td>") == 3
@@ -216,9 +219,8 @@ def test_f3_differences_show_any_text_in_one_cell() -> None:
 
 def test_f5_secrets_of_the_environment_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD", "hunter2")
-    description = describe(
-        "dataset=idx", "dataset.root=${oc.env:PASSWORD}", "+dataset.x=${dataset.root}", "scheduler=cosine"
-    )
+    overrides = ["dataset=idx", "dataset.root=${oc.env:PASSWORD}", "+dataset.x=${dataset.root}", "scheduler=cosine"]
+    description = describe(*overrides, dataset="idx", scheduler="cosine")
     shown = str([description.hyperparameters, description.trial, description.texts()])
     assert "hunter2" not in shown and "oc.env" in shown
 
@@ -232,6 +234,23 @@ def test_trial_has_a_name_and_typed_values_without_the_seed() -> None:
     assert "loss.delta" not in values  # other losses have none, and parallel coordinates would leave their runs out
     assert "seed" not in values and None not in values.values()
     assert not any(key.startswith(("dashboard", "sweep")) for key in values)
+
+
+def test_h4_histograms_of_an_epoch_are_on_the_disk_before_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[list[int]] = []
+    make_checkpoint = Run.make_checkpoint
+
+    def look_first(run: Run) -> bytes:
+        accumulator = EventAccumulator(str(run.path), size_guidance={"histograms": 0})
+        accumulator.Reload()
+        steps.append([histogram.step for histogram in accumulator.Histograms("parameters/weight")])
+        return make_checkpoint(run)
+
+    monkeypatch.setattr(Run, "make_checkpoint", look_first)
+    record(tmp_path / "run", "trainer.num_epochs=2")
+    assert steps == [[256], [256, 512]]
 
 
 def test_run_of_an_older_version_is_resumed_and_may_change_the_switches(

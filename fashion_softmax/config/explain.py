@@ -12,6 +12,7 @@ import re
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -109,7 +110,7 @@ def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
 
 
 def _explain_value(error: OmegaConfBaseException) -> str:
-    key, hints = str(error.full_key), find_hints(error.object_type or object)
+    key, hints = str(error.full_key), find_hints(cast(type, error.object_type or object))
     if isinstance(error, ConfigAttributeError | ConfigKeyError):
         prefix = key.removesuffix(str(error.key))
         allowed = [f"{prefix}{name}" for name in (error.parent_node or ()) if name not in ("hydra", "_target_")]

@@ -1,10 +1,11 @@
-"""TensorBoard's event file of one run, written by whoever logs.
+"""TensorBoard's event file of one run, written without a thread.
 
-`SummaryWriter` hands every event to a thread of its own, which reports a full disk at some later call. Written
-directly, an error is met where it happens, and 64 runs trained as one need no 64 threads. `SummaryWriter.add_hparams`
-would open a run of its own, and report success whatever happens; the records here belong to the run.
+torch's `SummaryWriter` hands every event to a thread, which reports a full disk at some later call. Here an error is
+raised by the call that causes it, and 64 runs that train as one need no 64 threads. `SummaryWriter.add_hparams` would
+make a second run and always report success; here these records belong to the run.
 """
 
+import contextlib
 import itertools
 import os
 import socket
@@ -31,21 +32,21 @@ _numbers = itertools.count()
 
 
 class EventFile:
-    """A new event file; its name says when, where and by which process it was begun.
+    """A new event file; its name says when, on which machine and by which process it was made.
 
     Args:
         folder: the run's.
-        first_step: on TensorBoard's axis; what files before this one hold from there on is forgotten.
+        first_step: on TensorBoard's axis; it drops what earlier files of the run have from this step on.
 
     Raises:
-        OSError: the disk is full or the folder may not be written; so do all methods.
+        OSError: the disk is full or the folder may not be written; all methods raise it too.
     """
 
     def __init__(self, folder: Path, first_step: int = 0) -> None:
         name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
         self._file = (folder / name).open("xb")
         self._write(Event(file_version="brain.Event:2"))
-        # In the first file as well: TensorBoard takes the first start it sees for no restart, and forgets nothing.
+        # In the first file too: TensorBoard drops nothing at the first start that it sees.
         self._write(Event(session_log=SessionLog(status=SessionLog.START), step=first_step))
 
     def write(self, summary: Summary, step: int = 0) -> None:
@@ -81,15 +82,15 @@ class EventFile:
         """Tell the HParams table that a run begins.
 
         Args:
-            hyperparameters: what it is made with, by name.
-            trial: its name; runs of one name are one row with the means of their metrics.
+            hyperparameters: of the run, by name.
+            trial: name of its row; runs with the same name are one row, with the means of their metrics.
         """
         self.write(hparams_pb(dict(hyperparameters), trial_id=trial))
 
     def write_end(self, *, succeeded: bool) -> None:
         """Tell the HParams table how the run ended."""
         status = Status.STATUS_SUCCESS if succeeded else Status.STATUS_FAILURE
-        # What TensorBoard's own session_end_pb makes, which needs TensorFlow for it.
+        # The same as TensorBoard's own session_end_pb, which needs TensorFlow.
         end = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=time.time()))
         about = metadata.create_summary_metadata(end)
         value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
@@ -109,32 +110,24 @@ class EventFile:
 
 
 def forget(content: bytes, tag_prefixes: Sequence[str]) -> bytes:
-    """Copy an event file without some of its tags, and without the end that a killed process left half-written.
+    """Copy an event file without some of its tags, and without a last record that a killed process left unfinished.
 
     Args:
-        content: of the file; what cannot be read in it stays as it is.
+        content: of the file; records that cannot be read stay as they are.
         tag_prefixes: of the tags to leave out.
     """
-    prefixes = tuple(tag_prefixes)
-    needles = [prefix.encode() for prefix in prefixes]
-    kept = bytearray()
+    prefixes, kept = tuple(tag_prefixes), bytearray()
     for record in _split(content):
-        data = record[HEADER.size : -CHECKSUM.size]
-        if any(needle in data for needle in needles):  # most have none, and are not worth reading
-            event = Event()
-            try:
-                event.ParseFromString(data)
-            except DecodeError:
-                kept += record
-                continue
-            values = [value for value in event.summary.value if not value.tag.startswith(prefixes)]
-            if len(values) < len(event.summary.value):
-                if values:
-                    del event.summary.value[:]
-                    event.summary.value.extend(values)
-                    kept += _frame(event.SerializeToString())
-                continue
-        kept += record
+        event = Event()
+        with contextlib.suppress(DecodeError):
+            event.ParseFromString(record[HEADER.size : -CHECKSUM.size])
+        values = [value for value in event.summary.value if not value.tag.startswith(prefixes)]
+        if len(values) == len(event.summary.value):
+            kept += record
+        elif values:
+            del event.summary.value[:]
+            event.summary.value.extend(values)
+            kept += _frame(event.SerializeToString())
     return bytes(kept)
 
 

@@ -1,7 +1,6 @@
 """What TensorBoard gets of a run beside its metrics: weights as pictures, histograms, confusions, mistakes, a graph.
 
-None of it decides anything. What cannot be drawn is left out with a line in the log, and the run goes on; only a disk
-that fails is a failure of the run.
+What cannot be drawn is left out with a line in the log, and the run continues; only an error of the disk ends it.
 """
 
 import contextlib
@@ -10,7 +9,7 @@ import functools
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 
 NUM_BINS = 24
 NUM_THRESHOLDS = 127  # the most that TensorBoard's protocol buffers carry
-MAX_CURVES = 100  # classes; beyond them nobody looks at every curve
+MAX_CURVES = 100  # classes; with more, nobody looks at every curve
 NUM_MISTAKES = 24
 # One chart per measure with all splits in it; without this TensorBoard draws a chart per tag.
 LAYOUT = {
@@ -64,13 +63,7 @@ class Dashboard:
         dataset: that it is trained on.
     """
 
-    def __init__(
-        self,
-        events: EventFile,
-        switches: DashboardConfig,
-        model: nn.Module,
-        dataset: Dataset,
-    ) -> None:
+    def __init__(self, events: EventFile, switches: DashboardConfig, model: nn.Module, dataset: Dataset) -> None:
         self.events = events
         self.switches = dataclasses.replace(switches)
         self.model = model
@@ -79,11 +72,11 @@ class Dashboard:
         self.test = dataset.test
 
     def log_start(self, description: Description, *, is_new: bool) -> None:
-        """Write what the run is: its hyper-parameters, its charts, its configuration as text, and the model's graph.
+        """Write what describes the run: hyper-parameters, charts, the configuration as text, the model's graph.
 
         Args:
             description: of its settings.
-            is_new: whether the run begins, and is not resumed.
+            is_new: False for a run that is resumed.
         """
         if description.hyperparameters:
             self.events.write_start(description.hyperparameters, description.trial)
@@ -91,52 +84,39 @@ class Dashboard:
         for tag, markdown in description.texts().items() if self.switches.text else ():
             self.events.write(text(tag, markdown))
         if is_new:
-            self.log_graph()
-
-    def log_graph(self) -> None:
-        """Write the model's graph, as it treats one blank image."""
-        with self._attempt("graph") as wanted:
-            if wanted:
-                self._write_graph()
+            self._attempt("graph", self._write_graph)
 
     def log_epoch(self, step: int) -> None:
-        """Write what changes with every epoch.
+        """Write what changes with every epoch; flush the events before the checkpoint that counts the epoch.
 
         Args:
             step: images seen.
         """
-        with self._attempt("templates") as wanted:
-            if wanted and isinstance(self.model, SoftmaxRegression):
-                self._write_templates(self.model, step)
-        with self._attempt("histograms") as wanted:
-            if wanted:
-                self._write_histograms(step)
+        if isinstance(self.model, SoftmaxRegression):
+            self._attempt("templates", self._write_templates, self.model, step)
+        self._attempt("histograms", self._write_histograms, step)
 
     def log_end(self, step: int, predictions: Predictions) -> None:
-        """Write what the trained model makes of the test images.
+        """Write what the trained model says about the test images.
 
         Args:
             step: images seen.
-            predictions: of the test images; with all probabilities, if there are to be precision-recall curves.
+            predictions: of the test images; with all probabilities, if precision-recall curves are wanted.
         """
-        with self._attempt("confusion_matrix") as wanted:
-            if wanted:
-                self._write_confusions(step, predictions)
-        with self._attempt("mistakes") as wanted:
-            if wanted:
-                self._write_mistakes(step, predictions)
-        with self._attempt("pr_curves") as wanted:
-            if wanted and predictions.probabilities is not None:
-                self._write_curves(step, predictions.labels, predictions.probabilities)
+        self._attempt("confusion_matrix", self._write_confusions, step, predictions)
+        self._attempt("mistakes", self._write_mistakes, step, predictions)
+        if predictions.probabilities is not None:
+            self._attempt("pr_curves", self._write_curves, step, predictions.labels, predictions.probabilities)
 
-    @contextlib.contextmanager
-    def _attempt(self, name: str) -> Iterator[bool]:
-        """Tell whether something is wanted, and no longer want it when it fails."""
+    def _attempt(self, name: str, write: Callable[..., None], *arguments: Any) -> None:
+        """Write something if it is switched on; if it fails, switch it off and let the run continue."""
+        if not getattr(self.switches, name):
+            return
         try:
-            yield getattr(self.switches, name)
+            write(*arguments)
         except OSError:
             raise
-        except Exception as error:  # whatever a model or a data set of the user's leads to
+        except Exception as error:  # a user's model or data set may cause anything
             setattr(self.switches, name, False)
             log.warning("TensorBoard gets no %s of this run: %s", name, " ".join(f"{error!r}".split())[:200])
 
@@ -208,7 +188,7 @@ class Dashboard:
 
         parameter = next(self.model.parameters())
         blank = torch.zeros(1, *self.image_shape, device=parameter.device, dtype=parameter.dtype)
-        # It prints its errors, warns of its own means, and a model may draw: nothing of this concerns the run.
+        # torch prints errors and warns about its own code, and the model may draw random numbers: hide it from the run.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore")
             nodes = make_graph(self.model, blank)

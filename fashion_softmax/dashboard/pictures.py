@@ -1,12 +1,13 @@
 """Pictures of a run: arrays in, pictures out.
 
-Colour-blind readers can tell the colours apart, too: red and blue through white, or light to dark blue. Names that are
-too long for their place are cut; a character that Pillow's own font lacks becomes a box.
+Colour-blind readers can tell the colours apart: red and blue through white, or light to dark blue. Names that are too
+long for their place are cut; a character that Pillow's own font lacks becomes a box.
 """
 
 import functools
-import io
 import math
+import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,16 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from fashion_softmax.dashboard.palettes import (
-    GRID_LINE,
-    INK,
-    NUM_COLOURS,
-    NUM_LEVELS,
-    NUM_STRENGTHS,
-    make_palette,
-    make_text_palette,
-    to_greys,
-)
+Colour = tuple[int, int, int]
 
 MIN_SIDE, MAX_SIDE = 84, 168  # pixels of an image on a sheet; 28 x 28 becomes 84 x 84
 MAX_TEMPLATES = 100
@@ -31,7 +23,12 @@ MAX_COUNTS, MAX_NUMBERS, MAX_CLASSES = 20, 50, 200  # classes up to which a conf
 GAP, LINE = 12, 18  # pixels between things, and of a line of text
 SMALL, TEXT, TITLE = 11, 13, 16  # font sizes in pixels
 BAR_WIDTH, BAR_HEIGHT = 120, 12  # of a colour scale
-FAINT = 150  # of 255, the strength of text that stands back
+INK, FAINT, GRID_LINE = (34, 34, 34), (125, 125, 125), (220, 220, 220)
+# ColorBrewer's RdBu and Blues, https://colorbrewer2.org
+DIVERGING = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 0, 31))
+SEQUENTIAL = ((255, 255, 255), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107))
+
+_font = functools.cache(ImageFont.load_default)  # Pillow's own, by size
 
 
 def draw_templates(weights: NDArray[Any], names: Sequence[str]) -> Image.Image:
@@ -46,23 +43,26 @@ def draw_templates(weights: NDArray[Any], names: Sequence[str]) -> Image.Image:
     """
     shown = np.nan_to_num(np.asarray(weights[:MAX_TEMPLATES], np.float32), posinf=0, neginf=0)
     limit = float(np.abs(shown).max()) or 1.0
-    middle = NUM_COLOURS // 2
-    templates = _fit((np.rint(shown * (middle / limit)) + middle).astype(np.uint8))
-    frame, places = _template_frame(tuple(names[:MAX_TEMPLATES]), *templates.shape[1:])
-    pixels = frame.copy()
-    for template, (left, top) in zip(templates, places, strict=True):
-        pixels[top : top + template.shape[0], left : left + template.shape[1]] = template
+    templates = _fit(_colour(shown / (2 * limit) + 0.5, DIVERGING))
+    count, height, width = templates.shape[:3]
+    columns = math.ceil(count / max(1, round(math.sqrt(count / 2.5))))
+    step_x, step_y = max(width, MIN_SIDE) + GAP, height + LINE + GAP
+    bottom = GAP + math.ceil(count / columns) * step_y
+    sheet = Image.new("RGB", (max(columns * step_x + GAP, 440), bottom + LINE + GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for index, (template, name) in enumerate(zip(templates, names, strict=False)):
+        left, top = GAP + index % columns * step_x, GAP + index // columns * step_y
+        sheet.paste(Image.fromarray(template), (left, top))
+        draw.text((left, top + height + 2), _cut(name, _font(TEXT), step_x - 4), fill=INK, font=_font(TEXT))
+    bar = _colour(np.linspace(0, 1, BAR_WIDTH)[None].repeat(BAR_HEIGHT, 0), DIVERGING)
+    sheet.paste(Image.fromarray(bar), (GAP, bottom + 3))
     scale = f"-{limit:.2g} against the class to {limit:.2g} for it"
-    legend = Image.new("L", (pixels.shape[1] - BAR_WIDTH - 2 * GAP, LINE), 255)
-    ImageDraw.Draw(legend).text((0, 0), scale, fill=INK, font=_font(TEXT))
-    pixels[-GAP - LINE : -GAP, 2 * GAP + BAR_WIDTH :] = to_greys(np.asarray(legend))
-    image = Image.fromarray(pixels)
-    image.putpalette(make_palette())
-    return image
+    draw.text((2 * GAP + BAR_WIDTH, bottom), scale, fill=INK, font=_font(TEXT))
+    return sheet
 
 
 def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title: str = "") -> Image.Image:
-    """Draw a confusion matrix, darker where a larger share of a true class goes.
+    """Draw a confusion matrix: the larger the share of a true class, the darker the cell.
 
     Args:
         counts: shape (K, K), images by true class (row) and predicted class (column).
@@ -70,7 +70,7 @@ def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title
         title: above it; empty says what the numbers are.
 
     Returns:
-        The matrix with counts, from `MAX_COUNTS` classes on with percentages of the true class, and of many classes
+        The matrix with counts, above `MAX_COUNTS` classes with percentages of the true class, and above `MAX_NUMBERS`
         without numbers; at most `MAX_CLASSES` classes.
     """
     counts = np.asarray(counts)[:MAX_CLASSES, :MAX_CLASSES]
@@ -84,31 +84,27 @@ def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title
     title = title or ("images" if has_counts else "percent of each true class")
     left, top, side = LINE + GAP + margin, 2 * LINE + 2 * GAP + margin, num_classes * cell
     width = max(left + side + GAP, math.ceil(_font(TITLE).getlength(title)) + 2 * GAP)
-    text = Image.new("L", (width, top + side + GAP))
-    draw = ImageDraw.Draw(text)
-    draw.text((GAP, GAP), title, fill=255, font=_font(TITLE))
+    sheet = Image.new("RGB", (width, top + side + GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((GAP, GAP), title, fill=INK, font=_font(TITLE))
     draw.text((left + side / 2, GAP + LINE + 10), "predicted", fill=FAINT, font=_font(TEXT), anchor="ma")
     axis = _turned("true", _font(TEXT), FAINT)
-    text.paste(axis, (GAP, top + (side - axis.height) // 2))
-    centres = [index * cell + cell // 2 for index in range(num_classes)]
-    for label, centre in zip(labels, centres, strict=False):
-        draw.text((left - 6, top + centre), label, fill=255, font=font, anchor="rm")
-        turned = _turned(label, font)
-        text.paste(turned, (left + centre - turned.width // 2, top - 6 - turned.height))
-    if labels:
-        numbers = counts if has_counts else np.rint(100 * shares).astype(int)
-        for row, column in zip(*numbers.nonzero(), strict=True):
-            number = str(numbers[row, column])
-            draw.text((left + centres[column], top + centres[row]), number, fill=255, font=font, anchor="mm")
-    levels = np.zeros((text.height, width), np.uint8)
-    matrix = levels[top : top + side, left : left + side]
-    matrix[:] = np.rint(shares * (NUM_LEVELS - 1)).repeat(cell, 0).repeat(cell, 1)
-    pixels = levels * NUM_STRENGTHS + (np.asarray(text) // (256 // NUM_STRENGTHS))
+    sheet.paste(axis, (GAP, top + (side - axis.height) // 2))
+    sheet.paste(Image.fromarray(_colour(shares, SEQUENTIAL).repeat(cell, 0).repeat(cell, 1)), (left, top))
     for edge in range(0, side + 1, cell):
-        pixels[top + edge, left : left + side + 1] = pixels[top : top + side + 1, left + edge] = GRID_LINE
-    image = Image.fromarray(pixels)
-    image.putpalette(make_text_palette())
-    return image
+        draw.line((left, top + edge, left + side, top + edge), GRID_LINE)
+        draw.line((left + edge, top, left + edge, top + side), GRID_LINE)
+    for index, label in enumerate(labels):
+        centre = index * cell + cell // 2
+        draw.text((left - 6, top + centre), label, fill=INK, font=font, anchor="rm")
+        turned = _turned(label, font, INK)
+        sheet.paste(turned, (left + centre - turned.width // 2, top - 6 - turned.height))
+    numbers = counts if has_counts else np.rint(100 * shares).astype(int)
+    for row, column in zip(*numbers.nonzero(), strict=True) if labels else ():
+        place = (left + column * cell + cell // 2, top + row * cell + cell // 2)
+        fill = "white" if shares[row, column] > 0.5 else INK
+        draw.text(place, str(numbers[row, column]), fill=fill, font=font, anchor="mm")
+    return sheet
 
 
 def draw_mistakes(
@@ -157,32 +153,33 @@ def to_pixels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def to_png(image: Image.Image) -> bytes:
-    """Encode a picture, fast rather than small."""
-    content = io.BytesIO()
-    image.save(content, "png", compress_level=1)
-    return content.getvalue()
+    """Encode a grey or coloured picture, fast rather than small: Pillow would try five filters on every row.
 
-
-@functools.lru_cache(maxsize=4)
-def _template_frame(names: tuple[str, ...], height: int, width: int) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
-    """Draw what is the same in every epoch, shape (rows, columns) of palette entries; and say where the templates go.
-
-    Returns:
-        The sheet, and left and top of each template.
+    References:
+        https://www.w3.org/TR/png-3/
     """
-    columns = math.ceil(len(names) / max(1, round(math.sqrt(len(names) / 2.5))))
-    rows = math.ceil(len(names) / columns)
-    step_x, step_y = max(width, MIN_SIDE) + GAP, height + LINE + GAP
-    sheet = Image.new("L", (max(columns * step_x + GAP, 440), GAP + rows * step_y + LINE + GAP), 255)
-    draw = ImageDraw.Draw(sheet)
-    places = [(GAP + i % columns * step_x, GAP + i // columns * step_y) for i in range(len(names))]
-    for name, (left, top) in zip(names, places, strict=True):
-        label = _cut(name, _font(TEXT), step_x - 4)
-        draw.text((left, top + height + 2), label, fill=INK, font=_font(TEXT))
-    pixels = to_greys(np.asarray(sheet))
-    scale = np.linspace(0, NUM_COLOURS - 1, BAR_WIDTH).round()
-    pixels[-GAP - LINE + 3 : -GAP - LINE + 3 + BAR_HEIGHT, GAP : GAP + BAR_WIDTH] = scale
-    return pixels, places
+    pixels = np.asarray(image)
+    rows = np.zeros((image.height, pixels[0].size + 1), np.uint8)  # a row begins with its filter; 0 is none
+    rows[:, 1:] = pixels.reshape(image.height, -1)
+    header = struct.pack(">2I5B", image.width, image.height, 8, 2 if image.mode == "RGB" else 0, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows.data, 1)), (b"IEND", b"")):
+        content += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return content
+
+
+@functools.cache
+def _scale(anchors: tuple[Colour, ...]) -> NDArray[np.uint8]:
+    """Blend colours into a scale of 255 steps, shape (255, 3); the middle one is the middle colour."""
+    places = np.linspace(0, len(anchors) - 1, 255)
+    channels = [np.interp(places, range(len(anchors)), channel) for channel in zip(*anchors, strict=True)]
+    return np.stack(channels, 1).round().astype(np.uint8)
+
+
+def _colour(values: NDArray[Any], anchors: tuple[Colour, ...]) -> NDArray[np.uint8]:
+    """Turn values from 0 to 1, of any shape, into colours, with an axis of 3 channels more."""
+    colours: NDArray[np.uint8] = _scale(anchors)[np.rint(values * 254).astype(np.uint8)]
+    return colours
 
 
 def _fit(images: NDArray[Any], min_side: int = MIN_SIDE) -> NDArray[Any]:
@@ -192,15 +189,6 @@ def _fit(images: NDArray[Any], min_side: int = MIN_SIDE) -> NDArray[Any]:
         return images[:, ::step, ::step]
     times = max(1, min(math.ceil(min_side / min(height, width)), MAX_SIDE // max(height, width)))
     return images.repeat(times, 1).repeat(times, 2)
-
-
-@functools.cache
-def _font(size: int) -> Any:
-    """Load Pillow's own font; without FreeType it has a single size."""
-    try:
-        return ImageFont.load_default(size)
-    except ImportError:
-        return ImageFont.load_default()
 
 
 def _cut(text: str, font: Any, width: float) -> str:
@@ -213,8 +201,8 @@ def _cut(text: str, font: Any, width: float) -> str:
     return line.rstrip() + "..."
 
 
-def _turned(text: str, font: Any, strength: int = 255) -> Image.Image:
+def _turned(text: str, font: Any, fill: Colour) -> Image.Image:
     """Draw text that reads upwards."""
-    image = Image.new("L", (math.ceil(font.getlength(text)) + 1, LINE))
-    ImageDraw.Draw(image).text((0, LINE // 2), text, fill=strength, font=font, anchor="lm")
+    image = Image.new("RGB", (math.ceil(font.getlength(text)) + 1, LINE), "white")
+    ImageDraw.Draw(image).text((0, LINE // 2), text, fill=fill, font=font, anchor="lm")
     return image.transpose(Image.Transpose.ROTATE_90)

@@ -7,6 +7,7 @@ that runs with different batch sizes line up.
 import contextlib
 import json
 import logging
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,12 @@ def _keep_until(run_dir: Path, last_epoch: int) -> list[dict[str, Any]]:
 def log_into(run_dir: Path, message: str, error: BaseException | None = None) -> None:
     """Write into a run's own log; of a sweep's runs the terminal gets a table at the end."""
     with contextlib.suppress(OSError), contextlib.closing(_open_log(run_dir)) as handler:
-        details = (type(error), error, error.__traceback__) if error else None
+        try:
+            if error:
+                raise error  # one that nobody raised has no traceback yet
+            details = None
+        except BaseException:
+            details = sys.exc_info()
         handler.emit(log.makeRecord(log.name, logging.INFO, __file__, 0, message, (), details))
 
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.dashboard.description import Description
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
 from fashion_softmax.errors import CheckpointError, DivergedError
-from fashion_softmax.files import remove_temporary_files, to_json, write_json
+from fashion_softmax.files import link_atomically, remove_temporary_files, to_json, write_json
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.checkpoint import (
     CHECKPOINT_PATH,
@@ -170,13 +168,7 @@ class Run:
     def keep_best(self) -> None:
         """Let `best.pt` be the last checkpoint as well when that is of the best epoch so far."""
         if self.pause is None and self.best["epoch"] == self.epoch:
-            temporary = self.checkpoint_path.with_name(".best.pt.tmp")
-            temporary.unlink(missing_ok=True)
-            try:
-                os.link(self.checkpoint_path, temporary)
-            except OSError:  # a file system without hard links
-                shutil.copyfile(self.checkpoint_path, temporary)
-            temporary.replace(self.checkpoint_path.with_name("best.pt"))
+            link_atomically(self.checkpoint_path, self.checkpoint_path.with_name("best.pt"))
 
     def fail(self, error: BaseException) -> None:
         """Record why the run ended early: it diverged, was interrupted, or failed."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from fashion_softmax.config.checking import check_values, modernize
 from fashion_softmax.config.jobs import Job, apply_overrides
-from fashion_softmax.config.schema import PlainConfig, project_dir, resolve
+from fashion_softmax.config.schema import PlainConfig, project_dir, resolve, with_defaults
 from fashion_softmax.config.settings import CHANGEABLE, SECTIONS_THAT_SAY_NOTHING, fingerprint, flatten
 from fashion_softmax.config.trust import is_trust, read_trusted, read_trusted_config, refuse_links_out
 from fashion_softmax.errors import CheckpointError
@@ -68,7 +68,10 @@ def read_request(arguments: Sequence[str]) -> Request | None:
             raise CheckpointError(
                 f"resume={name}: this sweep cannot be resumed as a whole, but each of its runs can: {name}/..."
             )
-        require_whole(folder)
+        try:
+            require_whole(folder)
+        except CheckpointError as error:
+            raise CheckpointError(f"resume={name}: {error}") from None
         if MULTIRUN & set(arguments):
             raise CheckpointError(f"resume={name}: is the folder of a single run; leave out -m")
     return Request(folder.absolute() if is_sweep(folder) else folder, overrides, read_trusted(arguments))
@@ -162,7 +165,7 @@ def write_change(folder: RunFolder, config: PlainConfig, overrides: Sequence[str
 def _read_change(run_dir: Path, request: Request) -> tuple[RunFolder, PlainConfig]:
     """Read a run's folder, and the configuration that it gets."""
     require_whole(run_dir)
-    saved = read_trusted_config(run_dir, request.trusted)
+    saved = with_defaults(read_trusted_config(run_dir, request.trusted))
     config = apply_overrides(saved, request.overrides)
     refuse_differences(saved, config, str(run_dir))
     resolved = resolve(config)

@@ -90,7 +90,8 @@ def test_resolving_equals_omegaconf() -> None:
         "folder": "${project_dir:}/data",
         "nested": ["${a}", {"deep": "${oc.env:HOME}"}],
     }
-    assert resolve(config) == OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+    resolved = resolve(config)
+    assert {key: resolved[key] for key in config} == OmegaConf.to_container(OmegaConf.create(config), resolve=True)
     assert config["chain"] == "${a.c}"
 
 

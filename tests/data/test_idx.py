@@ -50,6 +50,9 @@ def test_writing_to_images_does_not_change_the_file(tmp_path: Path) -> None:
         (lambda content: b"", "is no IDX file"),
         (lambda content: b"\x00\x00\x0d\x03" + content[4:], "is no IDX file of unsigned bytes"),
         (lambda content: b"<!DOCTYPE html>", "is no IDX file"),
+        (lambda content: b"\x89PNG\r\n\x1a\n" + bytes(64), "is no IDX file"),
+        # More is announced than any memory has.
+        (lambda content: b"\x00\x00\x08\x01" + b"\xff" * 4, "is truncated: its header announces 4294967295 = "),
     ],
 )
 def test_broken_images_are_refused_by_name(tmp_path: Path, suffix: str, damage: object, message: str) -> None:
@@ -60,9 +63,14 @@ def test_broken_images_are_refused_by_name(tmp_path: Path, suffix: str, damage: 
         read_images(path)
 
 
-def test_truncated_gzip_is_refused(tmp_path: Path) -> None:
+def test_damaged_gzip_is_refused(tmp_path: Path) -> None:
     packed = gzip.compress(write_idx(tmp_path / "x", np.zeros((50, 8, 8))).read_bytes())
     (tmp_path / "i.gz").write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(DataError, match=r"i\.gz: cannot be read"):
+        read_images(tmp_path / "i.gz")
+    flipped = bytearray(packed)
+    flipped[-8] ^= 1  # of the checksum
+    (tmp_path / "i.gz").write_bytes(flipped)
     with pytest.raises(DataError, match=r"i\.gz: cannot be read"):
         read_images(tmp_path / "i.gz")
 

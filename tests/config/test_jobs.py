@@ -1,0 +1,84 @@
+"""Jobs of a grid: composed as Hydra composes them, and refused where one job of Hydra trains many runs."""
+
+from collections.abc import Iterator
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from fashion_softmax.config.jobs import JobComposer, apply_overrides, compose, expand_grid, read_job
+from fashion_softmax.config.private import VERSION_BASE
+from fashion_softmax.config.schema import CONFIG_DIR, register
+from fashion_softmax.errors import ConfigError
+from tests.test_cli import Train
+
+JOBS = [
+    ["optimizer.lr=0.1"],
+    ["optimizer.lr=1e-3", "seed=3"],
+    ["loss=huber", "loss.delta=0.2"],
+    ["loss.label_smoothing=.5", "loss=ce"],
+    ["loss=mse", "optimizer=adam", "optimizer.betas=[0.5,0.9]", "scheduler=cosine"],
+    ["experiment=best_linear", "optimizer.lr=2"],
+    ["model=mlp", "model.hidden_sizes=[8,8]", "+model.bias=true"],
+    ["~loss.label_smoothing"],
+    ["++optimizer.nesterov=true", "optimizer=momentum"],
+    ["dataset.root='a, b'", "dataset.resize=null"],
+    ["dataset.root=${oc.env:HOME}/data", "seed=1"],
+    ["optimizer.lr=0.1", "optimizer.lr=0.2"],
+    ["trainer.num_epochs='7'", "dtype=float64", "device=cpu"],
+    ["optimizer={lr: 3}", "optimizer.weight_decay=1"],
+    ["trainer={num_epochs: 3}", "trainer.log_every=5"],
+]
+
+
+@pytest.fixture
+def hydra() -> Iterator[tuple[object, DictConfig]]:
+    """Hydra's loader, and the configuration of a sweep."""
+    from hydra.types import RunMode
+
+    register()
+    with initialize_config_dir(config_dir=str(CONFIG_DIR), **VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+        yield loader, loader.load_configuration("config", overrides=[], run_mode=RunMode.MULTIRUN)
+
+
+@pytest.mark.filterwarnings("ignore:hydra.job.override_dirname")
+def test_jobs_are_what_hydra_composes(hydra: tuple[object, DictConfig]) -> None:
+    loader, master = hydra
+    composer = JobComposer(loader, master)  # type: ignore[arg-type]
+    for lines in [*JOBS, *JOBS]:  # the second time from what was remembered
+        assert composer.compose(lines) == read_job(loader.load_sweep_config(master, list(lines)))  # type: ignore[attr-defined]
+
+
+def test_grid_is_in_hydras_order() -> None:
+    assert expand_grid(["seed=0,1", "x=y", "optimizer.lr=choice(0.1,0.2)", "z=range(1,3)"]) == [
+        [f"seed={seed}", "x=y", f"optimizer.lr={lr}", f"z={z}"] for seed in (0, 1) for lr in (0.1, 0.2) for z in (1, 2)
+    ]
+    assert expand_grid(["a=b"]) == [["a=b"]] and expand_grid([]) == [[]]
+    with pytest.raises(ConfigError, match="names no values of a grid"):
+        expand_grid(["optimizer.lr=interval(0,1)"])
+
+
+def test_overrides_of_a_resumed_run() -> None:
+    config = compose()
+    changed = apply_overrides(config, ["trainer.num_epochs=20", "loss=mse", "sweep.dry_run=true", "hydra.run.dir=x"])
+    assert changed["trainer"]["num_epochs"] == 20 and "SquaredError" in changed["loss"]["_target_"]
+    assert config == compose()
+    for line, words in (("-m", "takes no options"), ("seed=1,2", "several values"), ("~seed", "takes a key away")):
+        with pytest.raises(ConfigError, match=words):
+            apply_overrides(config, [line])
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("hydra.job.chdir=true", "hydra.job.chdir=true cannot be used with -m"),
+        ("hydra.sweep.subdir=x", "hydra.sweep.subdir cannot be used with -m"),
+        ("hydra.job.env_set.X=1,2", "hydra"),
+        ("+model.x=${hydra:job.num}", "cannot be used with -m"),
+    ],
+)
+def test_what_cannot_hold_for_a_stack_is_refused(train: Train, override: str, words: str) -> None:
+    result = train("-m", "dataset=synthetic", "seed=0,1", override)
+    assert result.returncode == 2 and words in result.stderr and result.stderr.count("\n") == 1, result.stderr

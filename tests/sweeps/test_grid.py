@@ -1,0 +1,67 @@
+"""Sweeps through the real command: engines of other people, repeated jobs, other sweepers, the run trained alone."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY
+from tests.sweeps.test_resume import assert_equal_runs, find_jobs
+from tests.test_cli import Train, read_json
+
+GRID = [*TINY, "trainer.num_epochs=2", "loss=ce,mse,huber", "optimizer=sgd,adam", "optimizer.lr=0.1,0.2", "seed=0,1"]
+
+
+@pytest.mark.slow  # loky starts two interpreters
+def test_joblib_trains_stacks_with_equal_results(train: Train, tmp_path: Path) -> None:
+    basic, joblib = tmp_path / "basic", tmp_path / "joblib"
+    assert train("-m", *GRID, f"hydra.sweep.dir={basic}").returncode == 0
+    engine = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", f"hydra.sweep.dir={joblib}"]
+    result = train("-m", *GRID, *engine, python=[])
+    assert result.returncode == 0 and "24 jobs: 2 stacks of 12" in result.stdout, result.stderr
+    assert len(find_jobs(joblib)) == 24
+    for run, expected in zip(find_jobs(joblib), find_jobs(basic), strict=True):
+        assert_equal_runs(run, expected)
+
+
+def test_folders_are_planned_before_anything_trains(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "engine.py").write_text(
+        "from hydra._internal.core_plugins.basic_launcher import BasicLauncher\n"
+        "from hydra.core.plugins import Plugins\n"
+        "class Dead(BasicLauncher):\n"
+        "    def launch(self, job_overrides, initial_job_idx): raise OSError('worker died')\n"
+        "Plugins.instance().register(Dead)\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "sitecustomize.py").write_text("import engine\n", encoding="utf-8")
+    engine = ["hydra.launcher._target_=engine.Dead"]
+    result = train("-m", *TINY, "seed=0,1", *engine, python=[], PYTHONPATH=str(tmp_path))
+    assert result.returncode == 6 and "2 jobs not trained to the end" in result.stderr, result.stderr
+    assert "worker died" in result.stderr and "resume with: python" in result.stderr
+    assert [read_json(run / "status.json")["state"] for run in find_jobs(tmp_path / "sweep")] == ["planned"] * 2
+    result = train(f"resume={tmp_path}/sweep")
+    assert result.returncode == 0, result.stderr
+
+
+def test_run_of_a_stack_of_one_equals_the_run_alone(train: Train, tmp_path: Path) -> None:
+    assert train(*TINY, "loss=huber", "optimizer=adam").returncode == 0
+    assert train("-m", *TINY, "loss=huber", "optimizer=adam", "seed=0,1").returncode == 0
+    run, alone = tmp_path / "sweep" / "000_seed0", tmp_path / "run"
+    assert (run / "metrics.jsonl").read_bytes() == (alone / "metrics.jsonl").read_bytes()
+
+
+def test_repeated_jobs_do_not_count_as_seeds(train: Train) -> None:
+    result = train("-m", *TINY, "optimizer.lr=0.1,0.1,0.1,0.2")
+    assert result.returncode == 0 and "±" not in result.stdout, result.stdout
+    assert "2 jobs not counted: the same as another one, seed included" in result.stdout
+
+
+def test_sweeper_of_other_people_runs_job_by_job(train: Train, tmp_path: Path) -> None:
+    result = train("-m", *TINY, "loss=ce,mse", "hydra/sweeper=basic")
+    assert result.returncode == 0, result.stderr
+    runs = find_jobs(tmp_path / "sweep")
+    assert len(runs) == 2 and all(read_json(run / "result.json")["stack_size"] == 1 for run in runs)
+
+
+def test_changing_into_the_run_folder_prints_commands_from_the_users_own(train: Train) -> None:
+    result = train(*TINY, "hydra.job.chdir=true")
+    assert result.returncode == 0 and "run folder   run\n" in result.stdout, result.stdout + result.stderr
