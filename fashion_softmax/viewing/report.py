@@ -121,7 +121,7 @@ def _to_json(content: Any) -> str:
 def _cut(value: Any) -> Any:
     """Shorten every text inside lists and dictionaries."""
     if isinstance(value, dict):
-        return {key[:MAX_TEXT]: _cut(item) for key, item in value.items()}
+        return {str(key)[:MAX_TEXT]: _cut(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_cut(item) for item in value]
     if isinstance(value, str) and len(value) > MAX_TEXT and not value.startswith("data:"):
