@@ -171,7 +171,7 @@ def test_graph_leaves_the_run_as_it_was(
     state, was_training = torch.get_rng_state(), model.training
     events = EventFile(tmp_path)
     Dashboard(events, dataclasses.replace(NOTHING, graph=True), model, blank((1, 28, 28), 10)).log_start(
-        Description({}, {}, []), is_new=True
+        Description({}, {}, []), "", is_new=True
     )
     events.close()
     assert torch.equal(torch.get_rng_state(), state) and model.training == was_training

@@ -71,17 +71,18 @@ class Dashboard:
         self.class_names = dataset.class_names
         self.test = dataset.test
 
-    def log_start(self, description: Description, *, is_new: bool) -> None:
+    def log_start(self, description: Description, yaml_text: str, *, is_new: bool) -> None:
         """Write what describes the run: hyper-parameters, charts, the configuration as text, the model's graph.
 
         Args:
             description: of its settings.
+            yaml_text: its configuration.
             is_new: False for a run that is resumed.
         """
         if description.hyperparameters:
             self.events.write_start(description.hyperparameters, description.trial)
         self.events.write(_make_layout())
-        for tag, markdown in description.texts().items() if self.switches.text else ():
+        for tag, markdown in description.texts(yaml_text).items() if self.switches.text else ():
             self.events.write(text(tag, markdown))
         if is_new:
             self._attempt("graph", self._write_graph)

@@ -12,7 +12,7 @@ from typing import Any
 
 from fashion_softmax.config.checking import check_values, modernize
 from fashion_softmax.config.jobs import Job, apply_overrides
-from fashion_softmax.config.schema import PlainConfig, project_dir, resolve, with_defaults
+from fashion_softmax.config.schema import PlainConfig, project_dir, resolve
 from fashion_softmax.config.settings import CHANGEABLE, SECTIONS_THAT_SAY_NOTHING, fingerprint, flatten
 from fashion_softmax.config.trust import is_trust, read_trusted, read_trusted_config, refuse_links_out
 from fashion_softmax.errors import CheckpointError
@@ -165,7 +165,7 @@ def write_change(folder: RunFolder, config: PlainConfig, overrides: Sequence[str
 def _read_change(run_dir: Path, request: Request) -> tuple[RunFolder, PlainConfig]:
     """Read a run's folder, and the configuration that it gets."""
     require_whole(run_dir)
-    saved = with_defaults(read_trusted_config(run_dir, request.trusted))
+    saved = read_trusted_config(run_dir, request.trusted)
     config = apply_overrides(saved, request.overrides)
     refuse_differences(saved, config, str(run_dir))
     resolved = resolve(config)

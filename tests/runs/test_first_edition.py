@@ -1,7 +1,7 @@
 """A run that version 0.1 wrote: compared, resumed to what version 0.1 itself came to, and predicted with.
 
-`tests/first_edition/run` is such a run of two epochs; `expected.jsonl` and `expected.pt` are what version 0.1 left when it
-resumed it with `trainer.num_epochs=4`.
+`tests/first_edition/run` is such a run of two epochs; `expected.jsonl` and `expected.pt` are what version 0.1
+left when it resumed it with `trainer.num_epochs=4`.
 """
 
 import json
