@@ -86,7 +86,7 @@ def test_a1_to_a3_slip_of_the_pen_is_explained(override: str, message: str) -> N
 )
 def test_interpolation_that_leads_nowhere_is_explained(value: str, message: str) -> None:
     config = compose([f"dataset.root={value}"])
-    with pytest.raises(Exception) as raised:  # noqa: PT011
+    with pytest.raises(Exception) as raised:
         resolve(config)
     text = str(translate(raised.value))
     assert text.startswith("dataset.root: ") and message in text and "\n" not in text
