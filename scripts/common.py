@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_softmax.cli import end_on_signals, exit_on_error
-from fashion_softmax.config.names import printable
 from fashion_softmax.config.schema import project_dir, resolve
+from fashion_softmax.config.settings import printable
 from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.errors import CheckpointError, ConfigError, MachineError
 from fashion_softmax.figures.style import FORMATS, encode

@@ -97,9 +97,10 @@ def write(comparison: Comparison, options: argparse.Namespace) -> None:
         content = finite_or_none(to_dict(comparison))
         _write_text(options.json, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     if options.png:
-        from fashion_softmax.figures.training import draw_curves
+        from fashion_softmax.figures.style import encode
+        from fashion_softmax.figures.training import make_figure
 
-        save(Path(options.png), draw_curves(comparison))
+        save(Path(options.png), encode(make_figure(comparison), "png"))
     if options.html:
         save(Path(options.html), make_report(comparison).encode())
 

@@ -41,7 +41,7 @@ def main() -> None:
             save_figure(figure, options, f"{stem}.png", f"{stem}.svg")
         except FashionSoftmaxError:
             raise
-        except Exception as error:  # whatever a loss of the user's own leads to
+        except Exception as error:  # a loss of the user's own may raise anything
             raise ConfigError(f"loss: cannot be drawn: {type(error).__name__}: {error}") from error
 
 

@@ -135,7 +135,7 @@ def test_python_without_any_package_still_gets_a_table(tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
     assert result.returncode == 7 and result.stderr == ""
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    assert len(lines) == 12 and f"writing outputs possible in {tmp_path} ok" in lines
+    assert len(lines) == 13 and f"writing outputs possible in {tmp_path} ok" in lines
     assert any(line.startswith("device No module named 'torch' problem: make ") for line in lines)
 
 
@@ -203,7 +203,7 @@ def test_python_out_of_range_is_a_problem(
 def test_package_out_of_range_is_a_problem(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.metadata.version", lambda name: "0.1")
     findings = list(module.CHECKS["packages"](options()))
-    assert len(findings) == 12 and {finding.level for finding in findings} == {"problem"}
+    assert len(findings) == 13 and {finding.level for finding in findings} == {"problem"}
     (hydra,) = (finding for finding in findings if finding.check == "hydra-core")
     assert hydra.remedy.startswith("<1.4,>=1.3.8 is needed: make ")
 

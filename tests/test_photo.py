@@ -215,7 +215,7 @@ def test_model_of_other_channels_takes_no_picture(tmp_path: Path) -> None:
 
 @pytest.mark.real_data
 def test_enlarged_inverted_images_come_back(fashion_mnist_root: Path, tmp_path: Path) -> None:
-    images = read_images(fashion_mnist_root / "t10k-images-idx3-ubyte").numpy()[:100, 0]
+    images = read_images(fashion_mnist_root / "t10k-images-idx3-ubyte").numpy()[:40, 0]
     habits = study(images[:, None])
     assert habits == FASHION
     errors = []

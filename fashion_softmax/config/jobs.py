@@ -6,6 +6,7 @@ copies of it with their own values (0.1 ms); a job with any other kind of overri
 
 import functools
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,7 +15,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import OverrideType
 from omegaconf import DictConfig, OmegaConf
 
 from fashion_softmax.config.private import VERSION_BASE
@@ -22,6 +23,8 @@ from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, PlainConfig, S
 from fashion_softmax.errors import ConfigError
 
 SUBDIR = "${job_name:${hydra.job.num},${hydra.overrides.task}}"  # in conf/config.yaml, for sweepers of other people
+KEY = re.compile(r"[a-zA-Z_]\w*(\.\w+)*")
+NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?")
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -117,9 +120,9 @@ class JobComposer:
         self._loader = loader
         self._master = master
         self._parser = OverridesParser.create()
-        self._parsed: dict[str, Override] = {}
+        self._read: dict[str, tuple[str, Any] | None] = {}
         self._bases: dict[tuple[str, ...], tuple[DictConfig, Job]] = {}
-        self._values: dict[tuple[int, str], Any] = {}
+        self._converted: dict[tuple[int, str, str], Any] = {}
 
     def compose(self, lines: Sequence[str]) -> Job:
         """Compose a job.
@@ -130,32 +133,37 @@ class JobComposer:
         Raises:
             HydraException: an override cannot be read or applied. This and all else is raised as Hydra raises it.
         """
-        overrides = [self._parse(line) for line in lines]
-        values = [override for override in overrides if self._is_value(override)]
-        groups = tuple(line for line, override in zip(lines, overrides, strict=True) if override not in values)
+        values = {line: value for line in lines if (value := self._read_value(line))}
+        groups = tuple(line for line in lines if line not in values)
         try:
             composed, base = self._base(groups)
             config = copy_plain(base.config)
-            for override in values:
-                *path, name = override.key_or_group.split(".")
-                node = functools.reduce(dict.__getitem__, path, config)
-                if isinstance(node[name], dict):
-                    raise LookupError(override.input_line)
-                node[name] = self._convert(composed, override)
+            for line in lines:
+                if line in values:
+                    *path, name = values[line][0].split(".")
+                    node = functools.reduce(dict.__getitem__, path, config)
+                    if isinstance(node[name], dict):
+                        raise LookupError(line)
+                    node[name] = self._convert(composed, *values[line])
         except Exception:  # Hydra does it, or says what is wrong
             return read_job(self._loader.load_sweep_config(self._master, list(lines)))
         return Job(config, list(lines), _own_choices(base.choices, lines))
 
-    def _parse(self, line: str) -> Override:
-        if line not in self._parsed:
-            (self._parsed[line],) = self._parser.parse_overrides([line])
-        return self._parsed[line]
-
-    def _is_value(self, override: Override) -> bool:
-        """Tell a single value, such as `seed=1` or `optimizer.lr=0.1`, from the choice of an option and all else."""
-        key = override.key_or_group
-        is_own = key in self._master and not OmegaConf.is_config(OmegaConf.select(self._master, key))
-        return override.type == OverrideType.CHANGE and ("." in key or is_own)
+    def _read_value(self, line: str) -> tuple[str, Any] | None:
+        """Read a single value, such as `seed=1` or `optimizer.lr=0.1`; None for an option of a group and all else."""
+        if line not in self._read:
+            value: Any
+            key, _, text = line.partition("=")
+            if number := NUMBER.fullmatch(text):  # which takes Hydra's parser a millisecond
+                override, value = None, float(text) if number[1] else int(text)
+            else:
+                (override,) = self._parser.parse_overrides([line])
+                key, value = override.key_or_group, override.value()
+            is_own = key in self._master and not OmegaConf.is_config(OmegaConf.select(self._master, key))
+            is_change = override is None or override.type == OverrideType.CHANGE
+            is_value = is_change and KEY.fullmatch(key) and ("." in key or is_own)
+            self._read[line] = (key, value) if is_value else None
+        return self._read[line]
 
     def _base(self, groups: tuple[str, ...]) -> tuple[DictConfig, Job]:
         if groups not in self._bases:
@@ -163,18 +171,17 @@ class JobComposer:
             self._bases[groups] = (composed, read_job(composed))
         return self._bases[groups]
 
-    def _convert(self, composed: DictConfig, override: Override) -> Any:
+    def _convert(self, composed: DictConfig, key: str, value: Any) -> Any:
         """Find what a value becomes in a configuration, whose keys may have types."""
-        key = (id(composed), str(override.input_line))
-        if key not in self._values:
-            value = override.value()
+        known = (id(composed), key, repr(value))
+        if known not in self._converted:
             if not all(isinstance(item, PLAIN) for item in (value if isinstance(value, list) else [value])):
-                raise LookupError(override.input_line)
-            OmegaConf.update(composed, override.key_or_group, value)
-            parent, _, name = override.key_or_group.rpartition(".")
-            node = OmegaConf.select(composed, parent) if parent else composed
-            self._values[key] = OmegaConf.to_container(OmegaConf.masked_copy(node, [name]), resolve=False)[name]  # type: ignore[index, call-overload]
-        return copy_plain(self._values[key])
+                raise LookupError(key)
+            OmegaConf.update(composed, key, value)
+            parent, _, name = key.rpartition(".")
+            node = OmegaConf.masked_copy(OmegaConf.select(composed, parent) if parent else composed, [name])
+            self._converted[known] = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))[name]
+        return copy_plain(self._converted[known])
 
 
 def apply_overrides(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:

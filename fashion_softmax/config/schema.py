@@ -18,8 +18,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fashion_softmax.config.names import job_name, run_suffix
 from fashion_softmax.config.private import register_resolver
+from fashion_softmax.config.settings import job_name, run_suffix
 
 PACKAGE_DIR = Path(__file__).parent.parent
 # Beside the package in a checkout, inside it once installed.

@@ -1,14 +1,21 @@
-"""A run's settings as facts to compare: dotted key to plain value, with the options of its groups by name."""
+"""A run's settings as facts to compare, dotted key to plain value; the names that are made of them; its fingerprint."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fashion_softmax.config.names import GROUPS, printable
 from fashion_softmax.files import MAX_DEPTH
 
 Value = bool | int | float | str | None
+
+GROUPS = ("experiment", "dataset", "model", "loss", "optimizer", "scheduler")  # whose options are words enough
+
+# Neither the machine, nor what is recorded, nor the company of a run is in its folder's name.
+NOT_IN_NAMES = re.compile(
+    r"[+~]*(device|dataset\.(root|mirror|num_workers)|trainer\.(log|save)_every|(dashboard|sweep)\.)"
+)
 
 # Where a run was trained, what was recorded and in what company: none of it changes its result.
 SAYS_NOTHING = ("device", "dataset.mirror", "dataset.num_workers", "trainer.log_every", "trainer.save_every")
@@ -146,3 +153,42 @@ def fingerprint(config: Mapping[str, Any]) -> str:
             node[name] = value
     content = {key: value for key, value in resolve(neutral).items() if key not in SECTIONS_THAT_SAY_NOTHING}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def job_name(number: int, overrides: Iterable[str]) -> str:
+    """Name a sweep's job folder by its number and what distinguishes it, such as `007_huber_lr0.1_seed1`.
+
+    Args:
+        number: of the job, from 0; it makes the name unique within the sweep.
+        overrides: the swept `key=value` pairs of the job; anything may be in them.
+
+    Returns:
+        A single path component of at most 120 bytes.
+    """
+    return f"{number:03d}_{_name(list(overrides))}".rstrip("_-.")
+
+
+def run_suffix(overrides: Iterable[str]) -> str:
+    """Name what the command of a single run set, such as `_huber_lr0.5`, for the end of its folder's name.
+
+    Args:
+        overrides: its `key=value` pairs; anything may be in them. What says nothing about the run, such as where its
+            data is, is left out.
+
+    Returns:
+        At most 101 bytes of a path component; empty where nothing is left.
+    """
+    return f"_{_name([line for line in overrides if not NOT_IN_NAMES.match(line)])}".rstrip("_-.")
+
+
+def _name(overrides: Sequence[str]) -> str:
+    words = []
+    for override in sorted(overrides):
+        key, _, value = override.partition("=")
+        words.append(value if key in GROUPS else key.lstrip("+").rpartition(".")[2] + value)
+    return re.sub(r"[^\w.+-]+", "-", "_".join(words)).encode()[:100].decode(errors="ignore")
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal would obey instead of showing it."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fashion_softmax.config.names import printable
+from fashion_softmax.config.settings import printable
 from fashion_softmax.files import START_DIR
 
 if TYPE_CHECKING:  # training imports torch, which looking at runs does not need

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from fashion_softmax.config.names import GROUPS
 from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR
 from fashion_softmax.config.settings import (
+    GROUPS,
     Value,
     find_hyperparameters,
     flatten,
@@ -48,9 +48,13 @@ class Description:
             key: value for key, value in settings.items() if value is not None and is_comparable(key, overrides)
         }
 
-    def texts(self) -> dict[str, str]:
-        """Word the configuration and its differences to the defaults as Markdown, by tag."""
-        yaml_text = dump_yaml(self._config)
+    def texts(self, yaml_text: str | None = None) -> dict[str, str]:
+        """Word the configuration and its differences to the defaults as Markdown, by tag.
+
+        Args:
+            yaml_text: the configuration, where its file is at hand.
+        """
+        yaml_text = yaml_text or dump_yaml(self._config)
         # Four spaces make it a code block.
         code = "".join(f"    {line}\n" for line in yaml_text.splitlines())
         return {"config": code, "differences": self._tabulate_differences()}

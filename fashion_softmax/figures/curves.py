@@ -15,9 +15,12 @@ from torch import Tensor
 from fashion_softmax.learning.losses import Loss, RegressionLoss
 
 NUM_POINTS = 601
-MIN_JUMP = 0.02  # of the gradient's range; what is less is drawn as a slope
-NUM_BISECTIONS = 45  # brings a jump's place to the last digits of a float64
-SAME_PLACE = 1e-9
+MIN_JUMP = 0.02  # of the gradient's range; smaller ones are drawn as a slope
+NUM_BISECTIONS = 45  # find a jump's place to the last digits of a float64
+DECIMALS = 9  # of all places, so that equal ones are exactly equal
+SAME_PLACE = 10.0**-DECIMALS
+
+Function = Callable[[Tensor], Tensor]  # element by element, shape (N,) to (N,)
 
 
 @dataclass(frozen=True)
@@ -47,42 +50,37 @@ class Curve:
     jumps: list[Jump]
 
 
-def trace(function: Callable[[Tensor], Tensor], low: float, high: float) -> Curve:
+def trace(function: Function, low: float, high: float) -> Curve:
     """Compute a function with its gradient, and find where the gradient jumps.
 
     Args:
-        function: element by element, shape (N,) to (N,).
+        function: of one number.
         low: first place.
         high: last place.
     """
-    places = torch.linspace(low, high, NUM_POINTS, dtype=torch.float64)
+    places = torch.linspace(low, high, NUM_POINTS, dtype=torch.float64).round(decimals=DECIMALS)
     gradients = _evaluate(function, places)[1]
     steps = gradients.diff().abs()
-    suspects = steps > MIN_JUMP * (gradients.max() - gradients.min())
-    found = [
-        _find_jump(function, float(places[index]), float(places[index + 1]), float(steps[index]))
-        for index in suspects.nonzero().flatten().tolist()
-    ]
-    jumps: list[Jump] = []
-    for jump in found:
-        if jump and not (jumps and jump.place - jumps[-1].place < SAME_PLACE):
-            jumps.append(jump)
-    for jump in jumps:
-        apart = (places - jump.place).abs() > SAME_PLACE
-        around = torch.tensor([jump.place - SAME_PLACE, jump.place, jump.place + SAME_PLACE], dtype=torch.float64)
-        places = torch.cat([places[apart], around]).sort().values
+    jumps: dict[float, Jump] = {}  # by place: a jump at a point of the grid is found from both sides
+    for index in (steps > MIN_JUMP * (gradients.max() - gradients.min())).nonzero().flatten().tolist():
+        place = _find_steepest(function, places[index], places[index + 1])
+        around = _around(place)
+        before, taken, after = _evaluate(function, around)[1].tolist()
+        if abs(after - before) > steps[index] / 2:  # else it is only steep
+            jumps[place] = Jump(place, before, taken, after)
+            places = torch.cat([places, around])
+    places = places.unique()
     values, gradients = _evaluate(function, places)
-    for jump in jumps:
-        gradients[(places - jump.place).abs() < SAME_PLACE / 2] = torch.nan
-    return Curve(places, values, gradients, jumps)
+    gradients[torch.isin(places, torch.tensor(list(jumps), dtype=torch.float64))] = torch.nan
+    return Curve(places, values, gradients, list(jumps.values()))
 
 
-def at_target_zero(loss_fn: Loss) -> Callable[[Tensor], Tensor]:
+def at_target_zero(loss_fn: Loss) -> Function:
     """Make the function that a loss is of one prediction whose target is 0, see the module."""
     return loss_fn.penalty if isinstance(loss_fn, RegressionLoss) else over_lead(loss_fn)
 
 
-def over_lead(loss_fn: Loss) -> Callable[[Tensor], Tensor]:
+def over_lead(loss_fn: Loss) -> Function:
     """Make the function that a loss is of a wrong class's lead `o_i - o_y`, of two classes, as a model is trained."""
 
     def function(lead: Tensor) -> Tensor:
@@ -92,22 +90,21 @@ def over_lead(loss_fn: Loss) -> Callable[[Tensor], Tensor]:
     return function
 
 
-def _evaluate(function: Callable[[Tensor], Tensor], places: Tensor) -> tuple[Tensor, Tensor]:
+def _evaluate(function: Function, places: Tensor) -> tuple[Tensor, Tensor]:
     leaf = places.clone().requires_grad_()
     values = function(leaf)
     (gradients,) = torch.autograd.grad(values.sum(), leaf)
     return values.detach(), gradients
 
 
-def _find_jump(function: Callable[[Tensor], Tensor], low: float, high: float, step: float) -> Jump | None:
-    """Close in on where the gradient changes most between two places; None where it only does so steeply."""
-    left, right = low, high
+def _around(place: float) -> Tensor:
+    return torch.tensor([place - SAME_PLACE, place, place + SAME_PLACE], dtype=torch.float64)
+
+
+def _find_steepest(function: Function, left: Tensor, right: Tensor) -> float:
+    """Find by bisection where the gradient changes most between two places."""
     for _ in range(NUM_BISECTIONS):
         middle = (left + right) / 2
-        gradients = _evaluate(function, torch.tensor([left, middle, right], dtype=torch.float64))[1]
-        changes = gradients.diff().abs()
-        left, right = (left, middle) if changes[0] >= changes[1] else (middle, right)
-    place = round((left + right) / 2, 9)
-    around = torch.tensor([place - SAME_PLACE, place, place + SAME_PLACE], dtype=torch.float64)
-    before, taken, after = _evaluate(function, around)[1].tolist()
-    return Jump(place, before, taken, after) if abs(after - before) > step / 2 else None
+        first, second = _evaluate(function, torch.stack([left, middle, right]))[1].diff().abs()
+        left, right = (left, middle) if first >= second else (middle, right)
+    return round(float(left + right) / 2, DECIMALS)

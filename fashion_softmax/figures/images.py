@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashion_softmax.dashboard.pictures import to_pixels
-from fashion_softmax.figures.style import BLUE, FIRST_ASIAN, GREY, finish, new_figure
+from fashion_softmax.figures.style import BLUE, DPI, FIRST_ASIAN, GREY, finish, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,12 +18,13 @@ FONT_SIZE = 9.0  # points
 LETTER = 0.6 * FONT_SIZE / 72  # inches, the width of a letter, generously
 LINE = 1.3 * FONT_SIZE / 72  # inches
 MIN_CELL, MAX_CELL = 0.9, 1.5  # inches; between them an image takes what the longest line above it needs
-MAX_WIDTH = 48.0  # inches; wider grids have smaller images and letters
+MAX_WIDTH = 48.0  # inches; a wider grid has fewer pixels per inch
 GAP = 0.1  # of a cell, between images
 TITLE_HEIGHT = 0.4  # inches
 MAX_BARS = 20
 MAX_TITLE = 60  # letters
-MIN_CONTRAST = 26  # of 255; what is less is hardly seen
+MAX_LETTERS = 200  # of a name
+MIN_CONTRAST = 26  # of 255; less is hardly seen
 MISTAKE = "#B2182B"  # a dark red
 
 
@@ -41,10 +42,10 @@ class Caption:
     ending: str = ""
     is_mistake: bool = False
 
-    @property
-    def lines(self) -> list[tuple[str, str]]:
-        """Name and ending of each line."""
-        return [*((name, "") for name in self.names[:-1]), (self.names[-1], self.ending)]
+    def fit(self, num_letters: int) -> list[str]:
+        """Shorten each line to a number of letters."""
+        *others, last = self.names
+        return [*(cut(name, num_letters) for name in others), cut(last, num_letters - len(self.ending)) + self.ending]
 
 
 def draw_grid(images: NDArray[np.uint8], captions: Sequence[Caption], columns: int, title: str) -> "Figure":
@@ -58,31 +59,39 @@ def draw_grid(images: NDArray[np.uint8], captions: Sequence[Caption], columns: i
     """
     pixels = to_pixels(images)
     columns = min(columns, len(pixels))
-    lines = [caption.lines for caption in captions]
-    longest = max(count_letters(name + ending) for names in lines for name, ending in names)
-    wanted = min(max(MIN_CELL, (longest + 1) * LETTER), MAX_CELL)
-    cell = min(wanted, MAX_WIDTH / columns)
-    shrinking = cell / wanted
-    text_height = max(map(len, lines)) * LINE * shrinking
+    longest = max(count_letters(line) for caption in captions for line in caption.fit(MAX_LETTERS))
+    cell = min(max(MIN_CELL, (longest + 1) * LETTER), MAX_CELL)
+    text_height = max(len(caption.names) for caption in captions) * LINE
     side = cell * (1 - GAP)  # of an image
     image_height = side * pixels.shape[1] / pixels.shape[2]
     row_height = text_height + image_height + 1.6 * GAP * cell
     width, height = columns * cell, -(-len(pixels) // columns) * row_height
     figure, axes = _make_sheet(width, height, title)
     for index, (picture, caption) in enumerate(zip(pixels, captions, strict=True)):
-        left, top = index % columns * cell + cell * GAP / 2, index // columns * row_height
-        color = MISTAKE if caption.is_mistake else "black"
-        style: dict[str, Any] = {"color": color, "fontsize": FONT_SIZE * shrinking, "ha": "center", "parse_math": False}
-        for number, (name, ending) in enumerate(caption.lines, start=1):
-            text = cut(name, round(wanted / LETTER) - 1 - len(ending)) + ending
-            axes.text(left + side / 2, top + number * LINE * shrinking, text, **style)
+        left, top = (index % columns + GAP / 2) * cell, index // columns * row_height
+        style: dict[str, Any] = {"color": MISTAKE} if caption.is_mistake else {}
+        for number, line in enumerate(caption.fit(round(cell / LETTER) - 1), start=1):
+            position = left + side / 2, top + number * LINE
+            axes.text(*position, line, fontsize=FONT_SIZE, ha="center", parse_math=False, **style)
         top += text_height + GAP * cell / 2
-        extent = (left, left + side, top + image_height, top)
-        show_image(axes, picture, extent=extent)
+        right, bottom = left + side, top + image_height
+        show_image(axes, picture, extent=(left, right, bottom, top), aspect="auto")
         if caption.is_mistake:
-            _draw_frame(axes, *extent)
-    axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")  # each image has set its own
+            corners = [left, right, right, left, left], [top, top, bottom, bottom, top]
+            axes.plot(*corners, linewidth=2.5, solid_joinstyle="miter", **style)
+    axes.set(xlim=(0, width), ylim=(height, 0))
     return figure
+
+
+def _make_sheet(width: float, height: float, title: str) -> "tuple[Figure, Axes]":
+    """Make a figure with a title, and axes below it that are measured in inches from their upper left corner."""
+    whole_width, whole_height = max(width, len(title) * 1.4 * LETTER), height + TITLE_HEIGHT
+    figure = new_figure(whole_width, whole_height, dpi=DPI * min(1, MAX_WIDTH / whole_width))
+    figure.set_layout_engine("none")  # the places are known
+    figure.text(0.5, 1 - 0.12 / whole_height, title, ha="center", va="top", fontsize=12, parse_math=False)
+    axes = figure.add_axes(((1 - width / whole_width) / 2, 0, width / whole_width, height / whole_height))
+    axes.set_axis_off()
+    return figure, axes
 
 
 def draw_own_picture(
@@ -124,13 +133,10 @@ def draw_probabilities(axes: "Axes", probabilities: NDArray[np.floating[Any]], n
     order = np.argsort(-probabilities, kind="stable")[:MAX_BARS]
     some = f" (first {len(order)} of {len(names)})" if len(order) < len(names) else ""
     probabilities, names = probabilities[order], [names[index] for index in order]
-    places = np.arange(len(names))
-    axes.barh(places, probabilities, color=[BLUE, *["#9CC3DC"] * (len(names) - 1)], height=0.7)
-    for place, probability in zip(places, probabilities, strict=True):
-        axes.text(
-            float(probability) + 0.02, float(place), f"{100 * probability:.1f} %", va="center", fontsize=9, color=GREY
-        )
-    axes.set_yticks(places, [cut(name, 18) for name in names], parse_math=False)
+    axes.barh(range(len(names)), probabilities, color=[BLUE, *["#9CC3DC"] * (len(names) - 1)], height=0.7)
+    for place, probability in enumerate(probabilities.tolist()):
+        axes.text(probability + 0.02, place, f"{100 * probability:.1f} %", va="center", fontsize=9, color=GREY)
+    axes.set_yticks(range(len(names)), [cut(name, 18) for name in names], parse_math=False)
     axes.set(xlim=(0, 1.22), ylim=(len(names) - 0.4, -0.6), xticks=(0, 0.25, 0.5, 0.75, 1))
     axes.set_xlabel("probability")
     axes.set_title(f"what the model says{some}", fontsize=10)
@@ -146,7 +152,7 @@ def show_image(axes: "Axes", pixels: NDArray[np.uint8], **options: Any) -> None:
 
 def cut(text: str, num_letters: int) -> str:
     """Shorten a text to so many letters of average width, and to one line."""
-    line = " ".join(text[:200].split())
+    line = " ".join(text[:MAX_LETTERS].split())
     if count_letters(line) <= num_letters:
         return line
     while line and count_letters(line) >= num_letters:
@@ -157,19 +163,3 @@ def cut(text: str, num_letters: int) -> str:
 def count_letters(text: str) -> int:
     """Measure a text in letters of average width; Asian characters count twice."""
     return len(text) + sum(letter >= FIRST_ASIAN for letter in text)
-
-
-def _make_sheet(width: float, height: float, title: str) -> "tuple[Figure, Axes]":
-    """Make a figure with a title and axes below it that are measured in inches from their upper left corner."""
-    whole_width, whole_height = max(width, len(title) * 1.4 * LETTER), height + TITLE_HEIGHT
-    figure = new_figure(whole_width, whole_height)
-    figure.set_layout_engine("none")  # the places are known
-    figure.text(0.5, 1 - 0.12 / whole_height, title, ha="center", va="top", fontsize=12, parse_math=False)
-    axes = figure.add_axes(((1 - width / whole_width) / 2, 0, width / whole_width, height / whole_height))
-    axes.set_axis_off()
-    return figure, axes
-
-
-def _draw_frame(axes: "Axes", left: float, right: float, bottom: float, top: float) -> None:
-    corners = [left, right, right, left, left], [top, top, bottom, bottom, top]
-    axes.plot(*corners, color=MISTAKE, linewidth=2.5, solid_joinstyle="miter")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -66,8 +66,7 @@ def draw_losses(losses: Sequence[NamedLoss]) -> "Figure":
     num_panels = len(losses) + (entropy is not None)
     columns = min(2, num_panels)
     num_rows = -(-num_panels // columns)
-    width = PAGE_WIDTH if columns == 2 else 4.5
-    figure = new_figure(width, 3.2 * (num_rows + (entropy is not None)) + 0.3)
+    figure = new_figure(PAGE_WIDTH if columns == 2 else 4.5, 3.2 * (num_rows + (entropy is not None)) + 0.3)
     grid = figure.add_gridspec(num_rows + (entropy is not None), columns)
     places = [grid[index // columns, index % columns] for index in range(num_panels)]
     if num_panels % columns:
@@ -86,15 +85,11 @@ def compare_losses(losses: Sequence[NamedLoss]) -> "Figure":
     figure = new_figure(PAGE_WIDTH, 7.0)
     panels = figure.subplots(2, 2)
     others = [loss.name for loss in losses if not isinstance(loss.loss_fn, RegressionLoss)]
+    limit = max(map(_find_limit, losses))
     label = "logit of a wrong class" if len(others) == len(losses) else "prediction, target 0"
     rows = (
-        (at_target_zero, _find_limit(losses), label, "over the prediction"),
-        (
-            over_lead,
-            max(LEAD_LIMIT, _find_limit(losses)),
-            "lead of a wrong class, $o_i - o_y$",
-            "as trained, two classes",
-        ),
+        (at_target_zero, limit, label, "over the prediction"),
+        (over_lead, max(LEAD_LIMIT, limit), "lead of a wrong class, $o_i - o_y$", "as trained, two classes"),
     )
     for (make_function, limit, label, what), (values, gradients) in zip(rows, panels, strict=True):
         for index, loss in enumerate(losses):
@@ -104,8 +99,7 @@ def compare_losses(losses: Sequence[NamedLoss]) -> "Figure":
             _draw_gradient(gradients, curve, **style)
         for axes, name in ((values, "loss"), (gradients, "gradient")):
             axes.set_title(f"{name} {what}", fontsize=11)
-            axes.set_xlabel(label)
-            axes.set_ylabel(name)
+            axes.set(xlabel=label, ylabel=name)
             finish(axes)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     is_mixed = 0 < len(others) < len(losses)
@@ -114,44 +108,25 @@ def compare_losses(losses: Sequence[NamedLoss]) -> "Figure":
     return figure
 
 
-def _find_limit(losses: Sequence[NamedLoss]) -> float:
-    """Find how far to draw, so that what begins at delta is seen."""
-    deltas = [loss.loss_fn.delta for loss in losses if isinstance(loss.loss_fn, Huber | Margin)]
-    return max([LIMIT, *(1.5 * delta for delta in deltas)])
+def _find_limit(loss: NamedLoss) -> float:
+    """Find how far to draw, so that the part beyond delta is seen."""
+    return max(LIMIT, 1.5 * loss.loss_fn.delta) if isinstance(loss.loss_fn, Huber | Margin) else LIMIT
 
 
 def _draw_loss(axes: "Axes", loss: NamedLoss) -> None:
-    is_regression = isinstance(loss.loss_fn, RegressionLoss)
-    limit = _find_limit([loss])
-    curve = trace(at_target_zero(loss.loss_fn), -limit, limit)
-    if isinstance(loss.loss_fn, RegressionLoss) and loss.loss_fn.input == "probabilities":
-        axes.axvspan(-1, 1, color="#F0F0F0", zorder=0)
-        where = axes.get_xaxis_transform()
-        axes.text(0, 0.98, "probabilities", color=GREY, fontsize=8, ha="center", va="top", transform=where)
+    limit, loss_fn = _find_limit(loss), loss.loss_fn
+    curve = trace(at_target_zero(loss_fn), -limit, limit)
+    if isinstance(loss_fn, RegressionLoss):
+        axes.set(xlabel="prediction $p$, target 0: error $e = p$", ylabel=r"$L$, $dL/dp$, $e^{-L}$")
+        if loss_fn.input == "probabilities":
+            axes.axvspan(-1, 1, color="#F0F0F0", zorder=0)
+            where = axes.get_xaxis_transform()
+            axes.text(0, 0.98, "probabilities", color=GREY, fontsize=8, ha="center", va="top", transform=where)
+    else:
+        axes.set(xlabel="logit $o_i$ of the wrong class of two; $o_y = 0$", ylabel=r"$L$, $dL/do_i$, $e^{-L}$")
     axes.plot(curve.places, curve.values, color=BLUE, linewidth=1.8, label="loss")
     _draw_gradient(axes, curve, color=RED, linestyle="--", linewidth=1.8, label="gradient")
-    likelihoods = (-curve.values).exp()
-    axes.plot(curve.places, likelihoods, color=GREEN, linestyle="-.", linewidth=1.8, label="likelihood")
-    formula = f"\n{loss.loss_fn.formula}" if loss.loss_fn.formula else ""
-    axes.set_title(f"{loss.title}{formula}", fontsize=10, pad=20)
-    axes.set_xlabel(
-        "prediction $p$, target 0: error $e = p$"
-        if is_regression
-        else "logit $o_i$ of the wrong class of two; $o_y = 0$"
-    )
-    axes.set_ylabel(r"$L$, $dL/dp$, $e^{-L}$" if is_regression else r"$L$, $dL/do_i$, $e^{-L}$")
-    label_above(axes, columns=3)
-    finish(axes)
-
-
-def _draw_gradient(axes: "Axes", curve: Curve, **style: object) -> None:
-    """Draw a gradient, with open ends where it jumps and a dot at the value that autograd takes there."""
-    axes.plot(curve.places, curve.gradients, **style)  # type: ignore[arg-type]
-    color = str(style["color"])
-    for jump in curve.jumps:
-        ends = {limit for limit in (jump.left, jump.right) if abs(limit - jump.taken) > SAME_PLACE}
-        axes.plot([jump.place] * len(ends), list(ends), "o", color=color, markerfacecolor="white", markersize=4.5)
-        axes.plot([jump.place], [jump.taken], "o", color=color, markersize=4.5)
+    _finish_panel(axes, curve, f"{loss.title}\n{loss_fn.formula}" if loss_fn.formula else loss.title)
 
 
 def _draw_over_probability(axes: "Axes", loss: NamedLoss) -> None:
@@ -161,36 +136,46 @@ def _draw_over_probability(axes: "Axes", loss: NamedLoss) -> None:
 
     curve = trace(function, 0.005, 0.995)
     axes.plot(curve.places, curve.values, color=BLUE, linewidth=1.8, label="loss")
-    likelihoods = (-curve.values).exp()
-    axes.plot(curve.places, likelihoods, color=GREEN, linestyle="-.", linewidth=1.8, label="likelihood")
-    axes.set_title(f"{loss.title}\nover the true class's probability", fontsize=10, pad=20)
-    axes.set_xlabel("probability $p_y$ of the true class")
-    axes.set_ylabel(r"$L$, $e^{-L}$")
+    axes.set(xlabel="probability $p_y$ of the true class", ylabel=r"$L$, $e^{-L}$")
+    _finish_panel(axes, curve, f"{loss.title}\nover the true class's probability")
     axes.set_ylim(bottom=-0.1)
-    label_above(axes, columns=2)
+
+
+def _finish_panel(axes: "Axes", curve: Curve, title: str) -> None:
+    axes.plot(curve.places, (-curve.values).exp(), color=GREEN, linestyle="-.", linewidth=1.8, label="likelihood")
+    axes.set_title(title, fontsize=10, pad=20)
+    label_above(axes, columns=3)
     finish(axes)
+
+
+def _draw_gradient(axes: "Axes", curve: Curve, **style: Any) -> None:
+    """Draw a gradient, with open ends where it jumps and a dot at the value that autograd takes there."""
+    axes.plot(curve.places, curve.gradients, **style)
+    dots = {"marker": "o", "linestyle": "", "color": style["color"], "markersize": 4.5}
+    for jump in curve.jumps:
+        ends = {limit for limit in (jump.left, jump.right) if abs(limit - jump.taken) > SAME_PLACE}
+        axes.plot([jump.place] * len(ends), list(ends), **dots, markerfacecolor="white")
+        axes.plot([jump.place], [jump.taken], **dots)
 
 
 def _draw_example(axes: "Axes", loss: NamedLoss) -> None:
     """Draw softmax, label and their difference, which is the gradient, for one image."""
     names = PUBLISHED["fashion_mnist"].class_names
-    logits = torch.tensor([EXAMPLE_LOGITS], dtype=torch.float64, requires_grad=True)
-    value = loss.loss_fn(logits, torch.tensor([EXAMPLE_LABEL]))
-    (gradient,) = torch.autograd.grad(value.sum(), logits)
-    probabilities = logits.detach().softmax(-1)[0]
+    logits = torch.tensor([EXAMPLE_LOGITS], dtype=torch.float64)
+    _, gradients = loss.loss_fn.value_and_gradient(logits, torch.tensor([EXAMPLE_LABEL]))
+    probabilities, gradient = logits.softmax(-1)[0], gradients[0]
     bars = (
         ("softmax $p$", probabilities, BLUE, ""),
-        ("label $y$", probabilities - gradient[0], ORANGE, "////"),
-        ("gradient $p - y$", gradient[0], RED, "...."),
+        ("label $y$", probabilities - gradient, ORANGE, "////"),
+        ("gradient $p - y$", gradient, RED, "...."),
     )
     for index, (label, heights, color, hatch) in enumerate(bars):
         places = [place + 0.28 * (index - 1) for place in range(len(names))]
         axes.bar(places, heights.tolist(), 0.28, color=color, hatch=hatch, edgecolor="white", linewidth=0, label=label)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
-    axes.set_title(
-        f"{loss.title}: the gradient for ten made-up logits of a {names[EXAMPLE_LABEL]}", fontsize=10, pad=20
-    )
+    title = f"{loss.title}: the gradient for ten made-up logits of a {names[EXAMPLE_LABEL]}"
+    axes.set_title(title, fontsize=10, pad=20)
     axes.set_ylabel("probability, gradient $dL/do_i$")
     label_above(axes, columns=3)
     finish(axes)

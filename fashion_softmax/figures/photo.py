@@ -1,8 +1,8 @@
-"""A user's own picture, turned into an image as those of a data set: the steps that Fashion-MNIST's authors took.
+"""A user's own picture, turned into an image like those of a data set, by the steps of Fashion-MNIST's authors.
 
-They trimmed the background, made the longer side fill the image, centred it, and inverted it: the things of the shop
-are dark on white, the images light on black. Other data sets have other habits (MNIST leaves a margin), so what is
-usual is measured on the data set's own images. A picture that has their size already is only inverted.
+They trimmed the background, made the longer side fill the image, centred it, and inverted it: photos of clothing are
+dark on white, the images light on black. Other data sets differ (MNIST leaves a margin), so background and margin are
+measured on the data set's own images. A picture that has their size already is only inverted.
 
 References:
     Xiao et al., Fashion-MNIST, section 2, https://arxiv.org/abs/1708.07747
@@ -18,11 +18,11 @@ from PIL import Image
 from fashion_softmax.errors import DataError
 from fashion_softmax.figures.picture_files import read_picture
 
-TOLERANCE = 26  # of 255: what differs less from the background belongs to it; photos are less even than studio pictures
-MIN_SHARE = 0.005  # of a row or column must stand out, lest a speck of dust counts
+TOLERANCE = 26  # of 255: a smaller difference from the background belongs to it; backgrounds of photos are uneven
+MIN_SHARE = 0.005  # of a row or column must stand out, so that a speck of dust does not count
 MAX_PER_PIXEL = 40  # pixels of a picture for one of the image, to both sides
 NUM_STUDIED = 1000  # images of the data set
-DARK, LIGHT = 64, 191  # of 255: a data set whose border is between them has no background to speak of
+DARK, LIGHT = 64, 191  # of 255: a data set whose border is between them has no clear background
 
 Values = NDArray[np.float32]
 
@@ -121,7 +121,7 @@ def _border(values: Values) -> Values:
 def _find_ground(values: Values, background: Values, steps: list[str]) -> Values:
     """Fit a plane to the border, so that light from one side is not taken for a thing; shape (H, W, C).
 
-    Whatever of a thing reaches the border differs from the background and is left out.
+    Parts of a thing that reach the border differ from the background and are left out.
     """
     height, width = values.shape[:2]
     rows, columns = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
@@ -129,7 +129,7 @@ def _find_ground(values: Values, background: Values, steps: list[str]) -> Values
     border, border_terms = _border(values), _border(terms)
     ground = np.broadcast_to(background, values.shape).astype(np.float32)
     is_ground = (np.abs(border - background) < 3 * TOLERANCE).all(-1)
-    for _ in range(3):  # once more without what the first plane shows to be no ground
+    for _ in range(3):  # again without pixels that do not fit the plane before
         if is_ground.mean() > 0.5:
             ground = (terms @ np.linalg.lstsq(border_terms[is_ground], border[is_ground])[0]).clip(0, 255)
         is_ground = (np.abs(border - _border(ground)) < TOLERANCE).all(-1)
@@ -139,7 +139,7 @@ def _find_ground(values: Values, background: Values, steps: list[str]) -> Values
 
 
 def _find_thing(values: Values, background: Values) -> tuple[int, int, int, int]:
-    """Find the box (left, top, right, bottom) outside which all is background; all there is when nothing stands out."""
+    """Find the box (left, top, right, bottom) around the thing; the whole picture when nothing stands out."""
     stands_out = (np.abs(values - background) > TOLERANCE).any(-1)
     rows, columns = ((stands_out.mean(axis) > MIN_SHARE).nonzero()[0] for axis in (1, 0))
     if not len(rows) or not len(columns):
@@ -148,7 +148,7 @@ def _find_thing(values: Values, background: Values) -> tuple[int, int, int, int]
 
 
 def _invert_if_whole(values: Values, background: Values, habits: Habits, steps: list[str]) -> Values:
-    """Invert a picture that is an image of the data set already, but for its ground; nothing else is changed."""
+    """Invert a picture that has the size of the images already, if its background asks for it."""
     is_dark, is_light = background.mean() < DARK, background.mean() > LIGHT
     if habits.is_even and (is_light if habits.background < DARK else is_dark):
         steps.append(_word_inversion(habits))
@@ -157,7 +157,7 @@ def _invert_if_whole(values: Values, background: Values, habits: Habits, steps: 
 
 
 def _level(values: Values, ground: Values, habits: Habits, steps: list[str]) -> Values:
-    """Bring the background to where the data set has it, and the thing to its other side: lighter or darker."""
+    """Make the background as dark or light as in the data set, and the thing lighter or darker than it."""
     wants_light = habits.background < DARK
     differences = (values - ground).mean(-1)
     stands_out = np.abs(differences) > TOLERANCE
@@ -185,7 +185,7 @@ def _place(thing: Values, habits: Habits, image_shape: tuple[int, int, int], bac
     empty = (0 if habits.background < DARK else 255) if habits.is_even else background
     canvas = np.full((*size, channels), empty, np.float32)
     spaces = [whole - part for whole, part in zip(size, thing.shape, strict=False)]
-    # In the data set things begin at whole pixels: what leaves an odd number free stands half a pixel off the middle.
+    # In the data set things begin at whole pixels: with an odd number of free pixels, half a pixel off the middle.
     shifts = [round(space / per_pixel) % 2 * per_pixel / 2 for space in spaces]
     top, left = (min(space, round(space / 2 + shift)) for space, shift in zip(spaces, shifts, strict=True))
     canvas[top : top + thing.shape[0], left : left + thing.shape[1]] = thing

@@ -1,4 +1,4 @@
-"""Reading pictures from files of any kind that Pillow knows; they may be damaged, or somebody else's."""
+"""Reading pictures from files of any kind that Pillow knows; they may be damaged, or come from other people."""
 
 import warnings
 from pathlib import Path
@@ -13,7 +13,7 @@ WIDE_MODES = "IF"  # how Pillow's names of modes with more than 8 bits begin
 
 
 def read_picture(path: Path, steps: list[str]) -> Image.Image:
-    """Read a picture as one sees it: upright, in colours of 8 bits, on a ground where it is transparent.
+    """Read a picture as people see it: upright, in colours of 8 bits, transparent parts filled.
 
     Args:
         path: of the file.
@@ -42,7 +42,7 @@ def _open(path: Path) -> Image.Image:
         raise DataError(f"{path}: is no picture that can be read; PNG, JPEG, WebP, GIF, BMP and TIFF can") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: is too large; make it smaller than {Image.MAX_IMAGE_PIXELS} pixels") from error
-    except Exception as error:  # Pillow's readers raise whatever a damaged file leads to
+    except Exception as error:  # a damaged file can raise anything in Pillow's readers
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise DataError(f"{path}: cannot be read: {reason}") from error
     return _narrow(picture) if picture.mode[0] in WIDE_MODES else picture

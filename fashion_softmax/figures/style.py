@@ -22,11 +22,11 @@ ASIAN_FONTS = (
 )
 
 
-def new_figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float, *, dpi: float = DPI) -> "Figure":
     """Make an empty figure, sizes in inches, that finds room for its labels and legends by itself."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
 
 
 def finish(axes: "Axes") -> None:
@@ -47,7 +47,7 @@ def encode(figure: "Figure", suffix: str) -> bytes:
     """Draw a figure as a file.
 
     Args:
-        figure: anything of matplotlib's; its labels get their places and their fonts here.
+        figure: of matplotlib; its labels get their places and their fonts here.
         suffix: one of `FORMATS`.
 
     Returns:

@@ -1,8 +1,8 @@
-"""What speaks for a prediction: how much each pixel of an image adds to the lead of one class over others.
+"""Evidence for a prediction: how much each pixel of an image adds to the lead of one class over others.
 
-Softmax does not notice when the same number is added to all logits, so only differences of logits mean something. For
-softmax regression the account is exact: `o_k - o_j = sum_d (w_kd - w_jd) x_d + (b_k - b_j)`. Other models are not
-linear; for them a pixel's share is gradient times value, the account of their linear part around the image.
+Adding the same number to all logits does not change softmax, so only differences of logits mean something. For softmax
+regression the sum is exact: `o_k - o_j = sum_d (w_kd - w_jd) x_d + (b_k - b_j)`. Other models are not linear; for them
+a pixel's share is gradient times value, which is exact for their linear part around the image.
 
 References:
     Simonyan et al., Deep Inside Convolutional Networks (gradients as saliency), https://arxiv.org/abs/1312.6034
@@ -28,12 +28,12 @@ class Evidence:
 
     @property
     def rest(self) -> float:
-        """What no pixel accounts for: the bias, and in a model that is not linear whatever its linear part misses."""
+        """What no pixel explains: the bias, and in a model that is not linear also what its linear part misses."""
         return self.lead - float(self.pixels.sum())
 
 
 def explain(model: nn.Module, image: Tensor, label: int, rival: int | None = None) -> Evidence:
-    """Account for the lead of one class by the pixels of an image.
+    """Explain the lead of one class by the pixels of an image.
 
     Args:
         model: images (B, C, H, W) to logits (B, K); it is put into evaluation mode.

@@ -13,9 +13,8 @@ from typing import Any
 from fashion_softmax.config.building import build_parts, facts_of
 from fashion_softmax.config.explain import describe, translate
 from fashion_softmax.config.jobs import Job
-from fashion_softmax.config.names import job_name
 from fashion_softmax.config.schema import SweepConfig, resolve
-from fashion_softmax.config.settings import flatten
+from fashion_softmax.config.settings import flatten, job_name
 from fashion_softmax.dashboard.console import count, resume_command
 from fashion_softmax.dashboard.tables import find_shared, label, show_dry_run, show_plan, show_sweep
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError

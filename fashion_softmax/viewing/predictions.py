@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashion_softmax.config.settings import show
-from fashion_softmax.errors import FashionSoftmaxError
+from fashion_softmax.errors import DataError, FashionSoftmaxError
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.viewing.ranking import Comparison, compare_pair
 from fashion_softmax.viewing.runs import RecordedRun
@@ -21,51 +21,48 @@ MAX_GROUPS, MAX_ALONE = 8, 8  # runs that are compared image by image, and pictu
 MAX_SIDE = 96  # pixels; larger pictures are made smaller, since a page holds a hundred of them
 
 Member = tuple[Setting, RecordedRun, Predictions]
+Indices = NDArray[np.intp]  # of test images
 
 
-class Album:
-    """The pictures of a page, each of them once.
+def describe_predictions(comparison: Comparison) -> dict[str, Any]:
+    """Collect what the page shows of predictions.
 
-    Args:
-        run: whose test images are shown; its configuration may come from other people.
-        predictions: of that run; images with other labels are refused.
-
-    Attributes:
-        uris: of the pictures added so far, PNG.
-        names: of the classes, in label order; empty where they are not known.
-        problem: why there are no pictures, empty where there are.
+    Returns:
+        `best`, `sees` (each None where there is nothing to show), `pictures` (data URIs by the index of the test
+        image), `without_pictures` (why there are none) and `class_names`.
     """
+    first = next((member for setting in comparison.settings if (member := _find_member(setting))), None)
+    if first is None:
+        return {"best": None, "sees": None, "pictures": {}, "without_pictures": "", "class_names": []}
+    setting, run, predictions = first
+    sees = _describe_groups(comparison)
+    best = {"rank": setting.rank, "run": run.name, "seed": run.seed} | _describe_best(predictions)
+    lists = [best["mistakes"], *(group["images"] for group in (sees["groups"] if sees else []))]
+    indices = [image["index"] for images in lists for image in images]
+    return {"best": best, "sees": sees, **_describe_images(run, predictions, indices)}
 
-    def __init__(self, run: RecordedRun, predictions: Predictions) -> None:
-        from fashion_softmax.viewing import trained  # imports torch, which takes a second
 
-        self.uris: list[str] = []
-        self.names: list[str] = []
-        self.problem = ""
-        self._images: NDArray[np.uint8] | None = None
-        self._places: dict[int, int] = {}
-        try:
-            settings = trained.read_dataset_settings(run)
-            self.names = trained.find_class_names(settings)
-            test = trained.load_test_split(settings)
-            is_whole = test.images.ndim == 4 and len(test.images) == len(test.labels)
-            if is_whole and np.array_equal(test.labels.numpy(), predictions.labels):
-                self._images = test.images.numpy()
-            else:
-                self.problem = "the data set on this machine has other test labels than the run's predictions"
-        except FashionSoftmaxError as error:
-            self.problem = " ".join(str(error).split())
-        except Exception as error:  # the configuration may hold anything
-            self.problem = f"the run's data set cannot be read: {' '.join(str(error).split())}"
+def _describe_images(run: RecordedRun, predictions: Predictions, indices: Sequence[int]) -> dict[str, Any]:
+    """Load a run's data set for pictures of test images and the names of its classes."""
+    from fashion_softmax.viewing import trained  # imports torch, which takes a second
 
-    def add(self, index: int) -> int | None:
-        """Add a test image, and say where it is in `uris`; None when there are no pictures."""
-        if self._images is None:
-            return None
-        if index not in self._places:
-            self._places[index] = len(self.uris)
-            self.uris.append(_encode(self._images[index]))
-        return self._places[index]
+    num_classes = _count_classes(predictions)
+    names = [str(label) for label in range(num_classes)] if num_classes <= MAX_NAMES else []
+    pictures, problem = {}, ""
+    try:
+        settings = trained.read_dataset_settings(run)
+        known = trained.find_class_names(settings)
+        names = known if len(known) >= num_classes else names
+        test = trained.load_test_split(settings)
+        images, labels = test.images.numpy(), test.labels.numpy()
+        if images.ndim != 4 or len(images) != len(labels) or not np.array_equal(labels, predictions.labels):
+            raise DataError("the data set on this machine has other test labels than the run's predictions")
+        pictures = {index: _encode(images[index]) for index in indices}
+    except FashionSoftmaxError as error:
+        problem = " ".join(str(error).split())
+    except Exception as error:  # the configuration may come from other people and hold anything
+        problem = f"the run's data set cannot be read: {' '.join(str(error).split())}"
+    return {"pictures": pictures, "without_pictures": problem, "class_names": names}
 
 
 def _encode(pixels: NDArray[np.uint8]) -> str:
@@ -77,29 +74,6 @@ def _encode(pixels: NDArray[np.uint8]) -> str:
     image = Image.fromarray(np.ascontiguousarray(to_pixels(pixels[None])[0]))
     image.thumbnail((MAX_SIDE, MAX_SIDE))
     return f"data:image/png;base64,{base64.b64encode(to_png(image)).decode()}"
-
-
-def describe_predictions(comparison: Comparison) -> dict[str, Any]:
-    """Collect what the page shows of predictions.
-
-    Returns:
-        `best`, `sees` (each None where there is nothing to show), `pictures` (data URIs; both name a picture by its
-        place in the list), `without_pictures` (why there are none) and `class_names`.
-    """
-    first = next((member for setting in comparison.settings if (member := _find_member(setting))), None)
-    if first is None:
-        return {"best": None, "sees": None, "pictures": [], "without_pictures": "", "class_names": []}
-    setting, run, predictions = first
-    album = Album(run, predictions)
-    num_classes = _count_classes(predictions)
-    names = album.names if len(album.names) >= num_classes else range(num_classes) if num_classes <= MAX_NAMES else []
-    return {
-        "best": {"rank": setting.rank, "run": run.name, "seed": run.seed} | _describe_best(predictions, album),
-        "sees": _describe_groups(comparison, album),
-        "pictures": album.uris,
-        "without_pictures": album.problem,
-        "class_names": [str(name) for name in names],
-    }
 
 
 def _find_member(setting: Setting) -> Member | None:
@@ -114,13 +88,13 @@ def _count_classes(predictions: Predictions) -> int:
     return int(max(predictions.labels.max(), predictions.classes.max())) + 1
 
 
-def _describe_best(predictions: Predictions, album: Album) -> dict[str, Any]:
+def _describe_best(predictions: Predictions) -> dict[str, Any]:
     wrong = np.flatnonzero(~predictions.is_correct)
     return {
         "num_images": len(predictions.labels),
         "num_wrong": len(wrong),
         "counts": _count_confusions(predictions),
-        "mistakes": _list_surest(wrong, MAX_MISTAKES, predictions, album, predicted=predictions),
+        "mistakes": _list_surest(wrong, MAX_MISTAKES, predictions, predicted=predictions),
     }
 
 
@@ -134,14 +108,12 @@ def _count_confusions(predictions: Predictions) -> list[list[int]] | None:
     return counts.tolist()
 
 
-def _list_surest(
-    indices: NDArray[np.intp], limit: int, predictions: Predictions, album: Album, **others: Predictions
-) -> list[dict[str, Any]]:
+def _list_surest(indices: Indices, limit: int, predictions: Predictions, **others: Predictions) -> list[dict[str, Any]]:
     """List the images that a run is surest of, with its confidence and, by name, the classes others predict."""
     order = np.argsort(-np.nan_to_num(predictions.confidences[indices]), kind="stable")
     return [
         {
-            "picture": album.add(index),
+            "index": index,
             "true": int(predictions.labels[index]),
             "confidence": float(predictions.confidences[index]),
             **{name: int(other.classes[index]) for name, other in others.items()},
@@ -150,7 +122,7 @@ def _list_surest(
     ]
 
 
-def _describe_groups(comparison: Comparison, album: Album) -> dict[str, Any] | None:
+def _describe_groups(comparison: Comparison) -> dict[str, Any] | None:
     """Compare the best runs of each loss, or of each value of the first key that differs, image by image."""
     if not comparison.keys:
         return None
@@ -177,16 +149,13 @@ def _describe_groups(comparison: Comparison, album: Album) -> dict[str, Any] | N
     return content | {
         "groups": [
             {"value": value, "run": run.name, "rank": setting.rank, "num_right": int(is_right.sum())}
-            | _describe_alone(np.flatnonzero(is_right & (num_right == 1)), place, [each for _, each in groups], album)
+            | _describe_alone(np.flatnonzero(is_right & (num_right == 1)), place, [each for _, each in groups])
             for place, ((value, (setting, run, _)), is_right) in enumerate(zip(groups, correct, strict=True))
         ]
     }
 
 
-def _describe_alone(alone: NDArray[np.intp], place: int, members: Sequence[Member], album: Album) -> dict[str, Any]:
+def _describe_alone(alone: Indices, place: int, members: Sequence[Member]) -> dict[str, Any]:
     """List the images that only one run classifies correctly, with what the best of the others predicts."""
     other = members[0 if place else 1][2]
-    return {
-        "num_alone": len(alone),
-        "images": _list_surest(alone, MAX_ALONE, members[place][2], album, other=other),
-    }
+    return {"num_alone": len(alone), "images": _list_surest(alone, MAX_ALONE, members[place][2], other=other)}

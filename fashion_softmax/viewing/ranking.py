@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fashion_softmax.config.names import GROUPS
-from fashion_softmax.config.settings import Value, show, word
+from fashion_softmax.config.settings import GROUPS, Value, show, word
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.viewing.runs import RecordedRun, is_accuracy
 from fashion_softmax.viewing.setting import PairedTest, Setting, mcnemar

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fashion_softmax.config.names import printable
-from fashion_softmax.config.settings import Value
+from fashion_softmax.config.settings import Value, printable
 from fashion_softmax.files import finite_or_none
 from fashion_softmax.viewing.predictions import describe_predictions
 from fashion_softmax.viewing.ranking import TEST, Comparison
@@ -122,7 +121,7 @@ def _to_json(content: Any) -> str:
 def _cut(value: Any) -> Any:
     """Shorten every text inside lists and dictionaries."""
     if isinstance(value, dict):
-        return {key[:MAX_TEXT]: _cut(item) for key, item in value.items()}
+        return {str(key)[:MAX_TEXT]: _cut(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_cut(item) for item in value]
     if isinstance(value, str) and len(value) > MAX_TEXT and not value.startswith("data:"):

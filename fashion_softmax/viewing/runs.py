@@ -8,8 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fashion_softmax.config.names import printable
-from fashion_softmax.config.settings import Value, find_hyperparameters, name_trial
+from fashion_softmax.config.settings import Value, find_hyperparameters, name_trial, printable
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.folder import RunFolder, read_folder, read_predictions, read_rows

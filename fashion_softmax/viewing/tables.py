@@ -8,8 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fashion_softmax.config.names import GROUPS, printable
-from fashion_softmax.config.settings import SECTIONS_THAT_SAY_NOTHING, Value, flatten, show, word
+from fashion_softmax.config.settings import GROUPS, SECTIONS_THAT_SAY_NOTHING, Value, flatten, printable, show, word
 from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.viewing.leaderboard import (
     NOTHING,

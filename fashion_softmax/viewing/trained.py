@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fashion_softmax.config.building import Parts, build_parts
-from fashion_softmax.config.names import printable
 from fashion_softmax.config.schema import COMPONENTS, register, resolve
-from fashion_softmax.config.settings import fingerprint
+from fashion_softmax.config.settings import fingerprint, printable
 from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out
 from fashion_softmax.data import Split, make_synthetic
 from fashion_softmax.data.idx import find_idx_files, read_images, read_labels

@@ -9,9 +9,8 @@ from omegaconf import OmegaConf
 from fashion_softmax.config.building import build, build_parts
 from fashion_softmax.config.checking import RANGES
 from fashion_softmax.config.jobs import compose
-from fashion_softmax.config.names import job_name, run_suffix
 from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, register, resolve, with_defaults
-from fashion_softmax.config.settings import fingerprint
+from fashion_softmax.config.settings import fingerprint, job_name, run_suffix
 from fashion_softmax.data import make_synthetic
 from fashion_softmax.data.idx import find_idx_files
 from fashion_softmax.files import dump_yaml, load_yaml

@@ -44,7 +44,7 @@ def test_colours_are_kept_and_other_channels_averaged() -> None:
 def test_grid_of_many_images_stays_of_a_size_that_can_be_drawn() -> None:
     many = np.zeros((400, 1, 2, 2), np.uint8)
     figure = draw_grid(many, [Caption(("name",))] * 400, 400, "wide")
-    assert figure.get_figwidth() <= 48 and len(figure.axes[0].images) == 400
+    assert figure.get_figwidth() * figure.dpi <= 48 * 150 and len(figure.axes[0].images) == 400
 
 
 def test_long_names_are_cut() -> None:
@@ -54,14 +54,6 @@ def test_long_names_are_cut() -> None:
     (axes,) = draw_grid(IMAGES[:1], [Caption(("women's best running shoes",), " 97 %")], 1, "").axes
     text = axes.texts[0].get_text()
     assert text.startswith("women's") and text.endswith("\u2026 97 %")
-
-
-def test_letters_shrink_with_the_images_of_a_wide_grid() -> None:
-    sizes = []
-    for columns in (5, 100):
-        (axes,) = draw_grid(np.zeros((columns, 1, 2, 2), np.uint8), [Caption(("name",))] * columns, columns, "").axes
-        sizes.append(axes.texts[0].get_fontsize() / (axes.images[0].get_extent()[1] - axes.images[0].get_extent()[0]))
-    assert sizes[0] == pytest.approx(sizes[1])
 
 
 def test_of_many_classes_the_most_probable_are_drawn() -> None:

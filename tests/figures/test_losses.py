@@ -18,12 +18,16 @@ ALL = [
 ]
 
 
+@pytest.fixture(scope="module")
+def figure() -> Any:
+    return draw_losses(ALL)
+
+
 def lines(axes: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {str(line.get_label()): (line.get_xdata(), line.get_ydata()) for line in axes.lines}
 
 
-def test_each_loss_has_a_panel_with_formula_axes_and_legend() -> None:
-    figure = draw_losses(ALL)
+def test_each_loss_has_a_panel_with_formula_axes_and_legend(figure: Any) -> None:
     titles = [axes.get_title().partition("\n") for axes in figure.axes]
     assert [title[0] for title in titles[:6]] == ["mse", "l1", "huber, delta=0.2", "ce", "margin, delta=1.0", "ce"]
     for axes, (_, _, formula) in zip(figure.axes[:5], titles, strict=False):
@@ -32,8 +36,8 @@ def test_each_loss_has_a_panel_with_formula_axes_and_legend() -> None:
         assert legend and [text.get_text() for text in legend.get_texts()] == ["loss", "gradient", "likelihood"]
 
 
-def test_panel_draws_the_formula() -> None:
-    drawn = lines(draw_losses(ALL).axes[2])
+def test_panel_draws_the_formula(figure: Any) -> None:
+    drawn = lines(figure.axes[2])
     p, values = drawn["loss"]
     assert p[0] == -3 and p[-1] == 3
     inside = np.abs(p) <= 0.2
@@ -49,13 +53,13 @@ def test_kink_is_drawn_with_open_ends_and_a_dot() -> None:
     assert list(dot.get_ydata()) == [0]
 
 
-def test_cross_entropy_is_drawn_over_the_true_class_probability() -> None:
-    p, values = lines(draw_losses(ALL).axes[5])["loss"]
+def test_cross_entropy_is_drawn_over_the_true_class_probability(figure: Any) -> None:
+    p, values = lines(figure.axes[5])["loss"]
     np.testing.assert_allclose(values, -np.log(p), rtol=1e-9)
 
 
-def test_example_draws_softmax_minus_label() -> None:
-    axes = draw_losses(ALL).axes[6]
+def test_example_draws_softmax_minus_label(figure: Any) -> None:
+    axes = figure.axes[6]
     softmax, label, gradient = ([bar.get_height() for bar in bars] for bars in axes.containers)
     powers = np.exp(EXAMPLE_LOGITS)
     np.testing.assert_allclose(softmax, powers / powers.sum())

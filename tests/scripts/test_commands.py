@@ -19,6 +19,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_help_shows_an_example_and_imports_nothing_heavy(name: str) -> None:
     result = run(f"scripts/{name}.py", "--help")
@@ -26,3 +27,9 @@ def test_help_shows_an_example_and_imports_nothing_heavy(name: str) -> None:
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     heavy = {"torch", "matplotlib", "torchvision", "tensorboard"} if name != "benchmark" else {"matplotlib"}
     assert not imported & heavy
+
+
+def test_script_starts_as_a_command() -> None:
+    result = run("scripts/compare_runs.py", "--help")
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert result.returncode == 0 and not imported & {"torch", "matplotlib", "PIL", "scipy"}

@@ -13,6 +13,7 @@ from tests.scripts.conftest import RunScript
 TOY = ["dataset=synthetic", "dataset.num_train=300", "dataset.num_test=10", "dataset.batch_size=100"]
 
 
+@pytest.mark.slow
 def test_each_pipeline_is_timed_with_each_number_of_workers(script: RunScript) -> None:
     outcome = script("time_loading", *TOY, "--workers", 0, 1)
     assert outcome.code == 0, outcome.err
@@ -30,8 +31,9 @@ def test_each_pipeline_is_timed_with_each_number_of_workers(script: RunScript) -
     assert max(float(row[4]) for row in rows[:2]) == 1.0  # the lesson's fastest is the yardstick
 
 
-@pytest.mark.parametrize("resize", ["null", "9", "[12, 20]"])
-@pytest.mark.parametrize("shape", ["[1,28,28]", "[3,16,20]"])
+@pytest.mark.parametrize(
+    ("resize", "shape"), [("null", "[1,28,28]"), ("9", "[3,16,20]"), ("[12, 20]", "[1,28,28]"), ("null", "[3,16,20]")]
+)
 def test_lessons_pipeline_gives_the_images_that_ours_gives(resize: str, shape: str, script: RunScript) -> None:
     import time_loading
 

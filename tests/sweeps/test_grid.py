@@ -24,17 +24,15 @@ def test_joblib_trains_stacks_with_equal_results(train: Train, tmp_path: Path) -
 
 
 def test_folders_are_planned_before_anything_trains(train: Train, tmp_path: Path) -> None:
-    (tmp_path / "engine.py").write_text(
+    (tmp_path / "hydra_plugins").mkdir()
+    (tmp_path / "hydra_plugins" / "dead_engine.py").write_text(
         "from hydra._internal.core_plugins.basic_launcher import BasicLauncher\n"
-        "from hydra.core.plugins import Plugins\n"
         "class Dead(BasicLauncher):\n"
-        "    def launch(self, job_overrides, initial_job_idx): raise OSError('worker died')\n"
-        "Plugins.instance().register(Dead)\n",
+        "    def launch(self, job_overrides, initial_job_idx): raise OSError('worker died')\n",
         encoding="utf-8",
     )
-    (tmp_path / "sitecustomize.py").write_text("import engine\n", encoding="utf-8")
-    engine = ["hydra.launcher._target_=engine.Dead"]
-    result = train("-m", *TINY, "seed=0,1", *engine, python=[], PYTHONPATH=str(tmp_path))
+    engine = "hydra.launcher._target_=hydra_plugins.dead_engine.Dead"
+    result = train("-m", *TINY, "seed=0,1", engine, python=[], PYTHONPATH=str(tmp_path))
     assert result.returncode == 6 and "2 jobs not trained to the end" in result.stderr, result.stderr
     assert "worker died" in result.stderr and "resume with: python" in result.stderr
     assert [read_json(run / "status.json")["state"] for run in find_jobs(tmp_path / "sweep")] == ["planned"] * 2

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.figures.training import draw_curves, make_figure
+from fashion_softmax.figures.style import encode
+from fashion_softmax.figures.training import make_figure
 from fashion_softmax.viewing.ranking import Comparison, compare
 from fashion_softmax.viewing.runs import read_runs
 from tests.viewing.conftest import RecordRun
@@ -41,13 +42,13 @@ def test_several_settings_have_a_panel_for_each_curve(folder: Path, record_run: 
 def test_many_settings_are_drawn(record_run: RecordRun, tmp_path: Path) -> None:
     for index in range(30):
         record_run(f"{index}", 100 + index, lr=0.1 * (index + 1))
-    assert draw_curves(read(tmp_path)).startswith(b"\x89PNG")
+    assert encode(make_figure(read(tmp_path)), "png").startswith(b"\x89PNG")
 
 
 def test_names_are_text_whatever_they_hold(record_run: RecordRun, tmp_path: Path) -> None:
     record_run("a", loss="$x^2$")
     record_run("b", loss="_b_$")
-    assert draw_curves(read(tmp_path)).startswith(b"\x89PNG")
+    assert encode(make_figure(read(tmp_path)), "png").startswith(b"\x89PNG")
 
 
 def test_unfinished_runs_are_drawn_where_there_is_no_other(record_run: RecordRun, tmp_path: Path) -> None:

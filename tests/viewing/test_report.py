@@ -71,7 +71,7 @@ def test_confusions_and_who_sees_what(record_run: RecordRun, tmp_path: Path) -> 
     image = sees["groups"][0]["images"][0]  # the one it is surest of is number 39
     assert (image["true"], image["other"]) == (9, 0) and len(sees["groups"][0]["images"]) == 8
     assert len(data["pictures"]) == 20 + 8 and data["without_pictures"] == ""  # the other's are among the mistakes
-    assert decode(data["pictures"][0]).shape == (28, 28)
+    assert decode(data["pictures"][str(data["best"]["mistakes"][0]["index"])]).shape == (28, 28)
 
 
 @pytest.mark.parametrize(("shape", "expected"), [((9, 7), (9, 7)), ((3, 6, 8), (6, 8, 3)), ((200, 300), (64, 96))])
@@ -84,7 +84,7 @@ def test_pictures_of_a_folder_of_ones_own(
     record_run("run", 190, dataset=node)
     data = make_data(tmp_path / "run")
     assert data["class_names"] == names and len(data["pictures"]) == 10
-    assert decode(data["pictures"][0]).shape == expected
+    assert decode(data["pictures"][str(data["best"]["mistakes"][0]["index"])]).shape == expected
     write_idx(folder / "t10k-labels-idx1-ubyte", LABELS[::-1])
     assert "other test labels" in make_data(tmp_path / "run")["without_pictures"]
     (folder / "t10k-labels-idx1-ubyte").write_bytes(b"no labels")
@@ -98,8 +98,7 @@ def test_data_that_is_missing_is_not_fetched(record_run: RecordRun, tmp_path: Pa
     record_run("run", dataset=node)
     data = make_data(tmp_path)
     assert data["without_pictures"] == "the run's data set (fashion_mnist) is not on this machine"
-    assert data["pictures"] == [] and not root.exists() and data["class_names"][9] == "ankle boot"
-    assert data["best"]["mistakes"][0]["picture"] is None
+    assert data["pictures"] == {} and not root.exists() and data["class_names"][9] == "ankle boot"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,7 @@ def test_data_that_is_missing_is_not_fetched(record_run: RecordRun, tmp_path: Pa
 def test_configuration_from_other_people(record_run: RecordRun, tmp_path: Path, node: Any, words: str) -> None:
     record_run("run", dataset=node)
     data = make_data(tmp_path)
-    assert words in data["without_pictures"] and data["pictures"] == []
+    assert words in data["without_pictures"] and data["pictures"] == {}
     assert data["class_names"] == list("0123456789")
 
 

@@ -31,7 +31,7 @@ function drawBest() {
   }
   const cards = best.mistakes.map((mistake) =>
     makeCard(
-      mistake.picture,
+      mistake.index,
       `${nameClass(mistake.true)} \u2192 ${nameClass(mistake.predicted)}`,
       `${formatPercent(mistake.confidence)} sure`,
     ),
@@ -40,8 +40,8 @@ function drawBest() {
   byId("mistakes").append(make("p", { class: "fine" }, text), make("div", { class: "cards" }, ...cards));
 }
 
-function makeCard(place, title, note) {
-  const picture = make("img", { src: data.pictures[place], alt: title });
+function makeCard(index, title, note) {
+  const picture = make("img", { src: data.pictures[index], alt: title });
   return make("figure", { class: "card" }, picture, make("figcaption", {}, title, make("span", {}, note)));
 }
 
@@ -84,7 +84,7 @@ function drawSees() {
     `Of ${plural(sees.num_images, "test image")}, all ${number} runs get `,
     `${sees.num_all_right.toLocaleString("en")} right and ${sees.num_none_right.toLocaleString("en")} wrong.`,
   );
-  if (data.pictures.length) {
+  if (Object.keys(data.pictures).length) {
     const text =
       "The pictures are what one run alone gets right: what it is, and what the best of the other runs takes it for.";
     byId("sees-summary").after(make("p", { class: "fine" }, text));
@@ -100,8 +100,8 @@ function makeGroup(group, numImages) {
     `${formatPercent(group.num_right / numImages, 2)} right, ` +
     `alone right on ${plural(group.num_alone, "image")}.`;
   const cards = group.images
-    .filter((image) => image.picture !== null)
-    .map((image) => makeCard(image.picture, nameClass(image.true), `taken for ${nameClass(image.other)}`));
+    .filter((image) => image.index in data.pictures)
+    .map((image) => makeCard(image.index, nameClass(image.true), `taken for ${nameClass(image.other)}`));
   const box = make(
     "div",
     { class: "group card" },
