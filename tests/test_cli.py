@@ -162,7 +162,7 @@ def test_a6_saved_configuration_runs_again(train: Train, tmp_path: Path) -> None
     ("content", "words"),
     [
         (b"_target_: a\n_target_: b\n", ["broken.yaml, line 2", "duplicate key"]),
-        (b"a:\n\t- 1\n", ["broken.yaml, line 2", "'\\t'"]),
+        (b"a:\n\t- 1\n", ["broken.yaml, line 2", "cannot start any token"]),
         (b"a: \xff\xfe\n", ["broken.yaml", "not UTF-8"]),
         (
             b"a: &a [x,x,x,x,x,x,x,x,x]\n"

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from fashion_softmax.config.private import register_resolver
 from fashion_softmax.config.settings import job_name, run_suffix
@@ -169,7 +170,7 @@ def resolve(config: Mapping[str, Any]) -> PlainConfig:
     config = with_defaults(config)
     try:
         return cast(PlainConfig, _fill_in(config, config))
-    except LookupError:  # anything but a plain key or a resolver is left to OmegaConf, which takes 5 ms
+    except (LookupError, OmegaConfBaseException):  # OmegaConf does all else, in 5 ms, and says which key is wrong
         return cast(PlainConfig, OmegaConf.to_container(OmegaConf.create(config), resolve=True))
 
 

@@ -14,7 +14,7 @@ from hydra import compose as hydra_compose
 from fashion_softmax.config.explain import describe, refuse_alias_bombs, translate
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.private import list_options
-from fashion_softmax.config.schema import CONFIG_DIR
+from fashion_softmax.config.schema import CONFIG_DIR, resolve
 from fashion_softmax.errors import ConfigError, Interrupted, MachineError
 
 NO_NAME = "the option of a group must be a name, not null, a number or a truth value; --help lists the options"
@@ -73,6 +73,23 @@ def explain_failure(overrides: Sequence[str], *folders: Path) -> str:
 )
 def test_a1_to_a3_slip_of_the_pen_is_explained(override: str, message: str) -> None:
     assert explain_failure([override]).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("${oc.env:NO_SUCH_VARIABLE}", "Environment variable 'NO_SUCH_VARIABLE' not found"),
+        ("${nope:}", "dataset.root: Unsupported interpolation type nope"),
+        ("${x.y}", "dataset.root: Interpolation key 'x.y' not found"),
+        ("${dataset.root}", "dataset.root: Recursive interpolation detected"),
+    ],
+)
+def test_interpolation_that_leads_nowhere_is_explained(value: str, message: str) -> None:
+    config = compose([f"dataset.root={value}"])
+    with pytest.raises(Exception) as raised:
+        resolve(config)
+    text = str(translate(raised.value))
+    assert text.startswith("dataset.root: ") and message in text and "\n" not in text
 
 
 @pytest.mark.parametrize(
