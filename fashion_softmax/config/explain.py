@@ -31,10 +31,12 @@ IN_FILE = re.compile(r"In '[^']*': ")  # how a message of Hydra's opens
 TWICE = r"\1 is chosen twice: for another option write \1=OPTION without +, in a file `override /\1: OPTION`"
 SEVERAL = r"\1 has several values: add -m to run one job for each, or write key=[...] for a list"
 NO_NAME = "the option of a group must be a name, not null, a number or a truth value; --help lists the options"
+SWEPT = r"\1 cannot be used with -m: it holds for all runs of a sweep; start a sweep for each value"
 OUR_WORDS = {
     r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'": SEVERAL,
     r"(?:Multiple values for )?(\S+?)(?:\. To override a value| appears more than once in the final defaults)": TWICE,
     r"Config group override must be": NO_NAME,
+    r"Sweeping over Hydra's configuration is not supported : '(.*)'": SWEPT,
 }
 
 

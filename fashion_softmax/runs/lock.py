@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from fashion_softmax.errors import CheckpointError
+from fashion_softmax.errors import CheckpointError, MachineError
 from fashion_softmax.files import read_json
 
 LOCK_NAME = ".lock"
@@ -27,9 +27,13 @@ def claim(folder: Path) -> Iterator[None]:
 
     Raises:
         CheckpointError: another process writes there; says which.
+        MachineError: the folder cannot be made.
         OSError: the folder may not be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(f"{folder}: cannot be made: {error.strerror}") from error
     lock = FileLock(folder.resolve() / LOCK_NAME, timeout=0, is_singleton=True, thread_local=False)
     deadline = time.monotonic() + RELEASE_TIMEOUT_S
     while True:

@@ -120,9 +120,9 @@ class Run:
             OSError: the folder may not be written.
         """
         self.checkpoint_path.parent.mkdir(exist_ok=True)
+        remove_temporary_files(self.path)
         if self.folder.state != "planned":
-            for folder in (self.path, self.checkpoint_path.parent):
-                remove_temporary_files(folder)
+            remove_temporary_files(self.checkpoint_path.parent)
         if self._saved:
             self._restore(self._saved)
         self._start = time.perf_counter() - self.seconds["total"]

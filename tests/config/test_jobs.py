@@ -75,7 +75,7 @@ def test_overrides_of_a_resumed_run() -> None:
     [
         ("hydra.job.chdir=true", "hydra.job.chdir=true cannot be used with -m"),
         ("hydra.sweep.subdir=x", "hydra.sweep.subdir cannot be used with -m"),
-        ("hydra.job.env_set.X=1,2", "hydra"),
+        ("+hydra.job.env_set.X=1,2", "start a sweep for each value"),
         ("+model.x=${hydra:job.num}", "cannot be used with -m"),
     ],
 )
