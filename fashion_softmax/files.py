@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 START_DIR = Path.cwd()  # where the user stands; a run may change into its own folder
+CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
 MAX_JSON_BYTES = 2**20
 MAX_YAML_BYTES = 2**20
 MAX_DEPTH = 20  # of nested values; libyaml crashes at more than 20 000

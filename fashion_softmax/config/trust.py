@@ -22,9 +22,8 @@ from fashion_softmax.config.checking import check_values, modernize
 from fashion_softmax.config.explain import translate
 from fashion_softmax.config.schema import PlainConfig, register, resolve, with_defaults
 from fashion_softmax.errors import CheckpointError, ConfigError
-from fashion_softmax.files import MAX_DEPTH, MAX_YAML_BYTES, load_yaml, read_bounded
+from fashion_softmax.files import CONFIG_PATH, MAX_DEPTH, MAX_YAML_BYTES, load_yaml, read_bounded
 
-CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
 FUNCTIONS = {
     *(f"fashion_softmax.data.{name}" for name in ("load_published", "load_idx", "make_synthetic")),
     *(f"fashion_softmax.learning.schedules.{name}" for name in ("constant", "step", "exponential", "cosine")),

@@ -20,13 +20,13 @@ import numpy as np
 
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import CONFIG_PATH as CONFIG_PATH
 from fashion_softmax.files import MAX_YAML_BYTES, dump_yaml, load_yaml, read_bounded, read_json, to_json
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.lock import is_abandoned, make_status
 
 log = logging.getLogger(__name__)
 
-CONFIG_PATH = Path(".hydra", "config.yaml")
 FORMAT_VERSION = 2  # of run.json; the first edition had none, and two files of Hydra's instead
 STATES = ("planned", "running", "completed", "diverged", "failed", "interrupted")
 PREDICTIONS_NAME = "predictions.npz"

@@ -201,7 +201,7 @@ def resume(sweep_dir: Path, jobs: Sequence[Job], options: SweepConfig, launch: L
     with claim(sweep_dir):
         if jobs:
             refuse_other_jobs(sweep_dir, jobs)
-        runs = [read_folder(path) for path in sorted(list_runs(sweep_dir))]
+        runs = [read_folder(path) for path in list_runs(sweep_dir)]
         if options.dry_run:
             num_unfinished = sum(not run.is_finished for run in runs)
             print(f"a dry run: {count(num_unfinished, 'job')} to be trained; nothing was trained")
