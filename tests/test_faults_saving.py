@@ -189,7 +189,7 @@ def damage(path: Path, how: Any, tmp_path: Path) -> str:
     content = path.read_bytes()
     if how == "empty":
         path.write_bytes(b"")
-        return "is empty"
+        return "is truncated, damaged"
     if how == "truncated":
         path.write_bytes(content[:-1000])
         return "is truncated, damaged"
@@ -210,7 +210,7 @@ def damage(path: Path, how: Any, tmp_path: Path) -> str:
     state = load_checkpoint(path)
     if how == "future":
         state["format_version"] = 99
-        message = "has format version 99 of a newer program"
+        message = "is no checkpoint of format version 2; its version is 99"
     elif how == "sealed bomb":
         state["model"] = Bomb(tmp_path / "exploded")
         message = "holds more than tensors and plain values; refused"

@@ -6,7 +6,6 @@ bit goes unnoticed and `torch.load` reads it all the same.
 
 import hashlib
 import io
-import math
 import struct
 import zipfile
 from pathlib import Path
@@ -16,7 +15,6 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.learning.tally import Tally
 from fashion_softmax.runs.folder import RunFolder, read_rows
 from fashion_softmax.stacking import Member
 
@@ -69,56 +67,47 @@ def find_checkpoint(folder: RunFolder, fingerprint: str) -> dict[str, Any] | Non
         CheckpointError: the checkpoint is missing, damaged, or belongs to another configuration.
     """
     path = folder.path / CHECKPOINT_PATH
-    if not path.exists():
-        if folder.result or len(read_rows(folder.path)) > 1:
-            raise CheckpointError(f"{path}: is missing, although the run had come further")
-        return None
-    saved = load_checkpoint(path)
-    check_fingerprint(saved, fingerprint, path)
-    return saved
+    if path.exists():
+        return load_checkpoint(path, fingerprint)
+    if folder.result or len(read_rows(folder.path)) > 1:
+        raise CheckpointError(f"{path}: is missing, although the run had come further")
+    return None
 
 
-def check_fingerprint(saved: dict[str, Any], fingerprint: str, path: Path) -> None:
-    """Refuse a checkpoint of a run with another configuration.
-
-    Raises:
-        CheckpointError: names the checkpoint.
-    """
-    if saved["fingerprint"] != fingerprint:
-        raise CheckpointError(f"{path}: belongs to a run with another configuration than that of its folder")
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: Path, fingerprint: str | None = None) -> dict[str, Any]:
     """Read a checkpoint that may be damaged or come from other people; nothing in it is executed.
 
     Args:
         path: of `last.pt` or `best.pt`.
+        fingerprint: of the configuration of its run; None takes any.
 
     Returns:
         What `make_checkpoint` made, tensors on the CPU.
 
     Raises:
-        CheckpointError: it is missing, damaged, of another version, or no checkpoint of ours.
+        CheckpointError: it is missing, damaged, of another version or configuration, or no checkpoint of ours.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
-    if not content:
-        raise CheckpointError(f"{path}: is empty")
-    if not _is_sealed(content):
+    if _seal(content[: -DIGEST_LENGTH - len(NO_COMMENT)] + NO_COMMENT) != content:
         raise CheckpointError(f"{path}: is truncated, damaged, or no checkpoint: its SHA-256 does not fit its content")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > len(content):
-                raise CheckpointError(f"{path}: is compressed; refused, since it could fill the memory")
+                raise ValueError("compressed, which could fill the memory")
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except CheckpointError:
-        raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:120]
-        raise CheckpointError(f"{path}: holds more than tensors and plain values; refused ({reason})") from error
-    _check_content(path, state)
+        raise CheckpointError(f"{path}: holds more than tensors and plain values; refused ({_word(error)})") from error
+    version = state.get("format_version") if isinstance(state, dict) else None
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: is no checkpoint of format version {FORMAT_VERSION}; its version is {version}")
+    for key, kind in ((key, kind) for kind, keys in KINDS.items() for key in keys):
+        if not isinstance(state.get(key), kind):
+            raise CheckpointError(f"{path}: its {key} is missing or of a wrong type")
+    if fingerprint not in (None, state["fingerprint"]):
+        raise CheckpointError(f"{path}: belongs to a run with another configuration than that of its folder")
     return state  # type: ignore[no-any-return]
 
 
@@ -145,33 +134,7 @@ def restore(member: Member, state: dict[str, Any], path: Path) -> None:
             for group, (lr, factor) in zip(member.optimizer.param_groups, schedule, strict=True):
                 group["lr"] = lr * factor(member.scheduler.last_epoch)
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{path}: does not fit the run's configuration: {reason}") from error
-
-
-def check_progress(saved: dict[str, Any], objective_name: str, num_batches: int) -> None:
-    """Check what a checkpoint says of the training, before it is believed.
-
-    Args:
-        saved: from `load_checkpoint`.
-        objective_name: of the run.
-        num_batches: of an epoch.
-
-    Raises:
-        Exception: of any kind, for a checkpoint that was made up.
-    """
-    best, seconds, metrics, pause = (saved[key] for key in ("best", "seconds", "metrics", "pause"))
-    numbers = [*best.values(), *seconds.values(), *metrics.values()]
-    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
-        raise ValueError("what should be numbers is not")
-    if best.keys() != {"epoch", "objective"} or seconds.keys() != {"total", "training"} or saved["epoch"] < 0:
-        raise ValueError("its best epoch, its seconds or its epoch is not what it should be")
-    if saved["epoch"] and objective_name not in metrics:
-        raise ValueError(f"{objective_name} is missing")
-    if pause:
-        Tally([pause["tally"]]).means()
-        if not 0 < len(pause["step_losses"]) < num_batches:
-            raise ValueError(f"{len(pause['step_losses'])} steps of {num_batches} in an epoch")
+        raise CheckpointError(f"{path}: does not fit the run's configuration: {_word(error)}") from error
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
@@ -193,18 +156,5 @@ def _seal(content: bytes) -> bytes:
     return content[: -len(NO_COMMENT)] + struct.pack("<H", len(comment)) + comment
 
 
-def _is_sealed(content: bytes) -> bool:
-    bare = content[: -DIGEST_LENGTH - len(NO_COMMENT)] + NO_COMMENT
-    return _seal(bare) == content
-
-
-def _check_content(path: Path, state: Any) -> None:
-    version = state.get("format_version") if isinstance(state, dict) else None
-    if not isinstance(version, int):
-        raise CheckpointError(f"{path}: is no checkpoint of fashion-softmax")
-    if version != FORMAT_VERSION:
-        age = "a newer" if version > FORMAT_VERSION else "an older"
-        raise CheckpointError(f"{path}: has format version {version} of {age} program, expected {FORMAT_VERSION}")
-    for key, kind in ((key, kind) for kind, keys in KINDS.items() for key in keys):
-        if not isinstance(state.get(key), kind):
-            raise CheckpointError(f"{path}: its {key} is missing or of a wrong type")
+def _word(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

@@ -7,51 +7,62 @@ that runs with different batch sizes line up.
 import contextlib
 import json
 import logging
-import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, forget
 from fashion_softmax.dashboard.panels import OF_THE_END, TEXTS
-from fashion_softmax.files import finite_or_none, to_json, write_atomically, write_json
+from fashion_softmax.errors import DivergedError
+from fashion_softmax.files import finite_or_none, to_json, write_atomically
 from fashion_softmax.runs.folder import read_rows
 from fashion_softmax.runs.lock import make_status, now
 from fashion_softmax.stacking.training import EpochReport
-
-log = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class Recorder:
-    """Writes one run's records, until it is closed.
+    """Writes one run's records, from when it is opened until it is closed.
 
     Args:
         run_dir: the run's folder.
         fingerprint: of the configuration, for `status.json`.
         log_every: steps between two points of `train/step_loss`, at least 1.
-        last_epoch: whose records are kept where a run is resumed, later ones are recorded again; None for a new run.
 
     Attributes:
         events: for whoever has more to show.
         images_seen: training images so far, repetitions counted.
     """
 
-    def __init__(self, run_dir: Path, fingerprint: str, *, log_every: int, last_epoch: int | None) -> None:
+    events: EventFile
+
+    def __init__(self, run_dir: Path, fingerprint: str, *, log_every: int) -> None:
         self.run_dir = run_dir
         self.fingerprint = fingerprint
         self.log_every = log_every
-        self.started = now()
-        rows = [] if last_epoch is None else _keep_until(run_dir, last_epoch)
-        self.images_seen = rows[-1]["images_seen"] if rows else 0
-        self.events = EventFile(run_dir, first_step=self.images_seen + 1 if rows else 0)
-        self._metrics = (run_dir / "metrics.jsonl").open("a", encoding="utf-8")
-        write_atomically(run_dir / "status.json", to_json(self.status("running")), flush=False)
+        self.images_seen = 0
+        self.started: str | None = None
+        self._metrics: TextIO | None = None
 
-    def status(self, state: str, error: str | None = None) -> dict[str, object]:
+    def open(self, last_epoch: int | None) -> None:
+        """Open the records.
+
+        Args:
+            last_epoch: whose records are kept where a run is resumed, later ones are recorded again; None for a new
+                run.
+        """
+        self.started = now()
+        rows = [] if last_epoch is None else _keep_until(self.run_dir, last_epoch)
+        self.images_seen = rows[-1]["images_seen"] if rows else 0
+        self.events = EventFile(self.run_dir, first_step=self.images_seen + 1 if rows else 0)
+        self._metrics = (self.run_dir / "metrics.jsonl").open("a", encoding="utf-8")
+        write_atomically(self.run_dir / "status.json", self.status("running"), flush=False)
+
+    def status(self, state: str, error: str | None = None) -> bytes:
         """Make the content of `status.json`, see `lock.make_status`."""
-        return make_status(state, self.fingerprint, started=self.started, error=error)
+        return to_json(make_status(state, self.fingerprint, started=self.started, error=error))
 
     def log_epoch(self, report: EpochReport, best: Mapping[str, float]) -> None:
         """Write an epoch's metrics and its training losses along the steps, and flush all records.
@@ -60,6 +71,7 @@ class Recorder:
             report: of the epoch.
             best: objective so far, by its name.
         """
+        assert self._metrics is not None
         self.images_seen = images_seen = report.images_seen
         num_steps = len(report.step_losses)
         first_step = report.step - num_steps
@@ -76,23 +88,32 @@ class Recorder:
         self._metrics.write(json.dumps(finite_or_none(row)) + "\n")
         self._metrics.flush()
 
-    def close(self, state: str | None = None, error: str | None = None) -> None:
-        """Close the files; once is enough.
+    def close(self, state: str, error: str | None = None, seconds: Mapping[str, float] | None = None) -> None:
+        """Close the files and, unless the run is completed, say in `status.json` what became of it.
 
         Args:
-            state: for `status.json` and, of a run that is not to be resumed, for TensorBoard's table; None leaves them.
+            state: of the run from now on; TensorBoard's table gets it unless the run is to be resumed.
             error: why the run ended early.
+            seconds: what a completed run took, by name.
         """
-        if self._metrics.closed:
-            return
-        self._metrics.close()
         try:
-            if state in ("failed", "diverged"):
-                self.events.write_end(succeeded=False)
-            self.events.close()
+            if self._metrics and not self._metrics.closed:
+                self._metrics.close()
+                self.events.write_scalars(
+                    {f"time/{name}_s": s for name, s in (seconds or {}).items()}, self.images_seen
+                )
+                if state != "interrupted":
+                    self.events.write_end(succeeded=state == "completed")
+                self.events.close()
         finally:
-            if state:
-                write_json(self.run_dir / "status.json", self.status(state, error))
+            if state != "completed":
+                write_atomically(self.run_dir / "status.json", self.status(state, error))
+
+
+def state_after(error: BaseException) -> str:
+    """Name the state of a run that an error ended."""
+    states = {DivergedError: "diverged", KeyboardInterrupt: "interrupted"}
+    return next((state for kind, state in states.items() if isinstance(error, kind)), "failed")
 
 
 def _keep_until(run_dir: Path, last_epoch: int) -> list[dict[str, Any]]:
@@ -113,29 +134,19 @@ def _keep_until(run_dir: Path, last_epoch: int) -> list[dict[str, Any]]:
 
 def log_into(run_dir: Path, message: str, error: BaseException | None = None) -> None:
     """Write into a run's own log; of a sweep's runs the terminal gets a table at the end."""
-    with contextlib.suppress(OSError), contextlib.closing(_open_log(run_dir)) as handler:
-        try:
-            if error:
-                raise error  # one that nobody raised has no traceback yet
-            details = None
-        except BaseException:
-            details = sys.exc_info()
-        handler.emit(log.makeRecord(log.name, logging.INFO, __file__, 0, message, (), details))
+    details = "".join(traceback.format_exception(error)) if error else ""
+    with contextlib.suppress(OSError), (run_dir / "train.log").open("a", encoding="utf-8") as file:
+        file.write(f"{now()} INFO {__name__}: {message}\n{details}")
 
 
 @contextlib.contextmanager
 def log_all(run_dir: Path) -> Iterator[None]:
     """Let a single run's log have what anything else says as well, such as warnings."""
-    handler, root = _open_log(run_dir), logging.getLogger()
+    handler, root = logging.FileHandler(run_dir / "train.log", encoding="utf-8", delay=True), logging.getLogger()
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
     root.addHandler(handler)
     try:
         yield
     finally:
         root.removeHandler(handler)
         handler.close()
-
-
-def _open_log(run_dir: Path) -> logging.FileHandler:
-    handler = logging.FileHandler(run_dir / "train.log", encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    return handler

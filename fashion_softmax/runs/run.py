@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ from fashion_softmax.config.schema import DashboardConfig, resolve
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.dashboard.description import Description
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
-from fashion_softmax.errors import CheckpointError, DivergedError
-from fashion_softmax.files import link_atomically, remove_temporary_files, to_json, write_json
+from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import link_atomically, remove_temporary_files, to_json
 from fashion_softmax.learning.predictions import Predictions
+from fashion_softmax.learning.tally import Tally
 from fashion_softmax.runs.checkpoint import (
     CHECKPOINT_PATH,
-    check_progress,
     find_checkpoint,
     load_checkpoint,
     make_checkpoint,
@@ -25,8 +26,7 @@ from fashion_softmax.runs.checkpoint import (
     restore_random_state,
 )
 from fashion_softmax.runs.folder import CONFIG_PATH, PREDICTIONS_NAME, RunFolder, require_whole
-from fashion_softmax.runs.lock import make_status
-from fashion_softmax.runs.recorder import Recorder
+from fashion_softmax.runs.recorder import Recorder, log_into, state_after
 from fashion_softmax.stacking import Facts
 from fashion_softmax.stacking.training import EpochReport, Pause
 
@@ -61,7 +61,6 @@ class Run:
         trainer = resolved["trainer"]
         self.num_epochs: int = trainer["num_epochs"]
         self.save_every: int | None = trainer["save_every"]
-        self._log_every: int = trainer["log_every"]
         self._switches = DashboardConfig(**resolved.get("dashboard", {}))
         self._fingerprint = fingerprint(folder.config)
         self.epoch = self.step = 0
@@ -69,7 +68,7 @@ class Run:
         self.metrics: dict[str, float] = {}
         self.pause: Pause | None = None
         self.seconds = {"total": 0.0, "training": 0.0}
-        self._has_begun = False
+        self._recorder = Recorder(self.path, self._fingerprint, log_every=trainer["log_every"])
         self._saved = find_checkpoint(folder, self._fingerprint)
         if self._saved:
             self.step = self._saved["step"]
@@ -104,8 +103,8 @@ class Run:
         """Take the checkpoint that a kill left unfinished, if it is of this step: the rest of the stack has it."""
         for path in self.checkpoint_path.parent.glob(f".{self.checkpoint_path.name}.*.tmp"):
             with contextlib.suppress(CheckpointError):
-                saved = load_checkpoint(path)
-                if saved["step"] == step and saved["fingerprint"] == self._fingerprint:
+                saved = load_checkpoint(path, self._fingerprint)
+                if saved["step"] == step:
                     path.replace(self.checkpoint_path)
                     self._saved, self.step = saved, step
 
@@ -127,8 +126,7 @@ class Run:
             self._restore(self._saved)
         self._start = time.perf_counter() - self.seconds["total"]
         last_epoch = None if self.folder.state == "planned" else self.epoch
-        self._recorder = Recorder(self.path, self._fingerprint, log_every=self._log_every, last_epoch=last_epoch)
-        self._has_begun = True
+        self._recorder.open(last_epoch)
         switches = switch_off(self._switches) if in_sweep and not self._switches.in_sweeps else self._switches
         self._dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
         description = Description(self.folder.config, self.folder.choices, self.folder.overrides)
@@ -153,8 +151,8 @@ class Run:
         self._dashboard.log_epoch(report.images_seen)
         self._recorder.log_epoch(report, {self.parts.objective_name: self.best["objective"]})
 
-    def make_checkpoint(self) -> bytes:
-        """Make the content of the checkpoint of where the run stands."""
+    def make_checkpoint(self) -> dict[Path, bytes]:
+        """Make the checkpoint of where the run stands: its path and its content."""
         progress = {
             "epoch": self.epoch,
             "step": self.step,
@@ -164,7 +162,7 @@ class Run:
             "fingerprint": self._fingerprint,
             "pause": self.pause and dataclasses.asdict(self.pause),
         }
-        return make_checkpoint(self.parts.member, progress)
+        return {self.checkpoint_path: make_checkpoint(self.parts.member, progress)}
 
     def keep_best(self) -> None:
         """Let `best.pt` be the last checkpoint as well when that is of the best epoch so far."""
@@ -172,13 +170,10 @@ class Run:
             link_atomically(self.checkpoint_path, self.checkpoint_path.with_name("best.pt"))
 
     def fail(self, error: BaseException) -> None:
-        """Record why the run ended early: it diverged, was interrupted, or failed."""
-        kinds = {DivergedError: "diverged", KeyboardInterrupt: "interrupted"}
-        state = next((state for kind, state in kinds.items() if isinstance(error, kind)), "failed")
-        if self._has_begun:
-            self._recorder.close(state, describe(error))
-        else:
-            write_json(self.path / "status.json", make_status(state, self._fingerprint, error=describe(error)))
+        """Record why the run ended early; that its folder is gone or full must not hide it."""
+        with contextlib.suppress(Exception):
+            log_into(self.path, f"{state_after(error)}: {describe(error)}", error)
+            self._recorder.close(state_after(error), describe(error))
 
     def finish(self, predictions: Predictions, stack_size: int) -> dict[Path, bytes]:
         """Close the records of a run that has trained all its epochs.
@@ -193,11 +188,7 @@ class Run:
         self._dashboard.log_end(self._recorder.images_seen, predictions)
         self.seconds["total"] = time.perf_counter() - self._start
         seconds = {name: round(value, 3) for name, value in self.seconds.items()}
-        self._recorder.events.write_scalars(
-            {f"time/{name}_s": value for name, value in seconds.items()}, self._recorder.images_seen
-        )
-        self._recorder.events.write_end(succeeded=True)
-        self._recorder.close()
+        self._recorder.close("completed", seconds=seconds)
         result = {
             "state": "completed",
             "objective": self.objective,
@@ -212,20 +203,28 @@ class Run:
         return {
             self.path / PREDICTIONS_NAME: predictions.to_bytes(),
             self.path / "result.json": to_json(result),
-            self.path / "status.json": to_json(self._recorder.status("completed")),
+            self.path / "status.json": self._recorder.status("completed"),
         }
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        path = self.checkpoint_path
-        restore(self.parts.member, saved, path)
+        restore(self.parts.member, saved, self.checkpoint_path)
+        self.epoch, self.best, self.metrics, self.seconds = (
+            saved[key] for key in ("epoch", "best", "metrics", "seconds")
+        )
         try:
-            check_progress(saved, self.parts.objective_name, len(self.parts.make_batches()))
+            numbers = [self.best["epoch"], self.best["objective"], self.seconds["total"], self.seconds["training"]]
+            if not all(map(math.isfinite, [*numbers, self.objective] if self.epoch else numbers)):
+                raise ValueError("a number is not finite")
+            if self.epoch < 0:
+                raise ValueError("a negative epoch")
             self.pause = Pause(**saved["pause"]) if saved["pause"] else None
+            if self.pause:
+                Tally([self.pause.tally]).means()
+                if not 0 < len(self.pause.step_losses) < len(self.parts.make_batches()):
+                    raise ValueError("no such step in an epoch")
             restore_random_state(saved)
         except Exception as error:  # of a checkpoint that was made up
-            raise CheckpointError(f"{path}: does not say where the run stood ({error!r})") from error
-        self.epoch, self.best, self.metrics = saved["epoch"], saved["best"], saved["metrics"]
-        self.seconds = saved["seconds"]
+            raise CheckpointError(f"{self.checkpoint_path}: does not say where the run stood ({error!r})") from error
         if self.epoch + (self.pause is not None) > self.num_epochs:
             raise CheckpointError(
                 f"{self.path}: has trained {self.epoch} epochs or more; "

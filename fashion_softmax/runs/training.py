@@ -5,7 +5,7 @@ as one step, so that after a kill all its runs stand at the same optimizer updat
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fashion_softmax.config.building import seed_torch
@@ -13,10 +13,10 @@ from fashion_softmax.config.explain import describe
 from fashion_softmax.dashboard.console import RunDisplay
 from fashion_softmax.data import Batches
 from fashion_softmax.files import write_json, write_together
-from fashion_softmax.runs.folder import read_folder
+from fashion_softmax.runs.folder import RunFolder, read_folder
 from fashion_softmax.runs.interruption import Interruption
 from fashion_softmax.runs.lock import claim, make_status
-from fashion_softmax.runs.recorder import log_all, log_into
+from fashion_softmax.runs.recorder import log_all, log_into, state_after
 from fashion_softmax.runs.run import Run
 from fashion_softmax.stacking import Stack, plan
 from fashion_softmax.stacking.prediction import predict
@@ -51,17 +51,12 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
             except Exception as error:  # somebody else writes there, or nobody may
                 failures[path] = error
                 continue
-            folder = read_folder(path)
-            if not folder.is_finished:
+            if not (folder := read_folder(path)).is_finished:
                 try:
                     runs[path] = Run(folder)
                 except (Exception, SystemExit) as error:
                     failures[path] = error
-                    write_json(
-                        path / "status.json",
-                        make_status("failed", str(folder.status.get("fingerprint")), error=describe(error)),
-                    )
-                    log_into(path, f"failed: {describe(error)}", error)
+                    _write_failure(folder, error)
         if len(folders) == 1:
             held.enter_context(log_all(folders[0]))
         _catch_up(list(runs.values()))
@@ -69,8 +64,15 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
             company = folders if len(stack) < len(folders) else stack
             absent = {path: run for path in company if path not in stack and (run := _keep_place(path, runs))}
             places = [runs.get(path) or absent[path] for path in company if path in stack or path in absent]
-            failures |= _StackTraining(places, [runs[path] for path in stack], is_shown=is_shown).run()
+            _StackTraining(places, [runs[path] for path in stack], failures, is_shown=is_shown).run()
     return failures
+
+
+def _write_failure(folder: RunFolder, error: BaseException) -> None:
+    """Record why a run could not be built."""
+    status = make_status(state_after(error), str(folder.status.get("fingerprint")), error=describe(error))
+    write_json(folder.path / "status.json", status)
+    log_into(folder.path, f"failed: {describe(error)}", error)
 
 
 def _keep_place(path: Path, runs: dict[Path, Run]) -> Run | None:
@@ -98,23 +100,29 @@ class _StackTraining:
     Args:
         places: all runs of the stack.
         trained: those of them to train; data sets, devices, seeds, epochs and steps so far agree.
+        failures: gets those that fail.
         is_shown: see `train_folders`.
     """
 
-    def __init__(self, places: Sequence[Run], trained: Sequence[Run], *, is_shown: bool) -> None:
+    def __init__(self, places: Sequence[Run], trained: list[Run], failures: Failures, *, is_shown: bool) -> None:
         self.places = places
+        self.trained = trained
+        self.failures = failures
         self.is_shown = is_shown
-        self.failures: Failures = {}
-        self.trained = [run for run in trained if self._attempt(run, lambda run: run.begin(in_sweep=not is_shown))]
 
-    def run(self) -> Failures:
-        """Train, and return what failed.
+    def run(self) -> None:
+        """Train.
 
         Raises:
             Interrupted: by a signal.
         """
+        for run in self.trained.copy():
+            try:
+                run.begin(in_sweep=not self.is_shown)
+            except (Exception, SystemExit) as error:
+                self._end(run, error)
         if not self.trained:
-            return self.failures
+            return
         first = self.trained[0]
         # What a model draws while it trains (dropout) depends on its seed, not on what was built before.
         seed_torch(first.parts.seed, first.parts.device)
@@ -140,7 +148,6 @@ class _StackTraining:
             self._end_failed()
         if self.trained:
             display.show_result(first.metrics, first.path, first.seconds)
-        return self.failures
 
     def _fit(self, first: Run, batches: Batches, interruption: Interruption) -> Iterator[Reports]:
         batches.num_drawn = first.epoch * len(batches) + (len(first.pause.step_losses) if first.pause else 0)
@@ -163,14 +170,8 @@ class _StackTraining:
         attempt = self.stack.failures.attempt
         for index, report in reports.items():
             attempt(index, self.places[index].record, report)
-        active = self.stack.active
-        contents = {
-            self.places[index].checkpoint_path: attempt(index, self.places[index].make_checkpoint) for index in active
-        }
-        unsaved = write_together({path: content for path, content in contents.items() if content is not None})
-        for index in active:
-            if error := unsaved.get(self.places[index].checkpoint_path):
-                self.stack.failures.errors[index] = error
+        self._write({index: attempt(index, self.places[index].make_checkpoint) for index in self.stack.active})
+        for index in self.stack.active:
             attempt(index, self.places[index].keep_best)
         self._end_failed()
 
@@ -179,42 +180,31 @@ class _StackTraining:
         active = self.stack.active
         if not active:
             return
-        predictions = predict(
-            self.stack,
-            first.parts.dataset.test.to(first.parts.device),
-            first.parts.dtype,
-            keep_probabilities=any(self.places[index].wants_probabilities for index in active),
-        )
+        wants_probabilities = any(self.places[index].wants_probabilities for index in active)
+        test = first.parts.dataset.test.to(first.parts.device)
+        predictions = predict(self.stack, test, first.parts.dtype, keep_probabilities=wants_probabilities)
+        finish = [run.finish for run in self.places]
         attempt = self.stack.failures.attempt
-        made = {
-            index: attempt(index, self.places[index].finish, predictions[index], len(self.stack)) for index in active
-        }
-        files = [content.items() for content in made.values() if content]
-        unwritten = write_together(dict(entry for entries in zip(*files, strict=True) for entry in entries))
-        for path, error in unwritten.items():
-            self.stack.failures.errors |= {index: error for index in active if self.places[index].path == path.parent}
+        self._write({index: attempt(index, finish[index], predictions[index], len(self.stack)) for index in active})
         for index in self.stack.active:
             run = self.places[index]
             words = f"after {run.num_epochs} epochs in {run.seconds['total']:.1f} s"
             log_into(run.path, f"{run.parts.objective_name} {run.objective:.4f} {words}")
 
+    def _write(self, contents: dict[int, dict[Path, bytes] | None]) -> None:
+        """Write files of all runs as one step, the first file of each run first, then the second of each."""
+        files = [list(content.items()) for content in contents.values() if content]
+        unwritten = write_together(dict(entry for entries in zip(*files, strict=True) for entry in entries))
+        for index, content in contents.items():
+            for error in (unwritten[path] for path in content or () if path in unwritten):
+                self.stack.failures.errors[index] = error
+
     def _end_failed(self) -> None:
         for index, error in self.stack.failures.errors.items():
-            run = self.places[index]
-            if run in self.trained:
-                self.trained.remove(run)
-                self._note(run, error)
+            if self.places[index] in self.trained:
+                self._end(self.places[index], error)
 
-    def _attempt(self, run: Run, action: Callable[[Run], None]) -> bool:
-        try:
-            action(run)
-        except (Exception, SystemExit) as error:
-            self._note(run, error)
-        return run.path not in self.failures
-
-    def _note(self, run: Run, error: BaseException) -> None:
-        """Record that a run failed and why; that its folder is gone or full must not hide it."""
+    def _end(self, run: Run, error: BaseException) -> None:
+        self.trained.remove(run)
         self.failures[run.path] = error
-        with contextlib.suppress(Exception):
-            run.fail(error)
-            log_into(run.path, f"failed: {describe(error)}", error)
+        run.fail(error)

@@ -23,7 +23,7 @@ from fashion_softmax.data.idx import find_idx_files, read_images, read_labels
 from fashion_softmax.data.published import PUBLISHED
 from fashion_softmax.errors import CheckpointError, DataError
 from fashion_softmax.learning.predictions import Predictions
-from fashion_softmax.runs.checkpoint import CHECKPOINT_PATH, check_fingerprint, load_checkpoint, restore
+from fashion_softmax.runs.checkpoint import CHECKPOINT_PATH, load_checkpoint, restore
 from fashion_softmax.runs.folder import CONFIG_PATH, require_whole
 from fashion_softmax.stacking import Stack
 from fashion_softmax.stacking.prediction import predict
@@ -110,9 +110,8 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
     path = (run_dir / CHECKPOINT_PATH).with_name(f"{checkpoint}.pt")
     if not path.is_file():
         raise CheckpointError(f"{run_dir}: has no checkpoint yet ({path.name} is missing); let it train an epoch")
-    state = load_checkpoint(path)
     config = read_trusted_config(run_dir, trusted)
-    check_fingerprint(state, fingerprint(config), path)
+    state = load_checkpoint(path, fingerprint(config))
     register()
     parts = build_parts(resolve(config | {"device": "cpu"}))  # wherever it was trained; a few images need no more
     restore(parts.member, state, path)

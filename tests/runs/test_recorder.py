@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,17 @@ METRICS = {"train/loss": 0.5, "train/accuracy": 0.8, "test/loss": 0.6, "test/acc
 
 
 def make_recorder(run_dir: Path, log_every: int = 2, last_epoch: int | None = None) -> Recorder:
-    recorder = Recorder(run_dir, "abc", log_every=log_every, last_epoch=last_epoch)
+    recorder = Recorder(run_dir, "abc", log_every=log_every)
+    recorder.open(last_epoch)
     recorder.events.write_start({"lr": 0.1}, "lr=0.1")
     return recorder
+
+
+@contextlib.contextmanager
+def recording(run_dir: Path, log_every: int = 2, last_epoch: int | None = None) -> Iterator[Recorder]:
+    recorder = make_recorder(run_dir, log_every, last_epoch)
+    yield recorder
+    recorder.close("interrupted")
 
 
 def make_report(epoch: int, **metrics: float) -> EpochReport:
@@ -33,7 +42,7 @@ def make_report(epoch: int, **metrics: float) -> EpochReport:
 
 @pytest.fixture
 def events(tmp_path: Path) -> EventAccumulator:
-    with contextlib.closing(make_recorder(tmp_path)) as recorder:
+    with recording(tmp_path) as recorder:
         for epoch in (1, 2):
             recorder.log_epoch(make_report(epoch), best={"test/accuracy": 0.75})
     accumulator = EventAccumulator(str(tmp_path))
@@ -54,7 +63,7 @@ def test_step_losses_are_logged_every_few_steps(events: EventAccumulator) -> Non
 
 
 def test_metrics_jsonl_has_an_object_an_epoch(tmp_path: Path) -> None:
-    with contextlib.closing(make_recorder(tmp_path)) as recorder:
+    with recording(tmp_path) as recorder:
         recorder.log_epoch(make_report(1), best={"test/accuracy": 0.75})
         recorder.log_epoch(make_report(2, **{"test/loss": float("inf")}), best={"test/accuracy": 0.75})
         # Readable while the run still goes on.
@@ -68,24 +77,22 @@ def test_status_follows_the_run(tmp_path: Path) -> None:
     status = json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))
     assert status["state"] == "running" and status["fingerprint"] == "abc" and status["error"] is None
     recorder.close("diverged", "the loss is nan")
-    recorder.close("failed", "closing twice changes nothing")
     status = json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))
     assert (status["state"], status["error"]) == ("diverged", "the loss is nan")
 
 
 def test_one_event_file_per_run(tmp_path: Path) -> None:
-    with contextlib.closing(make_recorder(tmp_path)) as recorder:
+    with recording(tmp_path) as recorder:
         recorder.log_epoch(make_report(1), best={"test/accuracy": 0.75})
     assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == 1
 
 
 @pytest.mark.parametrize("last_epoch", [0, 1])
 def test_curves_that_go_on_have_no_step_twice(tmp_path: Path, last_epoch: int) -> None:
-    with contextlib.closing(make_recorder(tmp_path)) as recorder:
+    with recording(tmp_path) as recorder:
         for epoch in range(1, last_epoch + 2):  # killed after the last one's records and before its checkpoint
             recorder.log_epoch(make_report(epoch), best={"test/accuracy": 0.75})
-    recorder = make_recorder(tmp_path, log_every=1, last_epoch=last_epoch)
-    with contextlib.closing(recorder):
+    with recording(tmp_path, log_every=1, last_epoch=last_epoch) as recorder:
         for epoch in range(last_epoch + 1, last_epoch + 3):
             recorder.log_epoch(make_report(epoch), best={"test/accuracy": 0.75})
     # What TensorBoard itself uses without its fast loader; it forgets less than the other accumulator.
@@ -112,8 +119,6 @@ def read_sessions(run_dir: Path) -> list[plugin_data_pb2.HParamsPluginData]:
 @pytest.mark.parametrize(("state", "status"), [("completed", 1), ("diverged", 2), ("failed", 2), ("interrupted", None)])
 def test_table_is_told_how_a_run_ended(tmp_path: Path, state: str, status: int | None) -> None:
     recorder = make_recorder(tmp_path)
-    if state == "completed":
-        recorder.events.write_end(succeeded=True)
     recorder.close(state)
     start, *end = read_sessions(tmp_path)
     assert start.session_start_info.group_name == "lr=0.1"
@@ -124,10 +129,9 @@ def test_table_is_told_how_a_run_ended(tmp_path: Path, state: str, status: int |
 def test_resumed_run_begins_and_ends_once(tmp_path: Path) -> None:
     make_recorder(tmp_path).close("failed")
     for epoch in (1, 2):
-        with contextlib.closing(make_recorder(tmp_path, last_epoch=epoch - 1)) as recorder:
-            recorder.log_epoch(make_report(epoch), best={"test/accuracy": 0.75})
-            recorder.events.write_scalars({"time/total_s": 1.5}, recorder.images_seen)
-            recorder.events.write_end(succeeded=True)
+        recorder = make_recorder(tmp_path, last_epoch=epoch - 1)
+        recorder.log_epoch(make_report(epoch), best={"test/accuracy": 0.75})
+        recorder.close("completed", seconds={"total": 1.5})
     start, end = read_sessions(tmp_path)
     assert start.session_start_info.hparams["lr"].number_value == 0.1 and end.session_end_info.status == 1
     accumulator = plugin_event_accumulator.EventAccumulator(str(tmp_path))
