@@ -119,7 +119,7 @@ def check_before_run(config: "DictConfig") -> None:
     from fashion_softmax.config.building import build_parts
     from fashion_softmax.config.jobs import read_job
     from fashion_softmax.config.schema import resolve
-    from fashion_softmax.runs.folder import set_aside_earlier_run
+    from fashion_softmax.runs.folder import set_aside_earlier
     from fashion_softmax.runs.lock import claim
 
     with exit_on_error():
@@ -129,7 +129,7 @@ def check_before_run(config: "DictConfig") -> None:
             sys.exit(0)
         run_dir = Path(config.hydra.run.dir)
         _until_the_end.enter_context(claim(run_dir))
-        set_aside_earlier_run(run_dir)
+        set_aside_earlier(run_dir)
 
 
 def end_on_signals() -> None:

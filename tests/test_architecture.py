@@ -20,8 +20,8 @@ ROOMS = [
     "config",
     "dashboard",
     "runs",
-    "sweeps",
     "viewing",
+    "sweeps",
     "figures",
     "cli",
 ]

@@ -5,8 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -55,7 +54,7 @@ class PollingProgress(Progress):
 
 
 class RunDisplay:
-    """Shows a run while it trains, a live bar or, where there is no terminal, a line per epoch; a context manager.
+    """Shows a run while it trains, a live bar or, where there is no terminal, a line per epoch.
 
     Args:
         title: what is trained, in a few words.
@@ -63,12 +62,15 @@ class RunDisplay:
         num_epochs: of the run.
         batches: the training batches; asked at every redraw how many were drawn, so that the loop need not report.
         is_shown: whether anything is shown at all.
+
+    Attributes:
+        progress: the bar; a context manager.
     """
 
     def __init__(self, title: str, epoch: int, num_epochs: int, batches: "Batches", *, is_shown: bool) -> None:
         self.console = make_console()
         self.console.quiet = not is_shown
-        self._progress = PollingProgress(
+        self.progress = PollingProgress(
             lambda: batches.num_drawn,
             BarColumn(bar_width=24),
             TextColumn("{task.description}", markup=False),
@@ -79,17 +81,8 @@ class RunDisplay:
         )
         self._epoch, self._num_epochs = epoch, num_epochs
         total = num_epochs * len(batches)
-        self._task = self._progress.add_task(f"epoch {epoch}/{num_epochs}", total=total, summary="")
+        self._task = self.progress.add_task(f"epoch {epoch}/{num_epochs}", total=total, summary="")
         self.console.print(title)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def show(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Show the loss and the accuracies of an epoch, once."""
@@ -100,7 +93,7 @@ class RunDisplay:
         for split in ("val", "test"):
             if f"{split}/accuracy" in metrics:
                 summary += f", {split} accuracy {100 * metrics[f'{split}/accuracy']:.2f} %"
-        self._progress.update(self._task, description=f"epoch {epoch}/{self._num_epochs}", summary=summary)
+        self.progress.update(self._task, description=f"epoch {epoch}/{self._num_epochs}", summary=summary)
         if not self.console.is_terminal:
             self.console.print(f"epoch {epoch:>3}/{self._num_epochs}  {summary}")
 

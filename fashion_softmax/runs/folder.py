@@ -23,7 +23,7 @@ from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import CONFIG_PATH as CONFIG_PATH
 from fashion_softmax.files import MAX_YAML_BYTES, dump_yaml, load_yaml, read_bounded, read_json, to_json
 from fashion_softmax.learning.predictions import Predictions
-from fashion_softmax.runs.lock import is_abandoned, make_status
+from fashion_softmax.runs.lock import claim, is_abandoned, make_status
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,11 @@ STATES = ("planned", "running", "completed", "diverged", "failed", "interrupted"
 PREDICTIONS_NAME = "predictions.npz"
 MAX_ROWS_BYTES = 2**26  # a hundred thousand epochs
 MAX_PREDICTIONS_BYTES = 2**26  # six million images; a file from other people may be anything
-FILES = ("metrics.jsonl", "predictions.npz", "result.json", "run.json", "status.json", "train.log")
+# What a run or a sweep writes, beside events and the folders of runs.
+OWN = (
+    *(".hydra", "checkpoints", "metrics.jsonl", "predictions.npz", "result.json", "run.json", "status.json"),
+    *("train.log", "sweep.json", "multirun.yaml", ".stacks"),
+)
 
 
 @dataclass(frozen=True)
@@ -142,25 +146,26 @@ def require_whole(path: Path) -> None:
         raise CheckpointError(f"{path / 'run.json'}: has format version {version}, expected {FORMAT_VERSION}")
 
 
-def set_aside_earlier_run(path: Path) -> None:
-    """Move an earlier run's files into the subfolder `earlier-N`, so that two runs never mix and none is overwritten.
+def set_aside_earlier(folder: Path, runs: Iterable[Path] = ()) -> None:
+    """Move what an earlier run or sweep left into the subfolder `earlier-N`, so that nothing is mixed or overwritten.
 
     Args:
-        path: where a run is about to be written; whatever else it holds stays where it is.
+        folder: where a run or a sweep is about to be written; whatever else it holds stays where it is.
+        runs: of an earlier sweep, in this folder.
+
+    Raises:
+        CheckpointError: one of the runs is still going on.
     """
-    if (path / "status.json").exists():
-        names = (".hydra", "checkpoints", *FILES)
-        set_aside(path, [*(path / name for name in names), *path.glob("events.out.tfevents.*")])
-
-
-def set_aside(folder: Path, entries: Iterable[Path]) -> None:
-    """Move what a folder holds into its subfolder `earlier-N`."""
-    target = next(path for i in itertools.count(1) if not (path := folder / f"earlier-{i}").exists())
-    target.mkdir()
-    for entry in entries:
-        if entry.exists():
+    for run in runs:
+        with claim(run):
+            pass
+    found = [*(folder / name for name in OWN), *folder.glob("events.out.tfevents.*"), *runs]
+    if entries := [path for path in found if path.exists()]:
+        target = next(path for i in itertools.count(1) if not (path := folder / f"earlier-{i}").exists())
+        target.mkdir()
+        for entry in entries:
             entry.rename(target / entry.name)
-    log.warning("%s was used before; what it held is kept in %s", folder, target)
+        log.warning("%s was used before; what it held is kept in %s", folder, target)
 
 
 def read_predictions(run_dir: Path) -> Predictions | None:

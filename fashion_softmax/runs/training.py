@@ -131,7 +131,7 @@ class _StackTraining:
         self.stack = Stack([run.parts.member for run in self.places], absent)
         batches = first.parts.make_batches()
         display = RunDisplay(first.describe(), first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
-        with Interruption() as interruption, display:
+        with Interruption() as interruption, display.progress:
             try:
                 for reports in self._fit(first, batches, interruption):
                     self._record(reports)

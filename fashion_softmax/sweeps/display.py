@@ -1,68 +1,64 @@
-"""What the terminal shows of a sweep while it trains: one live line, or a few lines of text where there is no terminal.
+"""What the terminal shows of a sweep: the plan, one live line while it trains, the best runs.
 
 Progress is read from the runs' folders, since the stacks may train in other processes and on other machines.
 """
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Self
+from pathlib import Path
 
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.table import Column
+from rich.table import Column, Table
 
-from fashion_softmax.dashboard.console import PollingProgress, count, make_console
+from fashion_softmax.dashboard.console import (
+    PollingProgress,
+    compare_command,
+    count,
+    make_console,
+    shorten,
+    tensorboard_command,
+)
 from fashion_softmax.runs.folder import RunFolder, read_rows
+from fashion_softmax.stacking import Facts
+from fashion_softmax.viewing.leaderboard import show_leaderboard
+from fashion_softmax.viewing.ranking import compare
+from fashion_softmax.viewing.runs import record
 
-ESTIMATE_AFTER_S = 3.0
 LOOK_EVERY_S = 1.0
+MAX_ROWS = 20  # of the ranking
+MAX_VALUES = 6  # of what keeps jobs apart, before the rest is counted
+MAX_TENSORBOARD_RUNS = 500  # above, it shows none until they are filtered
 
 
 class SweepDisplay:
-    """Shows how far a sweep is; a context manager.
+    """Shows how far a sweep is.
 
     Args:
         stacks: the unfinished runs' folders as they are before, those that are trained as one together.
-        labels: of each run by the name of its folder, such as `job 7 (loss=mse seed=1)`.
+
+    Attributes:
+        progress: the line; a context manager.
     """
 
-    def __init__(self, stacks: Sequence[Sequence[RunFolder]], labels: Mapping[str, str]) -> None:
-        self.console = make_console()
+    def __init__(self, stacks: Sequence[Sequence[RunFolder]]) -> None:
         self._stacks = stacks
-        self._labels = labels
         self._epochs = [0] * len(stacks)  # finished ones of each stack
-        self._best, self._best_label = -1.0, ""
-        self._start, self._next_look = time.perf_counter(), 0.0
-        self._is_estimated = False
-        self._progress = PollingProgress(
+        self._best = -1.0
+        self._next_look = 0.0
+        console = make_console()
+        self.progress = PollingProgress(
             self._count_epochs,
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.description}", markup=False),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[best]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
-            console=self.console,
+            console=console,
             transient=True,
-            disable=not self.console.is_terminal,
+            disable=not console.is_terminal,
         )
-        self._total = sum(folder.num_epochs_wanted for stack in stacks for folder in stack)
-        self._task = self._progress.add_task("starting", total=self._total, best="")
-        self._first = self._count_epochs()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._write_lines, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        if not self.console.is_terminal:
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._progress.stop()
+        total = sum(folder.num_epochs_wanted for stack in stacks for folder in stack)
+        self._task = self.progress.add_task("starting", total=total, best="")
 
     def _count_epochs(self) -> float:
         """Look into the folders, at most once a second, and tell how many epochs of all runs are done."""
@@ -76,27 +72,77 @@ class SweepDisplay:
         return sum(len(stack) * epochs for stack, epochs in zip(self._stacks, self._epochs, strict=True))
 
     def _look_at(self, index: int, stack: Sequence[RunFolder]) -> None:
+        text = f"stack {index + 1}/{len(self._stacks)}, {count(len(stack), 'run')}, epoch {self._epochs[index]}"
+        self.progress.update(self._task, description=text)
         for folder in stack:
             row = (read_rows(folder.path) or [{}])[-1]
             objective = row.get("val/accuracy", row.get("test/accuracy"))
             if isinstance(objective, float) and objective > self._best:
-                self._best, self._best_label = objective, self._labels[folder.path.name]
-        text = f"stack {index + 1}/{len(self._stacks)}, {count(len(stack), 'run')}, epoch {self._epochs[index]}"
-        best = f"best {100 * self._best:.2f} %, {self._best_label}" if self._best_label else ""
-        self._progress.update(self._task, description=text, best=best)
+                self._best = objective
+                self.progress.update(self._task, best=f"best {100 * objective:.2f} %, {folder.path.name}")
 
-    def _write_lines(self) -> None:
-        """Write an estimate and each stack's end, where there is no terminal for a line that changes."""
-        num_ended = 0
-        while not self._ended.wait(LOOK_EVERY_S):
-            done, elapsed = self._count_epochs(), time.perf_counter() - self._start
-            if not self._is_estimated and elapsed > ESTIMATE_AFTER_S and done > self._first:
-                self._is_estimated = True
-                seconds = elapsed * (self._total - done) / (done - self._first)
-                self.console.print(f"about {seconds:.0f} s to go")
-            ended = sum(
-                epochs >= stack[0].num_epochs_wanted for stack, epochs in zip(self._stacks, self._epochs, strict=True)
-            )
-            if num_ended < ended < len(self._stacks):
-                num_ended = ended
-                self.console.print(f"{ended} of {count(len(self._stacks), 'stack')} done")
+
+def show_plan(stacks: Sequence[Sequence[int]], facts: Mapping[int, Facts]) -> None:
+    """Say in a few lines what trains together and what keeps jobs apart.
+
+    Args:
+        stacks: numbers of the jobs that are trained as one.
+        facts: of each job; none of those that will fail.
+    """
+    console = make_console()
+    together = [stack for stack in stacks if stack[0] in facts and not facts[stack[0]].alone]
+    parts = []
+    if together:
+        sizes = sorted({len(stack) for stack in together})
+        size = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
+        parts.append(f"{count(len(together), 'stack')} of {size}, each trained as one")
+    if len(stacks) > len(together):
+        parts.append(f"{len(stacks) - len(together)} alone")
+    console.print(f"{count(sum(map(len, stacks)), 'job')}: {', '.join(parts)}", soft_wrap=True)
+    all_shared = [facts[stack[0]].shared for stack in together]
+    differing = []
+    for name in dict.fromkeys(name for shared in all_shared for name in shared):
+        values = list(dict.fromkeys(shared.get(name, "-") for shared in all_shared))
+        rest = f" and {len(values) - MAX_VALUES} more" if len(values) > MAX_VALUES else ""
+        differing += [f"{name} ({', '.join(values[:MAX_VALUES])}{rest})"] if len(values) > 1 else []
+    if differing:
+        console.print(f"  kept apart by {', '.join(differing)}", soft_wrap=True)
+    for model, reason in sorted({(each.shared["model"], each.alone) for each in facts.values() if each.alone}):
+        console.print(f"  alone: {model}, since {reason}", soft_wrap=True)
+
+
+def show_jobs(stacks: Sequence[Sequence[str]], shared: Sequence[str]) -> None:
+    """Show the jobs of a dry run, stack by stack.
+
+    Args:
+        stacks: names of the jobs' folders.
+        shared: the overrides that all jobs have.
+    """
+    table = Table("stack", "job")
+    for number, stack in enumerate(stacks, start=1):
+        for name in sorted(stack):
+            table.add_row(str(number), name, end_section=name == max(stack))
+    console = make_console()
+    console.print(table)
+    if shared:
+        console.print(f"all with {' '.join(shared)}", soft_wrap=True)
+    console.print("a dry run: nothing was trained, nothing created")
+
+
+def show_result(sweep_dir: Path, completed: Sequence[RunFolder]) -> None:
+    """Show the best runs of a sweep, averaged over seeds where they were swept, and where it lies.
+
+    Args:
+        sweep_dir: its folder.
+        completed: its runs that were trained to their ends.
+    """
+    console = make_console()
+    if completed:
+        show_leaderboard(console, compare([record(run) for run in completed]), MAX_ROWS)
+    # soft_wrap: a path or a command is one line, however long, so that it can be copied.
+    console.print(f"sweep folder  {shorten(sweep_dir)}", soft_wrap=True)
+    if command := compare_command(sweep_dir):
+        console.print(f"compare       {command}", soft_wrap=True)
+    console.print(f"TensorBoard   {tensorboard_command(sweep_dir)}", soft_wrap=True)
+    if len(completed) > MAX_TENSORBOARD_RUNS:
+        console.print(f"              (of more than {MAX_TENSORBOARD_RUNS} runs it shows none until you filter them)")

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import read_json, write_json
-from fashion_softmax.runs.folder import set_aside
-from fashion_softmax.runs.lock import claim
 
 FORMAT_VERSION = 2  # the first edition's sweeps had a multirun.yaml instead
 SWEEP_PATH = "sweep.json"
@@ -40,35 +39,17 @@ def read_sweep(sweep_dir: Path) -> list[list[str]]:
             f"{sweep_dir}: this sweep was begun by version 0.1 and cannot be resumed as a whole, but each of its runs "
             f"can: resume={sweep_dir}/..."
         )
-    if content.get("format_version") != FORMAT_VERSION:
+    stacks: Any = content.get("stacks")
+    is_whole = isinstance(stacks, list) and all(isinstance(stack, list) for stack in stacks)
+    if not is_whole or content.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(f"{path}: is missing or damaged, or is of another version; start the sweep anew")
-    stacks = content.get("stacks")
-    if not isinstance(stacks, list) or not all(isinstance(stack, list) for stack in stacks):
-        raise CheckpointError(f"{path}: names no stacks; start the sweep anew")
     for name in (name for stack in stacks for name in stack):
         if not isinstance(name, str) or Path(name).name != name or not (sweep_dir / name).is_dir():
             raise CheckpointError(f"{path}: {str(name)[:200]!r} is no run folder of this sweep")
-    return stacks
+    return stacks  # type: ignore[no-any-return]
 
 
 def list_runs(sweep_dir: Path) -> list[Path]:
     """List the folders of a sweep's runs, by number; see `read_sweep`."""
-    names = sorted(name for stack in read_sweep(sweep_dir) for name in stack)
+    names = [name for stack in read_sweep(sweep_dir) for name in stack]
     return [sweep_dir / name for name in sorted(names, key=lambda name: (len(name.partition("_")[0]), name))]
-
-
-def set_aside_earlier_sweep(sweep_dir: Path) -> None:
-    """Move an earlier sweep's runs into the subfolder `earlier-N`.
-
-    Args:
-        sweep_dir: where a sweep is about to be written.
-
-    Raises:
-        CheckpointError: one of its runs is still going on.
-    """
-    runs = [folder for folder in sweep_dir.iterdir() if (folder / ".hydra").is_dir()]
-    for run in runs:
-        with claim(run):
-            pass
-    if runs:
-        set_aside(sweep_dir, [sweep_dir / SWEEP_PATH, sweep_dir / "multirun.yaml", sweep_dir / ".stacks", *runs])

@@ -6,7 +6,7 @@ worker dies.
 
 import gc
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,13 @@ from fashion_softmax.config.jobs import Job
 from fashion_softmax.config.schema import SweepConfig, resolve
 from fashion_softmax.config.settings import flatten, job_name
 from fashion_softmax.dashboard.console import count, resume_command
-from fashion_softmax.dashboard.tables import find_shared, label, show_dry_run, show_plan, show_sweep
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError
-from fashion_softmax.runs.folder import RunFolder, read_folder, write_folder
+from fashion_softmax.runs.folder import RunFolder, read_folder, set_aside_earlier, write_folder
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.stacking import Facts, plan
-from fashion_softmax.sweeps.display import SweepDisplay
-from fashion_softmax.sweeps.folder import list_runs, read_sweep, set_aside_earlier_sweep, write_sweep
+from fashion_softmax.sweeps.display import SweepDisplay, show_jobs, show_plan, show_result
+from fashion_softmax.sweeps.folder import list_runs, read_sweep, write_sweep
 from fashion_softmax.sweeps.resume import refuse_other_jobs
 
 Launch = Callable[[Path, Sequence[Sequence[str]]], None]
@@ -57,19 +56,20 @@ def sweep(
     stacks = plan(facts, options.max_stack_size)
     # What cannot be planned fails when it is trained, in its own folder.
     stacks += [[number] for number in range(len(jobs)) if number not in facts]
-    shared = find_shared(jobs)
-    if options.dry_run:
-        show_dry_run(stacks, facts, jobs, shared)
-        return
+    shared = set(jobs[0]).intersection(*jobs)
     names = [job_name(number, [line for line in job if line not in shared]) for number, job in enumerate(jobs)]
+    named_stacks = [[names[number] for number in stack] for stack in stacks]
+    show_plan(stacks, facts)
+    if options.dry_run:
+        show_jobs(named_stacks, sorted(shared))
+        return
     with claim(sweep_dir):
-        set_aside_earlier_sweep(sweep_dir)
+        set_aside_earlier(sweep_dir, [path.parent for path in sweep_dir.glob("*/.hydra")])
         folders = [
             write_folder(sweep_dir / name, job.config, job.overrides, job.choices)
             for name, (job, _) in zip(names, checked, strict=True)
         ]
-        write_sweep(sweep_dir, [[names[number] for number in stack] for stack in stacks])
-        show_plan(stacks, facts)
+        write_sweep(sweep_dir, named_stacks)
         _train(sweep_dir, folders, launch)
 
 
@@ -86,16 +86,13 @@ def _train(sweep_dir: Path, runs: Sequence[RunFolder], launch: Launch) -> None:
         Interrupted: by a signal; what was trained is saved.
     """
     folders = {run.path.name: run for run in runs}
-    jobs = [run.overrides for run in runs]
-    shared = find_shared(jobs)
-    labels = {name: label(number, jobs[number], shared) for number, name in enumerate(folders)}
     finished = {name for name, run in folders.items() if run.is_finished}
     stacks = [stack for stack in read_sweep(sweep_dir) if not finished.issuperset(stack)]
     if finished:
         print(f"{len(finished)} of {len(folders)} jobs were finished already")
     problem = ""
     try:
-        with SweepDisplay([[folders[name] for name in stack] for stack in stacks], labels):
+        with SweepDisplay([[folders[name] for name in stack] for stack in stacks]).progress:
             if stacks:
                 launch(sweep_dir, stacks)
     except KeyboardInterrupt as error:
@@ -104,7 +101,7 @@ def _train(sweep_dir: Path, runs: Sequence[RunFolder], launch: Launch) -> None:
         raise Interrupted(number, message) from error
     except Exception as error:  # of a launcher, as a whole; the folders know more
         problem = f"; the launcher ended with {describe(error)}"
-    _report({name: run.read_again() for name, run in folders.items()}, labels, shared, sweep_dir, problem)
+    _report(sweep_dir, [run.read_again() for run in runs], problem)
 
 
 def train_stack(cfg: Any) -> None:
@@ -155,32 +152,24 @@ def _refuse_hydra_values(job: Job) -> None:
             )
 
 
-def _report(
-    folders: Mapping[str, RunFolder], labels: Mapping[str, str], shared: Sequence[str], sweep_dir: Path, problem: str
-) -> None:
+def _report(sweep_dir: Path, runs: Sequence[RunFolder], problem: str) -> None:
     """Show the ranking.
 
     Raises:
         SweepError: lists the runs that did not get to their ends.
     """
-    objectives, names, failures, unfinished = {}, set(), [], 0
-    for number, (name, folder) in enumerate(folders.items()):
-        if folder.is_finished:
-            objectives[number] = float(folder.result["objective"])
-            names.add(str(folder.result["objective_name"]))
-        elif folder.state in ("failed", "diverged"):
-            failures.append(f"  {labels[name]}: {folder.error}")
-        else:
-            unfinished += 1
-    show_sweep(objectives, [folder.overrides for folder in folders.values()], shared, names, sweep_dir)
+    completed = [run for run in runs if run.is_finished]
+    failed = [run for run in runs if run.state in ("failed", "diverged")]
+    show_result(sweep_dir, completed)
     lines = []
-    if failures:
-        rest = ", the others are complete" if objectives and not unfinished else ""
-        lines += [f"{len(failures)} of {len(folders)} jobs failed{rest}:", *failures]
-    if unfinished or problem:
-        lines += [
-            f"{count(unfinished, 'job')} not trained to the end{problem}; resume with: {resume_command(sweep_dir)}"
-        ]
+    if failed:
+        rest = ", the others are complete" if len(completed) == len(runs) - len(failed) > 0 else ""
+        lines += [f"{len(failed)} of {len(runs)} jobs failed{rest}:"]
+        lines += [f"  {run.path.name}: {run.error}" for run in failed]
+    num_unfinished = len(runs) - len(completed) - len(failed)
+    if num_unfinished or problem:
+        unfinished = f"{count(num_unfinished, 'job')} not trained to the end{problem}"
+        lines += [f"{unfinished}; resume with: {resume_command(sweep_dir)}"]
     if lines:
         raise SweepError("\n".join(lines))
 

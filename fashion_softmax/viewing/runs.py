@@ -122,20 +122,24 @@ def read_runs(folders: Sequence[Path]) -> list[RecordedRun]:
     if not paths:
         raise CheckpointError(f"{', '.join(map(str, folders))}: holds no run; train one first: python train.py")
     common = Path(os.path.commonpath([path.parent for path in paths]))
-    return [read_run(path, str(path.relative_to(common))) for path in paths]
+    return [record(read_folder(path), str(path.relative_to(common))) for path in paths]
 
 
-def read_run(path: Path, name: str | None = None) -> RecordedRun:
-    """Read one run.
+def read_run(path: Path) -> RecordedRun:
+    """Read the run in a folder; whatever is missing or unreadable in it is left empty."""
+    return record(read_folder(path))
+
+
+def record(folder: RunFolder, name: str | None = None) -> RecordedRun:
+    """Take a run's folder as read, with its epochs.
 
     Args:
-        path: its folder; whatever is missing or unreadable in it is left empty.
+        folder: of the run.
         name: for tables, that of the folder unless given.
     """
-    folder = vars(read_folder(path))
-    error = printable(" ".join(folder["error"].split())) if folder["error"] else None
-    rows = [numbers(row) for row in read_rows(path)]
-    return RecordedRun(**(folder | {"error": error}), name=printable(name or path.name), rows=rows)
+    error = printable(" ".join(folder.error.split())) if folder.error else None
+    rows = [numbers(row) for row in read_rows(folder.path)]
+    return RecordedRun(**(vars(folder) | {"error": error}), name=printable(name or folder.path.name), rows=rows)
 
 
 def is_accuracy(tag: str) -> bool:

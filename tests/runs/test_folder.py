@@ -11,9 +11,9 @@ import pytest
 
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.runs.folder import read_folder, require_whole, set_aside_earlier_run, write_folder
+from fashion_softmax.runs.folder import read_folder, require_whole, set_aside_earlier, write_folder
 from fashion_softmax.runs.lock import claim, make_status
-from fashion_softmax.sweeps.folder import list_runs, read_sweep, set_aside_earlier_sweep, write_sweep
+from fashion_softmax.sweeps.folder import list_runs, read_sweep, write_sweep
 from tests.conftest import TINY
 
 HOLD = "import sys, time; from pathlib import Path; from fashion_softmax.runs.lock import claim\n" + (
@@ -90,7 +90,7 @@ def test_earlier_runs_are_kept_in_numbered_subfolders(tmp_path: Path) -> None:
     for number in (1, 2):
         make_run(tmp_path, number=number)
         (tmp_path / "notes.txt").touch()
-        set_aside_earlier_run(tmp_path)
+        set_aside_earlier(tmp_path)
         assert json.loads((tmp_path / f"earlier-{number}" / "status.json").read_text())["number"] == number
     assert {path.name for path in tmp_path.iterdir()} == {"earlier-1", "earlier-2", "notes.txt"}
     assert (tmp_path / "earlier-1" / "events.out.tfevents.1").exists()
@@ -98,8 +98,8 @@ def test_earlier_runs_are_kept_in_numbered_subfolders(tmp_path: Path) -> None:
 
 def test_folder_without_a_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    set_aside_earlier_run(tmp_path)
-    set_aside_earlier_run(tmp_path / "missing")
+    set_aside_earlier(tmp_path)
+    set_aside_earlier(tmp_path / "missing")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -107,7 +107,7 @@ def test_earlier_sweep_is_kept_whole(tmp_path: Path) -> None:
     make_run(tmp_path / "000_ce")
     write_sweep(tmp_path, [["000_ce"]])
     (tmp_path / "mine").mkdir()
-    set_aside_earlier_sweep(tmp_path)
+    set_aside_earlier(tmp_path, [tmp_path / "000_ce"])
     assert {path.name for path in tmp_path.iterdir()} == {"earlier-1", "mine"}
     assert {path.name for path in (tmp_path / "earlier-1").iterdir()} == {"000_ce", "sweep.json"}
 
