@@ -23,7 +23,7 @@ from fashion_softmax.runs.training import train_folders
 from fashion_softmax.stacking import Facts, plan
 from fashion_softmax.sweeps.display import SweepDisplay, show_jobs, show_plan, show_result
 from fashion_softmax.sweeps.folder import list_runs, read_sweep, write_sweep
-from fashion_softmax.sweeps.resume import refuse_other_jobs
+from fashion_softmax.sweeps.resume import take_over
 
 Launch = Callable[[Path, Sequence[Sequence[str]]], None]
 
@@ -189,7 +189,7 @@ def resume(sweep_dir: Path, jobs: Sequence[Job], options: SweepConfig, launch: L
     """
     with claim(sweep_dir):
         if jobs:
-            refuse_other_jobs(sweep_dir, jobs)
+            take_over(sweep_dir, jobs)
         runs = [read_folder(path) for path in list_runs(sweep_dir)]
         if options.dry_run:
             num_unfinished = sum(not run.is_finished for run in runs)

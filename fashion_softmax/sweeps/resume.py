@@ -24,6 +24,7 @@ from fashion_softmax.sweeps.folder import SWEEP_PATH, is_sweep, list_runs
 
 LATEST = "latest"
 MULTIRUN = {"-m", "--multirun"}
+DRY_RUN = "sweep.dry_run=true"
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,16 @@ def prepare_run(request: Request) -> bool:
     """
     with claim(request.folder):
         refuse_links_out(request.folder)
-        folder, config = _read_change(request.folder, request)
+        folder, changed = _read_change(request.folder, request.overrides, request.trusted)
         find_checkpoint(folder, fingerprint(folder.config))  # a damaged one is refused before anything is written
-        if dataclasses.replace(folder, config=config).is_finished:
-            epochs = config["trainer"]["num_epochs"]
+        if changed.is_finished:
+            epochs = changed.num_epochs_wanted
             print(f"nothing to do: {folder.path} has finished its {epochs} epochs; trainer.num_epochs=N trains more")
             return False
-        if "sweep.dry_run=true" in request.overrides:
+        if DRY_RUN in request.overrides:
             print("a dry run: this can be resumed; nothing was trained")
             return False
-        write_change(folder, config, request.overrides)
+        _write_change(folder, changed)
     return True
 
 
@@ -115,19 +116,18 @@ def prepare_sweep(request: Request) -> list[str]:
     refuse_links_out(request.folder)
     is_whole_command = bool(MULTIRUN & set(request.overrides))
     overrides = [line for line in request.overrides if line not in MULTIRUN and not line.startswith("hydra.sweep.dir=")]
+    own = [] if is_whole_command else [line for line in overrides if not line.startswith(("hydra", "sweep.", "-"))]
     with claim(request.folder):
-        own = [] if is_whole_command else [line for line in overrides if not line.startswith(("hydra", "sweep.", "-"))]
-        own_request = dataclasses.replace(request, overrides=own)
-        changes = [_read_change(path, own_request) for path in list_runs(request.folder)]
-        if "sweep.dry_run=true" not in overrides:
-            for folder, config in changes:
-                write_change(folder, config, own)
+        changes = [_read_change(path, own, request.trusted) for path in list_runs(request.folder)]
+        if DRY_RUN not in overrides:
+            for folder, changed in changes:
+                _write_change(folder, changed)
     folder_text = str(request.folder).replace("\\", "\\\\").replace("'", "\\'")
     kept = [line for line in overrides if line not in own]
     return ["-m", *kept, f"hydra.sweep.dir='{folder_text}'", "sweep.resume=true"]
 
 
-def refuse_other_jobs(sweep_dir: Path, jobs: Sequence[Job]) -> None:
+def take_over(sweep_dir: Path, jobs: Sequence[Job]) -> None:
     """Compare the jobs of a command with the runs of the sweep that it resumes, and take over what may change.
 
     Raises:
@@ -138,42 +138,47 @@ def refuse_other_jobs(sweep_dir: Path, jobs: Sequence[Job]) -> None:
         raise CheckpointError(
             f"{sweep_dir}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command"
         )
-    for path, job in zip(paths, jobs, strict=True):
-        folder = read_folder(path)
-        refuse_differences(folder.config, job.config, str(folder.path))
-        write_change(folder, job.config, job.overrides)
+    folders = [read_folder(path) for path in paths]
+    changes = [_change(folder, job.config, job.overrides) for folder, job in zip(folders, jobs, strict=True)]
+    for folder, changed in zip(folders, changes, strict=True):
+        _write_change(folder, changed)
 
 
-def write_change(folder: RunFolder, config: PlainConfig, overrides: Sequence[str]) -> None:
-    """Write a run's new configuration into its folder, if it is one.
-
-    Args:
-        folder: as it was read.
-        config: the configuration from now on, interpolations unresolved.
-        overrides: that made it; they replace earlier ones of the same keys.
-    """
-    if config == folder.config:
-        return
-    keys = {line.partition("=")[0] for line in overrides}
-    kept = [line for line in folder.overrides if line.partition("=")[0] not in keys]
-    info = make_info([*kept, *overrides], folder.choices)
-    failures = write_together({folder.path / CONFIG_PATH: dump_yaml(config).encode(), folder.path / "run.json": info})
-    for error in failures.values():
-        raise error
-
-
-def _read_change(run_dir: Path, request: Request) -> tuple[RunFolder, PlainConfig]:
-    """Read a run's folder, and the configuration that it gets."""
+def _read_change(run_dir: Path, overrides: Sequence[str], trusted: Sequence[str]) -> tuple[RunFolder, RunFolder]:
+    """Read a run's folder, as it is and as it will be."""
     require_whole(run_dir)
-    saved = read_trusted_config(run_dir, request.trusted)
-    config = apply_overrides(saved, request.overrides)
-    refuse_differences(saved, config, str(run_dir))
-    resolved = resolve(config)
-    check_values(resolved)
+    saved = read_trusted_config(run_dir, trusted)
     folder = dataclasses.replace(read_folder(run_dir), config=saved)
-    if not dataclasses.replace(folder, config=config).is_finished:
-        _refuse_new_schedule(run_dir, resolve(saved)["scheduler"], resolved["scheduler"])
-    return folder, config
+    return folder, _change(folder, apply_overrides(saved, overrides), overrides)
+
+
+def _change(folder: RunFolder, config: PlainConfig, overrides: Sequence[str]) -> RunFolder:
+    """Give a run another configuration, if it may have it; its overrides replace earlier ones of the same keys."""
+    refuse_differences(folder.config, config, str(folder.path))
+    before, after = resolve(folder.config), resolve(config)
+    check_values(after)
+    given = [line for line in overrides if not line.startswith("sweep.")]
+    keys = {line.partition("=")[0] for line in given}
+    kept = [line for line in folder.overrides if line.partition("=")[0] not in keys]
+    changed = dataclasses.replace(folder, config=config, overrides=[*kept, *given])
+    target = str(after["scheduler"]["_target_"])
+    is_ours = modernize(target).startswith("fashion_softmax.learning.schedules.")
+    if not (is_ours or changed.is_finished or before["scheduler"] == after["scheduler"]):
+        raise CheckpointError(
+            f"{folder.path}: its schedule depends on trainer.num_epochs, and {target} cannot change its settings while "
+            "it runs; start anew, or keep the number of epochs"
+        )
+    return changed
+
+
+def _write_change(folder: RunFolder, changed: RunFolder) -> None:
+    """Write a run's new configuration into its folder, if it is one."""
+    if changed.config == folder.config:
+        return
+    info = make_info(changed.overrides, changed.choices)
+    contents = {folder.path / CONFIG_PATH: dump_yaml(changed.config).encode(), folder.path / "run.json": info}
+    for error in write_together(contents).values():
+        raise error
 
 
 def refuse_differences(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> None:
@@ -199,16 +204,6 @@ def refuse_differences(before: Mapping[str, Any], after: Mapping[str, Any], name
         raise CheckpointError(
             f"{name} was trained with other settings: {'; '.join(differences)}; leave them out to resume it, or start "
             f"anew in another folder (what may change: {', '.join(CHANGEABLE)}, dashboard)"
-        )
-
-
-def _refuse_new_schedule(run_dir: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Refuse more epochs where the schedule depends on them and is torch's own: it keeps the settings it began with."""
-    target = str(after["_target_"])
-    if before != after and not modernize(target).startswith("fashion_softmax.learning.schedules."):
-        raise CheckpointError(
-            f"{run_dir}: its schedule depends on trainer.num_epochs, and {target} cannot change its settings while it "
-            "runs; start anew, or keep the number of epochs"
         )
 
 

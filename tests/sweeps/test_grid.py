@@ -50,7 +50,7 @@ def test_run_of_a_stack_of_one_equals_the_run_alone(train: Train, tmp_path: Path
 def test_repeated_jobs_do_not_count_as_seeds(train: Train) -> None:
     result = train("-m", *TINY, "optimizer.lr=0.1,0.1,0.1,0.2")
     assert result.returncode == 0 and "±" not in result.stdout, result.stdout
-    assert "2 jobs not counted: the same as another one, seed included" in result.stdout
+    assert "2 runs left out, repeated later with the same settings and seed" in result.stdout
 
 
 def test_sweeper_of_other_people_runs_job_by_job(train: Train, tmp_path: Path) -> None:
