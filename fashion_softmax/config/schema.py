@@ -120,7 +120,7 @@ def register() -> None:
     stack = {
         "defaults": ["_self_", {"override hydra/job_logging": "none"}, {"override hydra/sweeper": "grid"}],
         "sweep_dir": MISSING,
-        "folders": MISSING,  # their names with slashes between them, since Hydra is slow to read a long list
+        "stack": MISSING,  # its number in sweep.json
         "hydra": {"output_subdir": None, "sweep": {"dir": "${sweep_dir}", "subdir": ".stacks/${hydra.job.num}"}},
     }
     store.store(name=STACK_CONFIG, node=stack)

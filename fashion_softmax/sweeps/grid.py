@@ -25,7 +25,7 @@ from fashion_softmax.sweeps.display import SweepDisplay, show_jobs, show_plan, s
 from fashion_softmax.sweeps.folder import list_runs, read_sweep, write_sweep
 from fashion_softmax.sweeps.resume import take_over
 
-Launch = Callable[[Path, Sequence[Sequence[str]]], None]
+Launch = Callable[[Path, Sequence[int]], None]
 
 
 def sweep(
@@ -42,7 +42,7 @@ def sweep(
         compose: makes a job of its overrides.
         sweep_dir: absolute, where the runs' folders are written.
         options: of the sweep.
-        launch: runs one Hydra job for each stack, of the names of its folders.
+        launch: runs one Hydra job for each stack, of the sweep's folder and the stack's number in it.
 
     Raises:
         ConfigError: a job cannot be run; no job was started, nothing created.
@@ -87,14 +87,14 @@ def _train(sweep_dir: Path, runs: Sequence[RunFolder], launch: Launch) -> None:
     """
     folders = {run.path.name: run for run in runs}
     finished = {name for name, run in folders.items() if run.is_finished}
-    stacks = [stack for stack in read_sweep(sweep_dir) if not finished.issuperset(stack)]
+    stacks = {number: names for number, names in enumerate(read_sweep(sweep_dir)) if not finished.issuperset(names)}
     if finished:
         print(f"{len(finished)} of {len(folders)} jobs were finished already")
     problem = ""
     try:
-        with SweepDisplay([[folders[name] for name in stack] for stack in stacks]).progress:
+        with SweepDisplay([[folders[name] for name in names] for names in stacks.values()]).progress:
             if stacks:
-                launch(sweep_dir, stacks)
+                launch(sweep_dir, list(stacks))
     except KeyboardInterrupt as error:
         number = error.signal_number if isinstance(error, Interrupted) else signal.SIGINT
         message = f"interrupted, what was trained is saved; resume with: {resume_command(sweep_dir)}"
@@ -108,9 +108,10 @@ def train_stack(cfg: Any) -> None:
     """Train a stack: the task of each of the sweep's Hydra jobs, in this process or in another.
 
     Args:
-        cfg: `sweep_dir`, and the names of the `folders` in it with slashes between them.
+        cfg: `sweep_dir`, and the number of the `stack` in it.
     """
-    train_folders([Path(cfg.sweep_dir, name) for name in cfg.folders.split("/")])
+    sweep_dir = Path(cfg.sweep_dir)
+    train_folders([sweep_dir / name for name in read_sweep(sweep_dir)[cfg.stack]])
 
 
 def _check_jobs(jobs: Sequence[list[str]], compose: Callable[[list[str]], Job]) -> list[tuple[Job, Facts | None]]:

@@ -70,8 +70,8 @@ class GridSweeper(Sweeper):
         else:
             sweep(expand_grid(lines), compose, sweep_dir, options, self._launch)
 
-    def _launch(self, sweep_dir: Path, stacks: Sequence[Sequence[str]]) -> None:
-        """Run a Hydra job for each stack; it carries nothing but the names of the runs' folders."""
+    def _launch(self, sweep_dir: Path, stacks: Sequence[int]) -> None:
+        """Run a Hydra job for each stack; it carries nothing but the sweep's folder and the stack's number there."""
         from fashion_softmax.config.schema import STACK_CONFIG
         from fashion_softmax.sweeps.grid import train_stack
 
@@ -83,7 +83,8 @@ class GridSweeper(Sweeper):
         for group in ("hydra/launcher", "hydra/sweeper"):
             if not any(line.startswith(f"{group}=") for line in kept):
                 kept.append(f"{group}={hydra.runtime.choices[group]}")
-        place = f"sweep_dir={_quote(str(sweep_dir))}"
+        escaped = str(sweep_dir).replace("\\", "\\\\").replace("'", "\\'")
+        place = f"sweep_dir='{escaped}'"
         config = loader.load_configuration(
             config_name=STACK_CONFIG, overrides=[*kept, place], run_mode=RunMode.MULTIRUN
         )
@@ -91,12 +92,7 @@ class GridSweeper(Sweeper):
             hydra_context=self.hydra_context, task_function=train_stack, config=self.config
         )
         launcher.setup(hydra_context=self.hydra_context, task_function=train_stack, config=config)
-        jobs = [[place, f"folders={_quote('/'.join(names))}"] for names in stacks]
+        jobs = [[place, f"stack={number}"] for number in stacks]
         size = self.max_batch_size or len(jobs)
         for start in range(0, len(jobs), size):
             launcher.launch(jobs[start : start + size], initial_job_idx=start)
-
-
-def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
