@@ -102,6 +102,7 @@ def serve() -> None:
     """Answer each line of the input: fork a process, or wait for one. In the forked process, run its command."""
     for name in HEAVY:
         importlib.import_module(name)
+    warm_parsers()
     gc.freeze()  # or the first collection of each process would copy all of it
     for line in sys.stdin:
         what, *details = json.loads(line)
@@ -113,6 +114,30 @@ def serve() -> None:
         else:
             answer = os.waitstatus_to_exitcode(os.waitpid(details[0], 0)[1])
         print(answer, flush=True)
+
+
+def warm_parsers() -> None:
+    """Let Hydra and OmegaConf read something: their parsers are slow until they have seen a grammar's rules once."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    lines = [
+        "a=b,1,0.5",
+        "+a.b=[1,2]",
+        "~a",
+        "a@b=c",
+        "a='x y'",
+        "a={b:1}",
+        "a=${b}",
+        "a=null",
+        "a=range(1,3)",
+        "a=1e-3",
+    ]
+    OverridesParser.create().parse_overrides(lines)
+    config = OmegaConf.create({"a": 1, "b": "${a}", "c": "${oc.env:X,y}/${b}", "d": "x-${now:%Y}_${oc.select:a}"})
+    OmegaConf.register_new_resolver("now", str, replace=True)
+    OmegaConf.to_container(config, resolve=True)
+    OmegaConf.clear_resolvers()
 
 
 def become(command: list[str], streams: list[str], cwd: str, environment: dict[str, str], timeout_s: int) -> None:

@@ -286,7 +286,7 @@ def test_e1_failed_jobs_are_listed_and_the_others_kept(train: Train, tmp_path: P
     huge = ["loss=mse", "loss.input=logits", "optimizer.lr=1e-3,1e38", "hydra.sweeper.max_batch_size=1"]
     result = train("-m", *TINY, *huge, "trainer.num_epochs=5", "seed=0,1")
     assert result.returncode == 6, result.stderr
-    assert "2 of 4 jobs failed, the others are complete" in result.stderr and "job 2 (" in result.stderr
+    assert "2 of 4 jobs failed, the others are complete" in result.stderr and "  002_lr1e+38_seed0: " in result.stderr
     states = {path.name: read_json(path / "status.json")["state"] for path in (tmp_path / "sweep").glob("[0-9]*")}
     assert sorted(states.values()) == ["completed", "completed", "diverged", "diverged"]
     failed = next(name for name, state in states.items() if state == "diverged")

@@ -53,20 +53,20 @@ def run(folder: Path, config: dict[str, Any]) -> float:
 def test_lesson_reaches_its_numbers(fashion_mnist_root: Path, tmp_path: Path) -> None:
     cfg = compose(["experiment=lesson", f"dataset.root='{fashion_mnist_root}'"])
     accuracies = []
-    for seed in range(5):
+    for seed in range(2):
         accuracies.append(run(tmp_path / str(seed), cfg | {"seed": seed}))
         facts = json.loads((tmp_path / str(seed) / "result.json").read_text(encoding="utf-8"))
         assert facts["metrics"]["train/loss"] < 0.5
-    assert sum(accuracies) / 5 >= 0.825
+    assert sum(accuracies) / 2 >= 0.825
 
 
 @pytest.mark.parametrize(
     ("overrides", "at_least"),
     [
         (["loss=mse", "optimizer.lr=1.0"], 0.835),
-        (["loss=huber"], 0.80),
-        (["loss=margin"], 0.82),
-        (["loss=l1"], 0.70),
+        pytest.param(["loss=huber"], 0.80, marks=pytest.mark.slow),
+        pytest.param(["loss=margin"], 0.82, marks=pytest.mark.slow),
+        pytest.param(["loss=l1"], 0.70, marks=pytest.mark.slow),
     ],
 )
 def test_losses_reach_their_numbers(

@@ -16,6 +16,7 @@ def test_generation_is_the_one_that_was_asked_for() -> None:
     assert hydra.__version__.startswith(os.environ.get("HYDRA_GENERATION", hydra.__version__))
 
 
+@pytest.mark.slow  # five interpreters; `.ci/run` does it on both generations
 def test_run_grid_and_resume(train: Train, tmp_path: Path) -> None:
     result = train(*TINY, "loss=huber", "loss.delta=0.2", python=WARNINGS_ARE_ERRORS)
     assert result.returncode == 0 and result.stderr == "", result.stderr
@@ -29,6 +30,7 @@ def test_run_grid_and_resume(train: Train, tmp_path: Path) -> None:
     assert [read_json(run / "result.json")["num_epochs"] for run in runs] == [2] * 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
