@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from tests import forking
 from tests.conftest import COMMAND_TIMEOUT_S, ROOT, write_idx_folder
 
 Usage = collections.namedtuple("Usage", "total used free")
@@ -39,15 +40,20 @@ def doctor(tmp_path: Path) -> Doctor:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
 
-    def run(*arguments: str, python: tuple[str, ...] = ("-W", "error")) -> tuple[int, Rows]:
-        result = subprocess.run(
-            [sys.executable, *python, str(ROOT / "scripts" / "doctor.py"), *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "TMPDIR": str(temporary), "PYTHONIOENCODING": "utf-8"},
-            capture_output=True,
-            encoding="utf-8",
-            timeout=COMMAND_TIMEOUT_S,
-        )
+    def run(*arguments: str, python: tuple[str, ...] = ()) -> tuple[int, Rows]:
+        command = [str(ROOT / "scripts" / "doctor.py"), *arguments]
+        environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONIOENCODING": "utf-8"}
+        if not python:
+            result = forking.run(command, tmp_path, environment, COMMAND_TIMEOUT_S)
+        else:
+            result = subprocess.run(
+                [sys.executable, *python, *command],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                encoding="utf-8",
+                timeout=COMMAND_TIMEOUT_S,
+            )
         assert result.stderr == "" and "Traceback" not in result.stdout
         assert list(temporary.iterdir()) == []
         rows: Rows = {}

@@ -1,12 +1,10 @@
 """The README's examples, tried: what it says is all there is to do, is all that is done here."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.conftest import ROOT, TINY
+from tests.test_cli import Train
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
@@ -20,7 +18,7 @@ def example(word: str) -> str:
     return next(block for block in blocks(README, "python") + blocks(README, "yaml") if word in block)
 
 
-def test_examples_of_own_components_train_together(tmp_path: Path) -> None:
+def test_examples_of_own_components_train_together(train: Train, tmp_path: Path) -> None:
     (tmp_path / "my_losses.py").write_text(example("Focal"), encoding="utf-8")
     (tmp_path / "my_models.py").write_text(example("TwoLayers"), encoding="utf-8")
     (tmp_path / "my_data.py").write_text(example("stripes"), encoding="utf-8")
@@ -35,15 +33,8 @@ def test_examples_of_own_components_train_together(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         path.write_text(content, encoding="utf-8")
     choices = [name.replace("/", "=") for name in options]
-    command = [sys.executable, str(ROOT / "train.py"), "--config-dir", "my_conf", *choices, TINY[-1]]
-    result = subprocess.run(
-        [*command, f"hydra.run.dir={tmp_path}/run"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    folder = f"hydra.run.dir={tmp_path}/run"
+    result = train("--config-dir", "my_conf", *choices, TINY[-1], folder, PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stderr
     assert "TwoLayers, Focal, Adagrad on 1000 images of 1 x 8 x 8" in result.stdout
 
