@@ -14,7 +14,6 @@ from fashion_softmax.viewing.setting import SIGNIFICANCE, TEST, Interval, Paired
 
 NOTHING = "-"
 MAX_ERROR_LENGTH = 100  # characters
-WANTED = ("run", "seeds", "test accuracy", "p")  # what is more important than a column for each key, beside the metric
 NOTES = {
     "p": "McNemar's test against the best on the same test images, in the middle one of the seeds; "
     "≈: cannot be told from it (not behind it with p < 0.05)",
@@ -38,7 +37,7 @@ def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> No
         table = Table(title=f"{sizes}, by {name_metric(comparison.metric)}", title_justify="left")
         table.add_column("#", justify="right", no_wrap=True)
         for title, _ in keys:
-            table.add_column(title, overflow="fold", max_width=console.width // 2)
+            table.add_column(title, overflow="fold", max_width=console.width // 2 - 3)
         for title, _ in facts:
             table.add_column(title, justify="right", no_wrap=True)
         for rank, row in enumerate(zip(*(cells for _, cells in (*keys, *facts)), strict=True), start=1):
@@ -57,15 +56,16 @@ def _print(console: Console, table: Table, num_rows: int) -> None:
 
 
 def _choose_columns(comparison: Comparison, limit: int, width: int) -> tuple[list[Column], list[Column]]:
-    """Fill the columns that fit, or one with all keys where a column for each leaves no room for what is wanted.
+    """Fill the columns that fit a terminal; the last facts are left out first, the metric never.
 
     Args:
         comparison: with at least one setting.
         limit: settings that are shown, 0 for all.
-        width: of the terminal, in characters; no column of keys may be wider than half of it.
+        width: of the terminal, in characters.
 
     Returns:
-        Columns of keys, and of facts. The last facts are left out first, the metric never.
+        A column for each key that differs, or one with all of them if these would take more than half of the width;
+        and columns of facts.
     """
     shown = comparison.settings[: limit or None]
     rows = [_describe(setting, comparison) for setting in comparison.settings]
@@ -75,18 +75,17 @@ def _choose_columns(comparison: Comparison, limit: int, width: int) -> tuple[lis
         (name, [show(setting.hyperparameters[key]) if key in setting.hyperparameters else NOTHING for setting in shown])
         for key, name in zip(comparison.keys, shorten_keys(comparison.keys), strict=True)
     ]
-
-    def fits(facts: Sequence[Column]) -> bool:
-        columns = [("#", [str(len(shown))]), *keys, *facts]
-        widths = [min(max(map(cell_len, [title, *cells])), width // 2) for title, cells in columns]
-        return sum(widths) + 3 * len(widths) + 1 <= width  # a blank on each side, a line between
-
-    metric = name_metric(comparison.metric)
-    if not fits([fact for fact in facts if fact[0] in (*WANTED, metric)]):
+    if _measure(keys) > width // 2:
         keys = [("setting", [setting.name for setting in shown])]
-    while not fits(facts) and facts[-1][0] != metric:
+    room = width - min(_measure(keys), width // 2) - _measure([("#", [str(len(shown))])])
+    while _measure(facts) >= room and facts[-1][0] != name_metric(comparison.metric):
         facts.pop()
     return keys, facts
+
+
+def _measure(columns: Sequence[Column]) -> int:
+    """Compute the width of columns: their texts, a blank on each side, and a line."""
+    return sum(max(map(cell_len, [title, *cells])) + 3 for title, cells in columns)
 
 
 def _describe(setting: Setting, comparison: Comparison) -> dict[str, str]:

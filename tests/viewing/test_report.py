@@ -143,13 +143,6 @@ def test_hostile_texts_stay_texts(record_run: RecordRun, tmp_path: Path) -> None
     assert all(text.startswith(MARKUP) for text in texts)
 
 
-def test_single_run(record_run: RecordRun, tmp_path: Path) -> None:
-    record_run("run", dataset=TOY)
-    data = make_data(tmp_path)
-    assert data["keys"] == [] and data["sees"] is None and len(data["settings"]) == 1
-    assert data["shared"]["loss"] == "ce" and data["curves"][0]["values"]["test/accuracy"] == {"mean": [0.75, 0.75]}
-
-
 def test_runs_without_predictions_or_curves(record_run: RecordRun, tmp_path: Path) -> None:
     for name, lr in (("a", 0.1), ("b", 0.2)):
         folder = record_run(name, lr=lr)
