@@ -44,11 +44,13 @@ def describe_predictions(comparison: Comparison) -> dict[str, Any]:
 
 def _describe_images(run: RecordedRun, predictions: Predictions, indices: Sequence[int]) -> dict[str, Any]:
     """Load a run's data set for pictures of test images and the names of its classes."""
-    from fashion_softmax.viewing import trained  # imports torch, which takes a second
+    from fashion_softmax.data.published import PUBLISHED
+    from fashion_softmax.viewing.trained import load_images  # imports torch, which takes a second
 
-    names, pictures, problem = trained.name_classes(run), {}, ""
+    published = PUBLISHED.get(str(run.hyperparameters.get("dataset")))  # its classes have names without its images
+    names, pictures, problem = list(published.class_names) if published else [], {}, ""
     try:
-        dataset = trained.load_images(run)
+        dataset = load_images(run)
         names, images = list(map(str, dataset.class_names)), dataset.test.images.numpy()
         if not np.array_equal(dataset.test.labels.numpy(), predictions.labels):
             raise DataError("it has other test labels on this machine than the run's predictions")

@@ -106,7 +106,7 @@ def make_setting(rank: int, name: str, runs: list[RecordedRun], metric: str, bes
         num_images=num_images,
         interval_images=wilson_interval(mean, num_images) if num_images and 0 <= mean <= 1 else None,
         interval_seeds=t_interval(values) if has_seeds else None,
-        best_epoch_mean=_average(found and found[1] for run in runs if (found := find_best(run.rows, metric))),
+        best_epoch_mean=_average(found[1] for run in runs if (found := find_best(run.rows, metric))),
         test_accuracy=_average(run.metrics.get(TEST) for run in runs),
         cross_entropy=_average(run.metrics.get(cross_entropy) for run in runs),
         seconds=_average(run.seconds.get("total") for run in runs),

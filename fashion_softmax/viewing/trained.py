@@ -144,9 +144,3 @@ def load_images(run: RecordedRun) -> Dataset:
     except DataError as error:  # a page may be shown to others: it names the file, not the folders above it
         raise DataError(str(error).replace(str(root), root.name)) from error
     raise DataError(f"{node.get('name') or kind} is not on this machine")
-
-
-def name_classes(run: RecordedRun) -> list[str]:
-    """Name the classes of a run on a published data set, which need not be on this machine; empty for other runs."""
-    published = PUBLISHED.get(str(run.hyperparameters.get("dataset")))
-    return list(published.class_names) if published else []
