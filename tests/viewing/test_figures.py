@@ -6,7 +6,7 @@ import pytest
 
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.figures.style import encode
-from fashion_softmax.figures.training import make_figure
+from fashion_softmax.figures.training import MAX_LINES, make_figure
 from fashion_softmax.viewing.ranking import Comparison, compare
 from fashion_softmax.viewing.runs import read_runs
 from tests.viewing.conftest import RecordRun
@@ -40,7 +40,7 @@ def test_several_settings_have_a_panel_for_each_curve(folder: Path, record_run: 
 
 
 def test_many_settings_are_drawn_whatever_their_names_hold(record_run: RecordRun, tmp_path: Path) -> None:
-    for index in range(14):
+    for index in range(MAX_LINES + 1):  # the last one is grey
         record_run(f"{index}", 100 + index, loss=["$x^2$", "_b_$"][index % 2], lr=0.1 * (index + 1))
     assert encode(make_figure(read(tmp_path)), "png").startswith(b"\x89PNG")
 

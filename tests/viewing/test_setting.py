@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from fashion_softmax.viewing.setting import mcnemar, t_interval, wilson_interval
 
 
+@settings(max_examples=30)
 @given(st.integers(1, 20_000).flatmap(lambda num: st.tuples(st.integers(0, num), st.just(num))))
 def test_wilson_interval_is_scipys(counts: tuple[int, int]) -> None:
     num_correct, num_images = counts
@@ -23,6 +24,7 @@ def test_t_interval_is_scipys(num_values: int) -> None:
     assert t_interval(values) == pytest.approx(tuple(expected), rel=1e-9)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 6000), st.integers(0, 6000))
 def test_mcnemar_is_scipys_sign_test(only_first: int, only_second: int) -> None:
     first = np.repeat([True, False, True, False], [only_first, only_second, 30, 20])
