@@ -59,7 +59,7 @@ def make_figure(comparison: Comparison) -> "Figure":
     Raises:
         CheckpointError: no run has finished an epoch.
     """
-    groups = [(comparison.name(setting), setting.runs) for setting in comparison.settings if setting.runs[0].rows]
+    groups = [(setting.name, setting.runs) for setting in comparison.settings if setting.runs[0].rows]
     groups = groups or [(run.name, [run]) for run in comparison.unfinished if run.rows]
     if not groups:
         raise CheckpointError("there is nothing to draw: no run has finished an epoch")

@@ -138,7 +138,7 @@ def show_result(sweep_dir: Path, completed: Sequence[RunFolder]) -> None:
     """
     console = make_console()
     if completed:
-        show_leaderboard(console, compare([record(run) for run in completed]), MAX_ROWS)
+        show_leaderboard(console, compare([record(run) for run in completed], is_tested=False), MAX_ROWS)
     # soft_wrap: a path or a command is one line, however long, so that it can be copied.
     console.print(f"sweep folder  {shorten(sweep_dir)}", soft_wrap=True)
     if command := compare_command(sweep_dir):

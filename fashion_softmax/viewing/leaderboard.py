@@ -1,28 +1,26 @@
 """The leaderboard in the terminal: settings, best first, and the runs that are not ranked; and numbers as text."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 
 from fashion_softmax.config.settings import shorten_keys, show
 from fashion_softmax.dashboard.console import count, shorten
-from fashion_softmax.viewing.ranking import TEST, Comparison
+from fashion_softmax.viewing.ranking import Comparison
 from fashion_softmax.viewing.runs import is_accuracy
-from fashion_softmax.viewing.setting import SIGNIFICANCE, Interval, Setting
+from fashion_softmax.viewing.setting import SIGNIFICANCE, TEST, Interval, PairedTest, Setting
 
 NOTHING = "-"
 MAX_ERROR_LENGTH = 100  # characters
-WANTED = 3  # columns of this priority or a smaller one are more important than a column for each key
+NOTES = {
+    "p": "McNemar's test against the best on the same test images, in the middle one of the seeds; "
+    "≈: cannot be told from it (not behind it with p < 0.05)",
+    "worse in": "seeds in which it is behind the best with p < 0.05",
+}
 
-
-@dataclass(frozen=True)
-class _Column:
-    title: str
-    show: Callable[[Setting], str]
-    priority: int = 0  # the largest is left out first where the terminal is too narrow, 0 never
+Column = tuple[str, list[str]]  # a title and its cells
 
 
 def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> None:
@@ -33,130 +31,126 @@ def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> No
         comparison: of the runs.
         limit: rows of each table; 0 for all.
     """
-    settings = comparison.settings
-    if settings:
-        shown = settings[:limit] if limit else settings
-        columns = _columns(comparison)
-
-        def fits(columns: Sequence[_Column], max_width: int | None = None) -> bool:
-            table = _leaderboard(comparison, shown, columns, max_width)
-            return Measurement.get(console, console.options.update(max_width=10_000), table).maximum <= console.width
-
-        max_width = None if fits([each for each in columns if each.priority <= WANTED]) else console.width // 2
-        while not fits(columns, max_width) and any(column.priority for column in columns):
-            columns.remove(max(columns, key=lambda column: column.priority))
-        console.print(_leaderboard(comparison, shown, columns, max_width))
-        if len(shown) < len(settings):
-            console.print(f"and {len(settings) - len(shown)} more: --limit 0 shows all", soft_wrap=True)
-        for line in _explain(comparison, columns):
+    if comparison.settings:
+        keys, facts = _choose_columns(comparison, limit, console.width)
+        sizes = f"{count(len(comparison.settings), 'setting')}, {count(len(comparison.runs), 'run')}"
+        table = Table(title=f"{sizes}, by {name_metric(comparison.metric)}", title_justify="left")
+        table.add_column("#", justify="right", no_wrap=True)
+        for title, _ in keys:
+            table.add_column(title, overflow="fold", max_width=console.width // 2 - 3)
+        for title, _ in facts:
+            table.add_column(title, justify="right", no_wrap=True)
+        for rank, row in enumerate(zip(*(cells for _, cells in (*keys, *facts)), strict=True), start=1):
+            table.add_row(str(rank), *row)
+        _print(console, table, len(comparison.settings))
+        for line in _explain(comparison, [title for title, _ in facts]):
             console.print(line, soft_wrap=True)
     if comparison.unfinished:
-        _show_unfinished(console, comparison, limit)
+        _print(console, _list_unfinished(comparison, limit), len(comparison.unfinished))
 
 
-def _leaderboard(
-    comparison: Comparison, settings: Sequence[Setting], columns: Sequence[_Column], max_width: int | None
-) -> Table:
-    """Make the table with a column for each key that differs, or with one column of this width for all of them."""
-    sizes = f"{count(len(comparison.settings), 'setting')}, {count(len(comparison.runs), 'run')}"
-    table = Table(title=f"{sizes}, by {name_metric(comparison.metric)}", title_justify="left")
-    table.add_column("#", justify="right", no_wrap=True)
-    for name in ["setting"] if max_width else shorten_keys(comparison.keys):
-        table.add_column(name, overflow="fold", max_width=max_width)
-    for column in columns:
-        table.add_column(column.title, justify="right", no_wrap=True)
-    for setting in settings:
-        known = setting.hyperparameters
-        values = [show(known[key]) if key in known else NOTHING for key in comparison.keys]
-        values = [comparison.name(setting)] if max_width else values
-        table.add_row(str(setting.rank), *values, *(column.show(setting) for column in columns))
-    return table
+def _print(console: Console, table: Table, num_rows: int) -> None:
+    console.print(table)
+    if num_rows > table.row_count:
+        console.print(f"and {num_rows - table.row_count} more: --limit 0 shows all", soft_wrap=True)
 
 
-def _columns(comparison: Comparison) -> list[_Column]:
-    """List the columns beside the keys, without those that have nothing to show."""
-    metric, split = comparison.metric, comparison.split
-    entropy = f"{split}/cross_entropy"
-    columns = [
-        _Column("seeds", lambda setting: str(len(setting.runs)), 2),
-        _Column(name_metric(metric), format_mean),
-        _Column("test accuracy", lambda setting: format_value(setting.average(TEST), TEST), 1),
-        _Column("p", _format_test, 3),
-        _Column("worse in", _format_num_worse, 4),
-        _Column(f"95 % ({split} images)", lambda setting: _format_interval(setting.interval_images, metric), 5),
-        _Column("in best epoch", lambda setting: format_value(setting.average_best(), metric), 6),
-        _Column(f"{split} cross-entropy", lambda setting: format_value(setting.average(entropy), entropy), 7),
-        _Column("95 % (seeds)", lambda setting: _format_interval(setting.interval_seeds, metric), 8),
-        _Column("seconds", _format_seconds, 9),
+def _choose_columns(comparison: Comparison, limit: int, width: int) -> tuple[list[Column], list[Column]]:
+    """Fill the columns that fit a terminal; the last facts are left out first, the metric never.
+
+    Args:
+        comparison: with at least one setting.
+        limit: settings that are shown, 0 for all.
+        width: of the terminal, in characters.
+
+    Returns:
+        A column for each key that differs, or one with all of them if these would take more than half of the width;
+        and columns of facts.
+    """
+    shown = comparison.settings[: limit or None]
+    rows = [_describe(setting, comparison) for setting in comparison.settings]
+    titles = [title for title in rows[0] if any(row[title] != NOTHING for row in rows)]
+    facts = [(title, [row[title] for row in rows[: len(shown)]]) for title in titles]
+    keys = [
+        (name, [show(setting.hyperparameters[key]) if key in setting.hyperparameters else NOTHING for setting in shown])
+        for key, name in zip(comparison.keys, shorten_keys(comparison.keys), strict=True)
     ]
-    if metric == TEST:
-        del columns[2]  # it is the column before
-    if not all(setting.hyperparameters and comparison.keys for setting in comparison.settings):
-        columns.insert(0, _Column("run", lambda setting: setting.runs[0].name))
-    return [column for column in columns if any(column.show(each) != NOTHING for each in comparison.settings)]
+    if _measure(keys) > width // 2:
+        keys = [("setting", [setting.name for setting in shown])]
+    room = width - min(_measure(keys), width // 2) - _measure([("#", [str(len(shown))])])
+    while _measure(facts) >= room and facts[-1][0] != name_metric(comparison.metric):
+        facts.pop()
+    return keys, facts
 
 
-def _explain(comparison: Comparison, columns: Sequence[_Column]) -> list[str]:
-    titles = {column.title for column in columns}
-    best = comparison.settings[0].best_run
-    lines = [f"best run: {shorten(best.path)}", f"ranked by {name_metric(comparison.metric)}: {comparison.reason}"]
-    if any(setting.deviation is not None for setting in comparison.settings):
+def _measure(columns: Sequence[Column]) -> int:
+    """Compute the width of columns: their texts, a blank on each side, and a line."""
+    return sum(max(map(cell_len, [title, *cells])) + 3 for title, cells in columns)
+
+
+def _describe(setting: Setting, comparison: Comparison) -> dict[str, str]:
+    """Word what is known of a setting, by the title of its column: the most important first."""
+    metric, split, test = comparison.metric, comparison.split, setting.against_best
+    entropy = f"{split}/cross_entropy"
+    first = {
+        "run": NOTHING if setting.hyperparameters and comparison.keys else setting.runs[0].name,
+        "seeds": str(len(setting.runs)),
+        name_metric(metric): format_value(setting.mean, metric, setting.deviation),
+    }
+    others = {
+        name_metric(TEST): format_value(setting.test_accuracy, TEST),
+        "p": _format_test(test) if test else NOTHING,
+        "worse in": f"{test.num_seeds_best_better} of {test.num_seeds}" if test and test.num_seeds > 1 else NOTHING,
+        f"95 % ({split} images)": _format_interval(setting.interval_images, metric),
+        "in best epoch": format_value(setting.best_epoch_mean, metric),
+        name_metric(entropy): format_value(setting.cross_entropy, entropy),
+        "95 % (seeds)": _format_interval(setting.interval_seeds, metric),
+        "seconds": NOTHING if setting.seconds is None else f"{setting.seconds:.1f}",
+    }
+    if setting.seconds is not None and setting.stack_size > 1:
+        others["seconds"] += f" ({setting.stack_size})"
+    return first | others | first  # the metric may be one of the others: its column is the first one, with deviation
+
+
+def _explain(comparison: Comparison, titles: Sequence[str]) -> list[str]:
+    settings = comparison.settings
+    lines = [f"best run: {shorten(settings[0].best_run.path)}"]
+    lines.append(f"ranked by {name_metric(comparison.metric)}: {comparison.reason}")
+    if any(setting.deviation is not None for setting in settings):
         lines.append("±: standard deviation over seeds")
-    if "p" in titles:
-        lines.append(
-            "p: McNemar's test against the best on the same test images, in the middle one of the seeds; "
-            "≈: cannot be told from it (not behind it with p < 0.05)"
-        )
-    if "worse in" in titles:
-        lines.append("worse in: seeds in which it is behind the best with p < 0.05")
-    if "seconds" in titles and any(setting.runs[0].stack_size > 1 for setting in comparison.settings):
+    lines += [f"{title}: {NOTES[title]}" for title in titles if title in NOTES]
+    if "seconds" in titles and any(setting.stack_size > 1 for setting in settings):
         lines.append("seconds: of a run's whole stack, of so many runs")
     if comparison.num_repeated:
-        lines.append(
-            f"{count(comparison.num_repeated, 'run')} left out, repeated later with the same settings and seed"
-        )
+        runs = count(comparison.num_repeated, "run")
+        lines.append(f"{runs} left out, repeated later with the same settings and seed")
     return lines
 
 
-def _show_unfinished(console: Console, comparison: Comparison, limit: int) -> None:
-    runs = comparison.unfinished[:limit] if limit else comparison.unfinished
+def _list_unfinished(comparison: Comparison, limit: int) -> Table:
+    metric = comparison.metric
     table = Table(title=f"{count(len(comparison.unfinished), 'run')} not ranked", title_justify="left")
     table.add_column("run", overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("epochs", justify="right")
-    table.add_column(f"{name_metric(comparison.metric)} so far", justify="right")
+    table.add_column(f"{name_metric(metric)} so far", justify="right")
     table.add_column("reason", overflow="fold")
-    for run in runs:
-        value = format_value(run.metrics.get(comparison.metric), comparison.metric)
-        reason = f"has no {comparison.metric}" if run.is_complete else run.error or ""
+    for run in comparison.unfinished[: limit or None]:
+        reason = f"has no {metric}" if run.is_complete else run.error or ""
         reason = "" if reason == run.state else reason
         reason = reason if len(reason) <= MAX_ERROR_LENGTH else f"{reason[: MAX_ERROR_LENGTH - 3]}..."
-        table.add_row(run.name, run.state, str(run.num_epochs), value, reason)
-    console.print(table)
-    if len(runs) < len(comparison.unfinished):
-        console.print(f"and {len(comparison.unfinished) - len(runs)} more: --limit 0 shows all", soft_wrap=True)
+        table.add_row(run.name, run.state, str(len(run.rows)), format_value(run.metrics.get(metric), metric), reason)
+    return table
 
 
 def _format_interval(interval: Interval | None, metric: str) -> str:
     return " to ".join(format_number(limit, metric) for limit in interval) if interval else NOTHING
 
 
-def _format_test(setting: Setting) -> str:
-    test = setting.against_best
-    if test is None:
-        return NOTHING
-    if test.p_value < SIGNIFICANCE and not test.is_first_better:
+def _format_test(test: PairedTest) -> str:
+    if test.p_value < SIGNIFICANCE and not test.distinguishable:
         return "ahead ≈"
-    return f"{format_p(test.p_value)} {'≈' if setting.is_like_best else ' '}"
-
-
-def _format_num_worse(setting: Setting) -> str:
-    return f"{setting.num_worse} of {len(setting.tests)}" if len(setting.tests) > 1 else NOTHING
-
-
-def _format_seconds(setting: Setting) -> str:
-    seconds, size = setting.average_seconds(), setting.runs[0].stack_size
-    return NOTHING if seconds is None else f"{seconds:.1f} ({size})" if size > 1 else f"{seconds:.1f}"
+    return f"{format_p(test.p_value)} {' ' if test.distinguishable else '≈'}"
 
 
 def name_metric(tag: str) -> str:
@@ -164,15 +158,12 @@ def name_metric(tag: str) -> str:
     return tag.replace("/", " ").replace("cross_entropy", "cross-entropy")
 
 
-def format_mean(setting: Setting) -> str:
-    """Format a setting's mean with its deviation, such as `83.18 ± 0.20 %`."""
-    spread = "" if setting.deviation is None else f" ± {format_number(setting.deviation, setting.metric)}"
-    return f"{format_number(setting.mean, setting.metric)}{spread}{unit(setting.metric)}"
-
-
-def format_value(value: float | None, metric: str) -> str:
-    """Format a value of a metric with its unit."""
-    return NOTHING if value is None else f"{format_number(value, metric)}{unit(metric)}"
+def format_value(value: float | None, metric: str, deviation: float | None = None) -> str:
+    """Format a value of a metric with its unit, and its deviation if there is one, such as `83.18 ± 0.20 %`."""
+    if value is None:
+        return NOTHING
+    spread = "" if deviation is None else f" ± {format_number(deviation, metric)}"
+    return f"{format_number(value, metric)}{spread}{' %' if is_accuracy(metric) else ''}"
 
 
 def format_number(value: float, metric: str) -> str:
@@ -185,8 +176,3 @@ def format_number(value: float, metric: str) -> str:
 def format_p(p_value: float) -> str:
     """Format a p-value; a very small one without its digits."""
     return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
-
-
-def unit(metric: str) -> str:
-    """Give the unit of a metric, with the space before it."""
-    return " %" if is_accuracy(metric) else ""

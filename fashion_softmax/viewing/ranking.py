@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-import numpy as np
-
-from fashion_softmax.config.settings import GROUPS, Value, show, word
+from fashion_softmax.config.settings import GROUPS, Value, name_trial, show, word
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.viewing.runs import RecordedRun, is_accuracy
-from fashion_softmax.viewing.setting import PairedTest, Setting, mcnemar
-
-VALIDATION, TEST = "val/accuracy", "test/accuracy"
+from fashion_softmax.viewing.setting import TEST, VALIDATION, Setting, make_setting
 
 Identity = frozenset[tuple[str, Value]]  # the hyper-parameters that equal runs have in common
 
@@ -23,27 +20,22 @@ class Comparison:
         metric: the tag they are ranked by.
         reason: why by that one, for people.
         keys: of hyper-parameters that differ, in the order of the configuration.
+        num_repeated: complete runs that are left out because a later one has the same settings and seed.
         settings: best first.
         unfinished: runs that did not complete, or lack the metric, by path.
-        num_repeated: complete runs that are left out because a later one has the same settings and seed.
     """
 
     metric: str
     reason: str
     keys: list[str]
+    num_repeated: int
     settings: list[Setting]
     unfinished: list[RecordedRun]
-    num_repeated: int
 
     @property
     def split(self) -> str:
         """What the metric was measured on."""
         return self.metric.partition("/")[0]
-
-    def name(self, setting: Setting) -> str:
-        """Word what distinguishes a setting from the others, such as `huber lr=0.1`."""
-        first = setting.runs[0]
-        return word(first.hyperparameters, self.keys) or first.trial_name or first.name
 
     @property
     def runs(self) -> list[RecordedRun]:
@@ -51,13 +43,14 @@ class Comparison:
         return [run for setting in self.settings for run in setting.runs]
 
 
-def compare(runs: Sequence[RecordedRun], metric: str | None = None) -> Comparison:
+def compare(runs: Sequence[RecordedRun], metric: str | None = None, *, is_tested: bool = True) -> Comparison:
     """Rank runs.
 
     Args:
         runs: at least one.
         metric: tag to rank by, the smallest first if it is no accuracy; None for the validation accuracy where all
             runs have one, else the test accuracy.
+        is_tested: whether predictions are read, for intervals and paired tests: a millisecond for each run.
 
     Raises:
         ConfigError: no run has that metric.
@@ -67,29 +60,15 @@ def compare(runs: Sequence[RecordedRun], metric: str | None = None) -> Compariso
     measured = [run for run in complete if metric in run.metrics]
     unfinished = [run for run in runs if not (run.is_complete and metric in run.metrics)]
     ranked = _leave_out_repeated(measured)
-    settings = _rank(ranked, metric)
+    shown = {run.path for run in (*ranked, *unfinished)}
+    keys = find_differing_keys([run.hyperparameters for run in runs if run.path in shown])
+    settings = _rank(ranked, metric, keys, is_tested)
     if metric.endswith("/loss") and len({setting.hyperparameters.get("loss") for setting in settings}) > 1:
         reason += f"; of different losses, which cannot be compared: {metric[:-5]}/cross_entropy can"
     datasets = list(dict.fromkeys(show(setting.hyperparameters.get("dataset")) for setting in settings))
     if len(datasets) > 1:
         reason += f"; of different data sets ({', '.join(datasets)}), so compare within one only"
-    shown = {run.path for run in (*ranked, *unfinished)}
-    keys = find_differing_keys([run.hyperparameters for run in runs if run.path in shown])
-    return Comparison(metric, reason, keys, settings, unfinished, len(measured) - len(ranked))
-
-
-def _rank(runs: Sequence[RecordedRun], metric: str) -> list[Setting]:
-    groups: dict[Identity, list[RecordedRun]] = {}
-    for run in runs:
-        groups.setdefault(_identify(run, without=("seed",)), []).append(run)
-    settings = [Setting(group, metric) for group in groups.values()]
-    sign = -1 if is_accuracy(metric) else 1
-    settings.sort(key=lambda setting: (sign * setting.mean, setting.runs[0].path))
-    for rank, setting in enumerate(settings, start=1):
-        setting.rank = rank
-        setting.num_images = _count_images(setting)
-        setting.tests = _test(settings[0], setting) if rank > 1 else []
-    return settings
+    return Comparison(metric, reason, keys, len(measured) - len(ranked), settings, unfinished)
 
 
 def _choose_metric(runs: Sequence[RecordedRun], metric: str | None) -> tuple[str, str]:
@@ -110,62 +89,29 @@ def _choose_metric(runs: Sequence[RecordedRun], metric: str | None) -> tuple[str
 
 def _leave_out_repeated(runs: Sequence[RecordedRun]) -> list[RecordedRun]:
     """Keep the latest of the runs that have all settings in common: an earlier one is the same result once more."""
-    latest: dict[Identity, RecordedRun] = {}
-    for run in sorted(runs, key=lambda run: run.started):
-        latest[_identify(run)] = run
+    latest = {_identify(run): run for run in sorted(runs, key=lambda run: run.started)}
     return sorted(latest.values(), key=lambda run: (str(run.seed).zfill(10), run.path))
 
 
-def _identify(run: RecordedRun, without: Sequence[str] = ()) -> Identity:
+def _rank(runs: Sequence[RecordedRun], metric: str, keys: Sequence[str], is_tested: bool) -> list[Setting]:
+    groups: dict[Identity, list[RecordedRun]] = {}
+    for run in runs:
+        groups.setdefault(_identify(run, without="seed"), []).append(run)
+    sign = -1 if is_accuracy(metric) else 1
+    order = list(groups.values())
+    order.sort(key=lambda group: (sign * fmean(run.metrics[metric] for run in group), group[0].path))
+    settings: list[Setting] = []
+    for rank, group in enumerate(order, start=1):
+        first = group[0]
+        name = word(first.hyperparameters, keys) or name_trial(first.hyperparameters, first.overrides) or first.name
+        settings.append(make_setting(rank, name, group, metric, order[0] if rank > 1 else [], is_tested))
+    return settings
+
+
+def _identify(run: RecordedRun, without: str = "") -> Identity:
     """Give what equal runs have in common; a run without a readable configuration is equal to no other."""
-    settings = {key: value for key, value in run.hyperparameters.items() if key not in without}
+    settings = {key: value for key, value in run.hyperparameters.items() if key != without}
     return frozenset((settings or {"path": str(run.path)}).items())
-
-
-def _count_images(setting: Setting) -> int | None:
-    """Find out how many images an accuracy was measured on."""
-    if setting.metric == VALIDATION:
-        val_size = setting.hyperparameters.get("dataset.val_size")
-        return val_size if isinstance(val_size, int) and val_size > 0 else None
-    if setting.metric != TEST:
-        return None
-    return next((len(run.predictions.labels) for run in setting.runs if run.predictions), None)
-
-
-def _test(best: Setting, other: Setting) -> list[PairedTest]:
-    """Compare the runs of equal seeds, or the first run of each where no seeds are equal."""
-    by_seed = {run.seed: run for run in best.runs}
-    pairs = [(by_seed[run.seed], run) for run in other.runs if run.seed in by_seed] or [(best.runs[0], other.runs[0])]
-    tests = [test for first, second in pairs if (test := compare_pair(first, second))]
-
-    def evidence_for_best(test: PairedTest) -> tuple[bool, float]:
-        is_ahead = test.only_first > test.only_second
-        return is_ahead, -test.p_value if is_ahead else test.p_value
-
-    return sorted(tests, key=evidence_for_best)
-
-
-def compare_pair(first: RecordedRun, second: RecordedRun) -> PairedTest | None:
-    """Compare two runs by McNemar's test; None unless both have predictions of the same test images."""
-    one, other = first.predictions, second.predictions
-    if one is None or other is None or _images_of(first) != _images_of(second):
-        return None
-    if not np.array_equal(one.labels, other.labels):
-        return None
-    return mcnemar(one.is_correct, other.is_correct, first.seed)
-
-
-# These change neither the test images nor their order.
-NOT_OF_TEST_IMAGES = ("dataset.batch_size", "dataset.val_size", "dataset.resize")
-
-
-def _images_of(run: RecordedRun) -> dict[str, Value]:
-    """Say where a run's test images come from; where that and their labels agree, they are the same."""
-    return {
-        key: value
-        for key, value in run.hyperparameters.items()
-        if key.partition(".")[0] == "dataset" and key not in NOT_OF_TEST_IMAGES
-    }
 
 
 def find_differing_keys(hyperparameters: Sequence[dict[str, Value]]) -> list[str]:

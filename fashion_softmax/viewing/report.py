@@ -1,84 +1,87 @@
-"""A comparison as plain values, for JSON, and as one page.
+"""A comparison as plain values, for JSON and CSV, and as one page.
 
 The page holds everything inside its file: a browser fetches nothing, and no text of a run becomes markup. Python
 collects plain values, the scripts in `page` draw them.
 """
 
 import base64
+import csv
 import hashlib
+import io
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
 from string import Template
 from typing import Any
 
-import numpy as np
-
 from fashion_softmax.config.settings import Value, printable
 from fashion_softmax.files import finite_or_none
 from fashion_softmax.viewing.predictions import describe_predictions
-from fashion_softmax.viewing.ranking import TEST, Comparison
-from fashion_softmax.viewing.runs import RecordedRun, is_metric
+from fashion_softmax.viewing.ranking import Comparison
+from fashion_softmax.viewing.runs import RecordedRun, find_best, is_metric
 from fashion_softmax.viewing.setting import Setting
 
 PAGE_DIR = Path(__file__).parent / "page"
 SCRIPTS = ("main.js", "header.js", "table.js", "filters.js", "charts.js", "curves.js", "panels.js", "predictions.js")
-MAX_TEXT = 1000  # characters; a run's own texts may be of any length
-MAX_TAGS = 40
 MAX_VALUES = 250_000  # of all curves, about 2 MB; longer ones are thinned out
 JOINS: dict[str, Callable[[Sequence[float]], float]] = {"mean": fmean, "low": min, "high": max}  # over seeds
-MIN_EPOCHS = 10  # that a curve keeps at least
-ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}  # nothing then ends the script element that holds the data
+ESCAPES = str.maketrans(
+    {character: f"\\u{ord(character):04x}" for character in "<>&"}
+)  # nothing ends the data's element
 
 
 def to_dict(comparison: Comparison) -> dict[str, Any]:
     """Describe all of a comparison in plain values, for JSON and for the page."""
-    return {
-        "metric": comparison.metric,
-        "reason": comparison.reason,
-        "keys": comparison.keys,
-        "num_repeated": comparison.num_repeated,
-        "settings": [_describe_setting(setting, comparison) for setting in comparison.settings],
-        "unfinished": [_describe_run(run) | {"error": run.error} for run in comparison.unfinished],
+    return vars(comparison) | {
+        "settings": [_describe_setting(setting, comparison.metric) for setting in comparison.settings],
+        "unfinished": [_describe_run(run, comparison.metric) | {"error": run.error} for run in comparison.unfinished],
     }
 
 
-def _describe_setting(setting: Setting, comparison: Comparison) -> dict[str, Any]:
-    test = setting.against_best
-    return {
-        "rank": setting.rank,
-        "name": comparison.name(setting),
-        "hyperparameters": setting.hyperparameters,
-        "mean": setting.mean,
-        "deviation": setting.deviation,
-        "num_seeds": len(setting.runs),
-        "num_images": setting.num_images,
-        "interval_images": setting.interval_images,
-        "interval_seeds": setting.interval_seeds,
-        "best_epoch_mean": setting.average_best(),
-        "test_accuracy": setting.average(TEST),
-        "cross_entropy": setting.average(f"{comparison.split}/cross_entropy"),
-        "seconds": setting.average_seconds(),
-        "stack_size": setting.runs[0].stack_size,
-        "against_best": test
-        and {
-            "seed": test.seed,
-            "only_best_correct": test.only_first,
-            "only_this_correct": test.only_second,
-            "p_value": test.p_value,
-            "distinguishable": not setting.is_like_best,
-            "num_seeds": len(setting.tests),
-            "num_seeds_best_better": setting.num_worse,
-        },
-        "runs": [_describe_run(run) for run in setting.runs],
-    }
+def _describe_setting(setting: Setting, metric: str) -> dict[str, Any]:
+    facts = {name: value for name, value in vars(setting).items() if name != "best_run"}
+    test, runs = setting.against_best, [_describe_run(run, metric) for run in setting.runs]
+    return facts | {"num_seeds": len(runs), "against_best": test and vars(test), "runs": runs}
 
 
-def _describe_run(run: RecordedRun) -> dict[str, Any]:
-    names = ("name", "state", "seed", "num_epochs", "metrics", "best", "seconds", "stack_size", "hyperparameters")
-    return {"path": printable(str(run.path)), **{name: getattr(run, name) for name in names}}
+def _describe_run(run: RecordedRun, metric: str) -> dict[str, Any]:
+    names = ("name", "state", "seed", "metrics", "best", "seconds", "stack_size", "hyperparameters")
+    facts = {name: getattr(run, name) for name in names}
+    best_epoch, _ = find_best(run.rows, metric) or (None, None)
+    return {"path": printable(str(run.path)), "num_epochs": len(run.rows), "best_epoch": best_epoch} | facts
+
+
+def to_csv(comparison: Comparison) -> str:
+    """Write a line for each run, ranked ones first, with its hyper-parameters, metrics and its setting's mean."""
+    rows = [
+        {"rank": setting.rank, "ranked_by": comparison.metric, "mean": setting.mean, "deviation": setting.deviation}
+        | {"p_value": setting.against_best and setting.against_best.p_value}
+        | _flatten(run)
+        for setting in comparison.settings
+        for run in setting.runs
+    ]
+    rows += [_flatten(run) for run in comparison.unfinished]
+    first = ["rank", "name", "state", "seed", "ranked_by", "mean", "deviation", "p_value"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, dict.fromkeys([*first, *(name for row in rows for name in row)]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _flatten(run: RecordedRun) -> dict[str, Any]:
+    best = {f"best/{name}": value for name, value in run.best.items()}
+    seconds = {f"seconds/{name}": value for name, value in run.seconds.items()}
+    facts = {"name": run.name, "state": run.state, "num_epochs": len(run.rows)}
+    return facts | run.hyperparameters | run.metrics | best | seconds | {"path": printable(str(run.path))}
+
+
+def _harmless(value: Any) -> Any:
+    """Keep a spreadsheet from taking a text for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def make_report(comparison: Comparison) -> str:
@@ -112,31 +115,14 @@ def _hash(text: str) -> str:
 
 def _to_json(content: Any) -> str:
     """Write JSON that may stand inside an HTML script element: ASCII, which spares U+2028 and lone surrogates too."""
-    text = json.dumps(finite_or_none(_cut(content)), separators=(",", ":"), allow_nan=False)
-    for character, escape in ESCAPES.items():
-        text = text.replace(character, escape)
-    return text
-
-
-def _cut(value: Any) -> Any:
-    """Shorten every text inside lists and dictionaries."""
-    if isinstance(value, dict):
-        return {str(key)[:MAX_TEXT]: _cut(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cut(item) for item in value]
-    if isinstance(value, str) and len(value) > MAX_TEXT and not value.startswith("data:"):
-        return f"{value[: MAX_TEXT - 1]}\u2026"
-    return value
+    return json.dumps(finite_or_none(content), separators=(",", ":"), allow_nan=False).translate(ESCAPES)
 
 
 def _collect(comparison: Comparison) -> dict[str, Any]:
     """Describe what the page shows. It may be shown to other people: it names no folder of its author's."""
-    content = to_dict(comparison)
-    for setting, values in zip(comparison.settings, content["settings"], strict=True):
-        known = values["hyperparameters"]
-        values["hyperparameters"] = {key: known[key] for key in comparison.keys if key in known}
-        for run, facts in zip(setting.runs, values["runs"], strict=True):
-            facts["best_epoch"] = (run.find_best(comparison.metric) or (None,))[0]
+    content, keys = to_dict(comparison), set(comparison.keys)
+    for setting in content["settings"]:
+        setting["hyperparameters"] = {key: value for key, value in setting["hyperparameters"].items() if key in keys}
     for facts in [*content["unfinished"], *(run for setting in content["settings"] for run in setting["runs"])]:
         del facts["path"], facts["hyperparameters"]  # the setting has them already
     return content | {
@@ -150,36 +136,29 @@ def _collect(comparison: Comparison) -> dict[str, Any]:
 
 def _find_shared(comparison: Comparison) -> dict[str, Value]:
     """Find the hyper-parameters that are the same in all settings; the folder of the data is its author's."""
-    settings = [setting.hyperparameters for setting in comparison.settings]
-    return {
-        key: value
-        for key, value in (settings[0] if settings else {}).items()
-        if key not in (*comparison.keys, "dataset.root")
-        and all(key in each and each[key] == value for each in settings)
-    }
+    settings = [setting.hyperparameters.items() for setting in comparison.settings]
+    shared = [item for item in (settings[0] if settings else ()) if all(item in other for other in settings)]
+    return {key: value for key, value in shared if key not in (*comparison.keys, "dataset.root")}
 
 
 def _describe_curves(comparison: Comparison) -> list[dict[str, Any]]:
     """List for each setting `epochs`, and by tag the `mean` over seeds, with `low` and `high` if there are several."""
     first_rows = [row for run in comparison.runs for row in run.rows[:1]]
-    tags = list(dict.fromkeys(tag for row in first_rows for tag in row if is_metric(tag)))[:MAX_TAGS]
-    limit = max(MIN_EPOCHS, MAX_VALUES // (3 * max(1, len(comparison.settings) * len(tags))))
+    tags = list(dict.fromkeys(tag for row in first_rows for tag in row if is_metric(tag)))
+    # For each setting and epoch, a row of each run; it is empty where the run has fewer epochs.
+    settings = [list(zip_longest(*(run.rows for run in each.runs), fillvalue={})) for each in comparison.settings]
+    step = 1 + 3 * len(tags) * sum(map(len, settings)) // MAX_VALUES
     curves = []
-    for setting in comparison.settings:
-        num_epochs = max(run.num_epochs for run in setting.runs)
-        epochs = np.unique(np.linspace(1, num_epochs, min(limit, num_epochs)).round()).astype(int).tolist()
-        rows = [[run.rows[epoch - 1] for run in setting.runs if epoch <= run.num_epochs] for epoch in epochs]
-        found = {tag: [[row[tag] for row in at_epoch if tag in row] for at_epoch in rows] for tag in tags}
-        joins = JOINS if len(setting.runs) > 1 else {"mean": fmean}
-        values = {
-            tag: {name: [_round(join(each)) if each else None for each in lists] for name, join in joins.items()}
-            for tag, lists in found.items()
-            if any(lists)
-        }
-        curves.append({"epochs": epochs, "values": values})
+    for rows in settings:
+        epochs = range(len(rows), 0, -step)[::-1]  # with the last one
+        joins = JOINS if rows and len(rows[0]) > 1 else {"mean": fmean}
+        values = {}
+        for tag in tags:
+            found = [[row[tag] for row in rows[epoch - 1] if tag in row] for epoch in epochs]
+            if any(found):  # a chart shows five digits
+                values[tag] = {
+                    name: [float(f"{join(each):.5g}") if each else None for each in found]
+                    for name, join in joins.items()
+                }
+        curves.append({"epochs": list(epochs), "values": values})
     return curves
-
-
-def _round(value: float) -> float:
-    """Keep the digits that a chart can show."""
-    return float(f"{value:.5g}")

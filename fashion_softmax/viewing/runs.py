@@ -8,27 +8,36 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fashion_softmax.config.settings import Value, find_hyperparameters, name_trial, printable
+from fashion_softmax.config.settings import Value, find_hyperparameters, printable
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.folder import RunFolder, read_folder, read_predictions, read_rows
 
-RECORDS = ("status.json", "result.json", "metrics.jsonl")  # a run has at least one of them
 MAX_NUMBER = 1e100  # sums and squares of smaller numbers are still floats
 SET_ASIDE = re.compile(r"earlier-\d+")  # folders with runs that were replaced by a later one
 
 
 @dataclass(frozen=True)
 class RecordedRun(RunFolder):
-    """A run's folder with the numbers that its records hold.
+    """A run's folder with the numbers that its records hold, all of them finite.
 
     Attributes:
         name: of the folder, as far as it distinguishes the run from those it is compared with.
-        rows: the finite numbers of each finished epoch, see `read_rows`.
+        rows: of each finished epoch, see `read_rows`.
+        hyperparameters: what decides its result, with `seed`; empty where its configuration cannot be read.
+        metrics: after the last epoch, by tag.
+        best: `epoch` and `objective` of its best epoch; empty before the first one.
+        seconds: `total` and `training` of a completed run; of all runs of its stack together.
+        stack_size: runs that were trained together with it, itself included; 1 where nothing says.
     """
 
     name: str
     rows: list[dict[str, float]]
+    hyperparameters: dict[str, Value]
+    metrics: dict[str, float]
+    best: dict[str, float]
+    seconds: dict[str, float]
+    stack_size: int
 
     @property
     def is_complete(self) -> bool:
@@ -36,70 +45,14 @@ class RecordedRun(RunFolder):
         return self.state == "completed"
 
     @property
-    def num_epochs(self) -> int:
-        """Epochs it has finished."""
-        return len(self.rows)
-
-    @cached_property
-    def hyperparameters(self) -> dict[str, Value]:
-        """What decides its result, with `seed`; empty where its configuration cannot be read."""
-        try:
-            return find_hyperparameters(self.config, self.choices) if self.config else {}
-        except ValueError:  # nested too deeply for a configuration of ours
-            return {}
-
-    @property
     def seed(self) -> Value:
         """Of its initial weights and of the order of its data."""
         return self.hyperparameters.get("seed")
-
-    @property
-    def trial_name(self) -> str:
-        """What distinguishes it, whatever its seed, such as `huber lr=0.1`."""
-        return name_trial(self.hyperparameters, self.overrides)
-
-    @cached_property
-    def metrics(self) -> dict[str, float]:
-        """Finite metrics after the last epoch, by tag."""
-        last = self.rows[-1] if self.rows else {}
-        found = numbers(self.result.get("metrics")) if self.is_complete else last
-        return {tag: value for tag, value in found.items() if is_metric(tag)}
-
-    @cached_property
-    def best(self) -> dict[str, float]:
-        """`epoch` and `objective` of its best epoch; empty before the first one."""
-        if self.is_complete:
-            return numbers(self.result.get("best"))
-        found = self.find_best("val/accuracy") or self.find_best("test/accuracy")
-        return {"epoch": found[0], "objective": found[1]} if found else {}
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """`total` and `training` of a completed run; of all runs of its stack together."""
-        return numbers(self.result.get("seconds"))
-
-    @property
-    def stack_size(self) -> int:
-        """Runs that were trained together with it, itself included; 1 where nothing says."""
-        return int(numbers(self.result).get("stack_size", 1))
 
     @cached_property
     def predictions(self) -> Predictions | None:
         """Of the test images; None where there are none."""
         return read_predictions(self.path)
-
-    def find_best(self, tag: str) -> tuple[int, float] | None:
-        """Find the epoch with the largest accuracy, or the smallest value of another metric; the first of equal ones.
-
-        Args:
-            tag: of the metric.
-
-        Returns:
-            The epoch and its value, None if there is none.
-        """
-        sign = -1 if is_accuracy(tag) else 1
-        found = [(sign * row[tag], epoch) for epoch, row in enumerate(self.rows, start=1) if tag in row]
-        return (min(found)[1], sign * min(found)[0]) if found else None
 
 
 def read_runs(folders: Sequence[Path]) -> list[RecordedRun]:
@@ -137,9 +90,44 @@ def record(folder: RunFolder, name: str | None = None) -> RecordedRun:
         folder: of the run.
         name: for tables, that of the folder unless given.
     """
+    config = folder.config
+    try:
+        hyperparameters = find_hyperparameters(config, folder.choices) if config else {}
+    except ValueError:  # nested too deeply for a configuration of ours
+        config, hyperparameters = {}, {}
+    rows = [_numbers(row) for row in read_rows(folder.path)]
+    if folder.state == "completed":
+        found, best = _numbers(folder.result.get("metrics")), _numbers(folder.result.get("best"))
+    else:
+        found = rows[-1] if rows else {}
+        epoch = find_best(rows, "val/accuracy") or find_best(rows, "test/accuracy")
+        best = dict(zip(("epoch", "objective"), epoch or (), strict=False))
     error = printable(" ".join(folder.error.split())) if folder.error else None
-    rows = [numbers(row) for row in read_rows(folder.path)]
-    return RecordedRun(**(vars(folder) | {"error": error}), name=printable(name or folder.path.name), rows=rows)
+    return RecordedRun(
+        **(vars(folder) | {"config": config, "error": error}),
+        name=printable(name or folder.path.name),
+        rows=rows,
+        hyperparameters=hyperparameters,
+        metrics={tag: value for tag, value in found.items() if is_metric(tag)},
+        best=best,
+        seconds=_numbers(folder.result.get("seconds")),
+        stack_size=int(_numbers(folder.result).get("stack_size", 1)),
+    )
+
+
+def find_best(rows: Sequence[dict[str, float]], tag: str) -> tuple[int, float] | None:
+    """Find the epoch with the largest accuracy, or the smallest value of another metric; the first of equal ones.
+
+    Args:
+        rows: of a run.
+        tag: of the metric.
+
+    Returns:
+        The epoch and its value, None if there is none.
+    """
+    sign = -1 if is_accuracy(tag) else 1
+    found = [(sign * row[tag], epoch) for epoch, row in enumerate(rows, start=1) if tag in row]
+    return (min(found)[1], sign * min(found)[0]) if found else None
 
 
 def is_accuracy(tag: str) -> bool:
@@ -152,7 +140,7 @@ def is_metric(tag: str) -> bool:
     return "/" in tag or tag == "lr"
 
 
-def numbers(values: Any) -> dict[str, float]:
+def _numbers(values: Any) -> dict[str, float]:
     """Keep the finite numbers of an object that may hold anything."""
     if not isinstance(values, dict):
         return {}
@@ -167,12 +155,10 @@ def _find_runs(folder: Path) -> Iterator[Path]:
     visited = set()
     for parent, names, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
-        if real in visited:  # links can make a circle
-            names.clear()
-            continue
-        visited.add(real)
-        if ".hydra" in names or not set(RECORDS).isdisjoint(files):
+        is_run = ".hydra" in names or "status.json" in files
+        if is_run:
             yield Path(parent)
-            if ".hydra" in names or "status.json" in files:  # a file of another name may lie above runs
-                names.clear()
+        if is_run or real in visited:  # links can make a circle
+            names.clear()
+        visited.add(real)
         names[:] = [name for name in names if name[0] != "." and not SET_ASIDE.fullmatch(name)]

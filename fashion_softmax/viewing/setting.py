@@ -1,130 +1,171 @@
 """A setting: runs that differ only in their seed, and how sure their results are."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fashion_softmax.config.settings import Value
-from fashion_softmax.viewing.runs import RecordedRun, is_accuracy
+from fashion_softmax.viewing.runs import RecordedRun, find_best, is_accuracy
 
+VALIDATION, TEST = "val/accuracy", "test/accuracy"
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05
+# These change neither the test images nor their order.
+NOT_OF_TEST_IMAGES = ("dataset.batch_size", "dataset.val_size", "dataset.resize")
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """McNemar's exact test of two runs on the same images.
+    """McNemar's test of the best setting against another, for each seed that both have; named as in the JSON output.
 
     Attributes:
-        seed: of the first run.
-        only_first: images that only the first run classifies correctly.
-        only_second: images that only the second run classifies correctly.
+        seed: the middle one, from the weakest evidence for the best setting to the strongest; of two, the weaker one.
+        only_best_correct: images that only the best setting's run with this seed classifies correctly.
+        only_this_correct: images that only the other setting's run classifies correctly.
         p_value: how probable such a difference, or a larger one, is between equally good classifiers.
+        distinguishable: whether the best is ahead by more than chance, with this seed.
+        num_seeds: that both have.
+        num_seeds_best_better: seeds in which the best is ahead by more than chance.
     """
 
     seed: Value
-    only_first: int
-    only_second: int
+    only_best_correct: int
+    only_this_correct: int
     p_value: float
-
-    @property
-    def is_first_better(self) -> bool:
-        """Whether the first is ahead by more than chance."""
-        return self.only_first > self.only_second and self.p_value < SIGNIFICANCE
+    distinguishable: bool
+    num_seeds: int
+    num_seeds_best_better: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class Setting:
-    """Runs that differ only in their seed.
+    """Runs that differ only in their seed; all but the last two attributes are named as in the JSON output.
 
     Attributes:
-        runs: complete ones, one for each seed, by seed.
-        metric: the tag they are ranked by, which all of them have.
         rank: from 1.
+        name: what distinguishes it from the others, such as `huber lr=0.1`.
+        hyperparameters: what its runs have in common.
+        mean: of the metric that settings are ranked by.
+        deviation: its standard deviation over seeds, None for a single one.
         num_images: that the metric was measured on, None where it is not known.
-        tests: the best setting's run (first) against this setting's run with the same seed, for each such seed, sorted
-            from the weakest evidence for the best setting to the strongest; empty for the best setting, and where there
-            are no predictions of the same images.
+        interval_images: 95 % interval of the mean for the number of images; None where that is not known.
+        interval_seeds: 95 % interval of the mean for the number of seeds; None for a single one.
+        best_epoch_mean: of the metric in each run's best epoch; None where no run has epochs.
+        test_accuracy: mean over the runs that have one, None where there are none.
+        cross_entropy: likewise, on the images that the metric was measured on.
+        seconds: likewise, of what the runs, or the stacks they belonged to, took.
+        stack_size: runs of such a stack.
+        against_best: None for the best setting, and where there are no predictions of the same images.
+        runs: complete ones, one for each seed, by seed.
+        best_run: the one with the best value.
     """
 
+    rank: int
+    name: str
+    hyperparameters: dict[str, Value]
+    mean: float
+    deviation: float | None
+    num_images: int | None
+    interval_images: Interval | None
+    interval_seeds: Interval | None
+    best_epoch_mean: float | None
+    test_accuracy: float | None
+    cross_entropy: float | None
+    seconds: float | None
+    stack_size: int
+    against_best: PairedTest | None
     runs: list[RecordedRun]
-    metric: str
-    rank: int = 0
-    num_images: int | None = None
-    tests: list[PairedTest] = field(default_factory=list)
-
-    @property
-    def hyperparameters(self) -> dict[str, Value]:
-        """What the runs have in common."""
-        return {key: value for key, value in self.runs[0].hyperparameters.items() if key != "seed"}
-
-    @property
-    def values(self) -> list[float]:
-        """The metric of each run."""
-        return [run.metrics[self.metric] for run in self.runs]
-
-    @property
-    def mean(self) -> float:
-        """Of the values."""
-        return fmean(self.values)
-
-    @property
-    def deviation(self) -> float | None:
-        """Standard deviation over seeds, None for a single one."""
-        return stdev(self.values) if len(self.values) > 1 else None
-
-    @property
-    def interval_images(self) -> Interval | None:
-        """95 % interval of the mean for the number of images; for accuracies only."""
-        return wilson_interval(self.mean, self.num_images) if self.num_images and 0 <= self.mean <= 1 else None
-
-    @property
-    def interval_seeds(self) -> Interval | None:
-        """95 % interval of the mean for the number of seeds; None for a single one."""
-        return t_interval(self.values) if len(self.values) > 1 else None
-
-    @property
-    def best_run(self) -> RecordedRun:
-        """The run with the best value."""
-        find_best = max if is_accuracy(self.metric) else min
-        return self.runs[self.values.index(find_best(self.values))]
-
-    @property
-    def against_best(self) -> PairedTest | None:
-        """The test of the middle seed; of an even number of seeds, the one with the weaker evidence for the best."""
-        return self.tests[(len(self.tests) - 1) // 2] if self.tests else None
-
-    @property
-    def num_worse(self) -> int:
-        """Seeds in which the best setting is better by more than chance."""
-        return sum(test.is_first_better for test in self.tests)
-
-    @property
-    def is_like_best(self) -> bool:
-        """Whether the test images cannot tell it from the best setting, in the middle one of the seeds."""
-        return self.against_best is not None and not self.against_best.is_first_better
-
-    def average(self, tag: str) -> float | None:
-        """Average a metric over the runs that have it."""
-        return _average([run.metrics[tag] for run in self.runs if tag in run.metrics])
-
-    def average_best(self) -> float | None:
-        """Average the best epochs of the metric."""
-        return _average([best[1] for run in self.runs if (best := run.find_best(self.metric))])
-
-    def average_seconds(self) -> float | None:
-        """Average the time that the runs, or the stacks they belonged to, took."""
-        return _average([run.seconds["total"] for run in self.runs if "total" in run.seconds])
+    best_run: RecordedRun
 
 
-def _average(values: Sequence[float]) -> float | None:
-    return fmean(values) if values else None
+def make_setting(
+    rank: int, name: str, runs: list[RecordedRun], metric: str, best: Sequence[RecordedRun], is_tested: bool
+) -> Setting:
+    """Summarize runs that differ only in their seed.
+
+    Args:
+        rank: of the setting.
+        name: of the setting.
+        runs: at least one, all with the metric.
+        metric: tag that settings are ranked by.
+        best: runs of the best setting, empty where it is this one.
+        is_tested: see `ranking.compare`.
+    """
+    values = [run.metrics[metric] for run in runs]
+    mean, has_seeds = fmean(values), len(values) > 1
+    num_images = _count_images(runs, metric) if is_tested else None
+    cross_entropy = f"{metric.partition('/')[0]}/cross_entropy"
+    return Setting(
+        rank=rank,
+        name=name,
+        hyperparameters={key: value for key, value in runs[0].hyperparameters.items() if key != "seed"},
+        mean=mean,
+        deviation=stdev(values) if has_seeds else None,
+        num_images=num_images,
+        interval_images=wilson_interval(mean, num_images) if num_images and 0 <= mean <= 1 else None,
+        interval_seeds=t_interval(values) if has_seeds and is_tested else None,
+        best_epoch_mean=_average(found[1] for run in runs if (found := find_best(run.rows, metric))),
+        test_accuracy=_average(run.metrics.get(TEST) for run in runs),
+        cross_entropy=_average(run.metrics.get(cross_entropy) for run in runs),
+        seconds=_average(run.seconds.get("total") for run in runs),
+        stack_size=runs[0].stack_size,
+        against_best=_test(best, runs) if is_tested else None,
+        runs=runs,
+        best_run=runs[values.index(max(values) if is_accuracy(metric) else min(values))],
+    )
+
+
+def _average(values: Iterable[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return fmean(found) if found else None
+
+
+def _count_images(runs: Sequence[RecordedRun], metric: str) -> int | None:
+    """Find out how many images an accuracy was measured on."""
+    if metric == VALIDATION:
+        val_size = runs[0].hyperparameters.get("dataset.val_size")
+        return val_size if isinstance(val_size, int) and val_size > 0 else None
+    if metric != TEST:
+        return None
+    return next((len(run.predictions.labels) for run in runs if run.predictions), None)
+
+
+def _test(best: Sequence[RecordedRun], others: Sequence[RecordedRun]) -> PairedTest | None:
+    """Compare the runs of equal seeds, or the first run of each setting where no seeds are equal."""
+    by_seed = {run.seed: run for run in best}
+    pairs = [(by_seed[run.seed], run) for run in others if run.seed in by_seed]
+    pairs = pairs or list(zip(best[:1], others, strict=False))
+    tests = [(first.seed, *test) for first, second in pairs if (test := compare_pair(first, second))]
+    if not tests:
+        return None
+    # From the weakest evidence for the best to the strongest: where it is behind, a small p-value speaks against it.
+    tests.sort(key=lambda test: (test[1] > test[2], -test[3] if test[1] > test[2] else test[3]))
+    is_better = [num_best > num_other and p_value < SIGNIFICANCE for _, num_best, num_other, p_value in tests]
+    middle = (len(tests) - 1) // 2
+    return PairedTest(*tests[middle], is_better[middle], len(tests), sum(is_better))
+
+
+def compare_pair(first: RecordedRun, second: RecordedRun) -> tuple[int, int, float] | None:
+    """Compare two runs, see `mcnemar`; None unless both have predictions of the same test images."""
+    one, other = first.predictions, second.predictions
+    if one is None or other is None or _images_of(first) != _images_of(second):
+        return None
+    return mcnemar(one.is_correct, other.is_correct) if np.array_equal(one.labels, other.labels) else None
+
+
+def _images_of(run: RecordedRun) -> dict[str, Value]:
+    """Say where a run's test images come from; where that and their labels agree, they are the same."""
+    return {
+        key: value
+        for key, value in run.hyperparameters.items()
+        if key.partition(".")[0] == "dataset" and key not in NOT_OF_TEST_IMAGES
+    }
 
 
 def wilson_interval(accuracy: float, num_images: int) -> Interval:
@@ -159,13 +200,15 @@ def t_interval(values: Sequence[float]) -> Interval:
     return fmean(values) - spread, fmean(values) + spread
 
 
-def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], seed: Value = None) -> PairedTest:
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int, float]:
     """Test whether two classifiers differ by more than chance; images that both get right or wrong do not count.
 
     Args:
         first: which images the first classifies correctly, shape (N,).
         second: likewise, the same images in the same order, shape (N,).
-        seed: of the first.
+
+    Returns:
+        Images that only the first classifies correctly, those that only the second does, and the exact p-value.
 
     References:
         McNemar, Note on the sampling error of the difference between correlated proportions or percentages,
@@ -177,4 +220,4 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], seed: Value = N
     only_second = int(np.count_nonzero(second & ~first))
     rarer, num = min(only_first, only_second), only_first + only_second
     # The images on which they differ are fair coins: twice the probability of so few heads or fewer.
-    return PairedTest(seed, only_first, only_second, min(1.0, 2 * float(bdtr(rarer, num, 0.5))))
+    return only_first, only_second, min(1.0, 2 * float(bdtr(rarer, num, 0.5)))

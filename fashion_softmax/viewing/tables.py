@@ -1,27 +1,16 @@
-"""Tables of a comparison: averages by a hyper-parameter and two runs side by side for the terminal, all runs as CSV."""
+"""Tables of a comparison for the terminal: averages by a hyper-parameter, and two runs side by side."""
 
-import csv
-import io
 from statistics import fmean, stdev
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from fashion_softmax.config.settings import GROUPS, SECTIONS_THAT_SAY_NOTHING, Value, flatten, printable, show, word
 from fashion_softmax.dashboard.console import count, shorten
-from fashion_softmax.viewing.leaderboard import (
-    NOTHING,
-    format_mean,
-    format_number,
-    format_p,
-    format_value,
-    name_metric,
-    unit,
-)
-from fashion_softmax.viewing.ranking import TEST, Comparison, compare_pair
+from fashion_softmax.viewing.leaderboard import NOTHING, format_p, format_value, name_metric
+from fashion_softmax.viewing.ranking import Comparison
 from fashion_softmax.viewing.runs import RecordedRun
-from fashion_softmax.viewing.setting import Setting
+from fashion_softmax.viewing.setting import TEST, Setting, compare_pair
 
 
 def show_by(console: Console, comparison: Comparison, key: str) -> None:
@@ -46,15 +35,14 @@ def show_by(console: Console, comparison: Comparison, key: str) -> None:
     others = [other for other in comparison.keys if other != key]
     for value, settings in groups.items():
         means = [setting.mean for setting in settings]
-        spread = f" ± {format_number(stdev(means), metric)}" if len(means) > 1 else ""
         table.add_row(
             value,
             str(len(settings)),
             str(sum(len(setting.runs) for setting in settings)),
             str(unfinished.count(value)),
-            format_mean(settings[0]),
-            f"{format_number(fmean(means), metric)}{spread}{unit(metric)}",
-            format_value(settings[-1].mean, metric),
+            format_value(means[0], metric, settings[0].deviation),
+            format_value(fmean(means), metric, stdev(means) if len(means) > 1 else None),
+            format_value(means[-1], metric),
             word(settings[0].hyperparameters, others) or NOTHING,
         )
     console.print(table)
@@ -73,77 +61,39 @@ def show_differences(console: Console, first: RecordedRun, second: RecordedRun) 
         table.add_column(shorten(run.path), overflow="fold")
     one, other = _settings(first), _settings(second)
     sections = [*GROUPS, *(key.partition(".")[0] for key in (*one, *other))]
-    equal = []
-    for key in sorted({**one, **other}, key=lambda key: sections.index(key.partition(".")[0])):
-        values = [show(each[key]) if key in each else NOTHING for each in (one, other)]
-        if values[0] == values[1]:
-            equal.append((key, *values))
-        else:
-            table.add_row("≠", key, *values, style="bold")
+    keys = sorted({**one, **other}, key=lambda key: sections.index(key.partition(".")[0]))
+    rows = [(key, *(show(each[key]) if key in each else NOTHING for each in (one, other))) for key in keys]
+    for row in rows:
+        if row[1] != row[2]:
+            table.add_row("≠", *row, style="bold")
     table.add_section()
     facts = [_facts(run) for run in (first, second)]
     for name in dict.fromkeys([*facts[0], *facts[1]]):
         table.add_row("", name, *(each.get(name, NOTHING) for each in facts))
     table.add_section()
-    for row in equal:
-        table.add_row("", *row, style="dim")
+    for row in rows:
+        if row[1] == row[2]:
+            table.add_row("", *row, style="dim")
     console.print(table)
     if test := compare_pair(first, second):
         console.print(
-            f"of the test images the first alone gets {test.only_first} right, the second alone {test.only_second}: "
-            f"McNemar's p {format_p(test.p_value)}",
+            f"of the test images the first alone gets {test[0]} right, the second alone {test[1]}: "
+            f"McNemar's p {format_p(test[2])}",
             soft_wrap=True,
         )
 
 
 def _settings(run: RecordedRun) -> dict[str, Value]:
     """List all settings, options by name."""
-    try:
-        rest = {printable(key): value for key, value in flatten(run.config) if not key.endswith("._target_")}
-    except ValueError:  # nested too deeply for a configuration of ours
-        rest = {}
-    settings = {**run.hyperparameters, **rest}
+    rest = {printable(key): value for key, value in flatten(run.config) if not key.endswith("._target_")}
+    settings = run.hyperparameters | rest
     return {key: value for key, value in settings.items() if key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING}
 
 
 def _facts(run: RecordedRun) -> dict[str, str]:
-    facts = {"state": run.state, "epochs": str(run.num_epochs)} | ({"reason": run.error} if run.error else {})
+    facts = {"state": run.state, "epochs": str(len(run.rows))} | ({"reason": run.error} if run.error else {})
     facts |= {name_metric(tag): format_value(value, tag) for tag, value in run.metrics.items() if tag != "lr"}
     if run.best:
         best = format_value(run.best.get("objective"), TEST)
         facts["in best epoch"] = f"{best} in epoch {run.best.get('epoch', 0):.0f}"
     return facts | {f"seconds, {name}": f"{value:.1f}" for name, value in run.seconds.items()}
-
-
-def to_csv(comparison: Comparison) -> str:
-    """Write a line for each run, ranked ones first, with its hyper-parameters, metrics and its setting's mean."""
-    rows = [
-        _describe_run(run)
-        | {"rank": setting.rank, "ranked_by": comparison.metric, "mean": setting.mean, "deviation": setting.deviation}
-        | {"p_value": setting.against_best and setting.against_best.p_value}
-        for setting in comparison.settings
-        for run in setting.runs
-    ]
-    rows += [_describe_run(run) for run in comparison.unfinished]
-    first = ["rank", "name", "state", "seed", "ranked_by", "mean", "deviation", "p_value"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, dict.fromkeys([*first, *(name for row in rows for name in row)]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
-
-
-def _describe_run(run: RecordedRun) -> dict[str, Any]:
-    return (
-        {"name": run.name, "state": run.state, "num_epochs": run.num_epochs}
-        | run.hyperparameters
-        | run.metrics
-        | {f"best/{name}": value for name, value in run.best.items()}
-        | {f"seconds/{name}": value for name, value in run.seconds.items()}
-        | {"path": printable(str(run.path))}
-    )
-
-
-def _harmless(value: Any) -> Any:
-    """Keep a spreadsheet from taking a text for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -3,11 +3,9 @@
 Of all the rooms that look at runs, only this module builds what a configuration names.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +16,8 @@ from fashion_softmax.config.building import Parts, build_parts
 from fashion_softmax.config.schema import COMPONENTS, register, resolve
 from fashion_softmax.config.settings import fingerprint, printable
 from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out
-from fashion_softmax.data import Split, make_synthetic
-from fashion_softmax.data.idx import find_idx_files, read_images, read_labels
+from fashion_softmax.data import Dataset, Split, load_idx, make_synthetic
+from fashion_softmax.data.idx import ROLES, find_idx_files
 from fashion_softmax.data.published import PUBLISHED
 from fashion_softmax.errors import CheckpointError, DataError
 from fashion_softmax.learning.predictions import Predictions
@@ -29,7 +27,7 @@ from fashion_softmax.stacking import Stack
 from fashion_softmax.stacking.prediction import predict
 from fashion_softmax.viewing.runs import RecordedRun, read_runs
 
-MAX_TOY_PIXELS = 2**25  # of toy images, which are drawn again for the page
+LOADERS: dict[str, Callable[..., Dataset]] = {"load_idx": load_idx, "make_synthetic": make_synthetic}
 
 
 @dataclass(frozen=True)
@@ -37,12 +35,10 @@ class TrainedRun:
     """A run as it was when a checkpoint was written.
 
     Attributes:
-        run_dir: its folder.
         parts: its data set, and its model on the CPU.
         epoch: finished epochs.
     """
 
-    run_dir: Path
     parts: Parts
     epoch: int
 
@@ -117,56 +113,33 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
     restore(parts.member, state, path)
     if not all(parameter.isfinite().all() for parameter in parts.member.model.parameters()):
         raise CheckpointError(f"{path}: its weights are not finite, so it can predict nothing")
-    return TrainedRun(run_dir, parts, state["epoch"])
+    return TrainedRun(parts, state["epoch"])
 
 
-def read_dataset_settings(run: RecordedRun) -> dict[str, Any]:
-    """Read how a run's data set was made; its other components are not looked at, and nothing is built.
+def load_images(run: RecordedRun) -> Dataset:
+    """Load a run's data set with its images as they are before any resizing; nothing is fetched or written.
+
+    The other components of the run are not looked at: they may be the user's own.
 
     Raises:
-        FashionSoftmaxError: the configuration names no data set, or one that is refused.
+        FashionSoftmaxError: the configuration names no data set or one that is refused, or it is not on this machine,
+            or corrupt.
         ValueError: an interpolation cannot be resolved.
     """
     config = {key: value for key, value in run.config.items() if key == "dataset" or key not in COMPONENTS}
     if not isinstance(config.get("dataset"), dict):
-        raise DataError("the run's configuration names no data set")
+        raise DataError("its configuration names none")
     check_config(config, (), Path(run.name) / CONFIG_PATH)
     register()
-    settings: dict[str, Any] = resolve(config)["dataset"]
-    return settings | {"kind": str(settings.pop("_target_", "")).rpartition(".")[2]}
-
-
-def find_class_names(settings: dict[str, Any]) -> list[str]:
-    """Find the names of a data set's classes; empty when it has none."""
-    names = settings.get("class_names")
-    if settings["kind"] == "load_published" and settings.get("name") in PUBLISHED:
-        names = list(PUBLISHED[settings["name"]].class_names)
-    return [str(name) for name in names] if isinstance(names, list) else []
-
-
-def load_test_split(settings: dict[str, Any]) -> Split:
-    """Load the test images of a data set as they are before any resizing; nothing is fetched.
-
-    Args:
-        settings: see `read_dataset_settings`.
-
-    Raises:
-        DataError: they are not on this machine, are corrupt, or too many to be drawn again.
-    """
-    if settings["kind"] == "make_synthetic":
-        toy = {key: value for key, value in settings.items() if key not in ("kind", "resize", "val_size")}
-        sizes = [int(toy.get(key, 0)) for key in ("num_train", "num_test", "num_classes")]
-        if sum(map(abs, sizes)) * abs(math.prod(map(int, toy.get("image_shape", (1, 28, 28))))) > MAX_TOY_PIXELS:
-            raise DataError("the run's toy images are too many to be drawn again")
-        return make_synthetic(**toy).test
-    root = Path(str(settings.get("root")))
-    folders = [root]
-    if settings["kind"] == "load_published" and settings.get("name") in PUBLISHED:
-        folders.append(root / PUBLISHED[settings["name"]].torchvision_name / "raw")
-    found = [files for files in map(find_idx_files, folders) if {"test_images", "test_labels"} <= files.keys()]
-    if not found:
-        raise DataError(f"the run's data set ({settings.get('name') or root.name}) is not on this machine")
+    node = resolve(config)["dataset"] | {"resize": None, "val_size": 0}
+    kind, root = str(node.pop("_target_", "")).rpartition(".")[2], Path(str(node.get("root")))
     try:
-        return Split(read_images(found[0]["test_images"]), read_labels(found[0]["test_labels"]))
+        if kind in LOADERS:
+            return LOADERS[kind](**node)
+        if published := PUBLISHED.get(str(node.get("name"))):
+            for folder in (root, root / published.torchvision_name / "raw"):
+                if len(find_idx_files(folder)) == len(ROLES):
+                    return load_idx(root=str(folder), class_names=published.class_names)
     except DataError as error:  # a page may be shown to others: it names the file, not the folders above it
         raise DataError(str(error).replace(str(root), root.name)) from error
+    raise DataError(f"{node.get('name') or kind} is not on this machine")

@@ -30,7 +30,7 @@ def test_it_is_compared(old_run: Path) -> None:
     run = read_run(old_run)
     assert run.state == "completed" and run.hyperparameters["optimizer"] == "adam" and len(run.rows) == 2
     assert "optimizer=adam" in run.overrides and run.predictions is not None
-    assert compare([run]).settings[0].values == [run.metrics["test/accuracy"]]
+    assert compare([run]).settings[0].mean == run.metrics["test/accuracy"]
 
 
 def test_it_is_predicted_with(old_run: Path) -> None:

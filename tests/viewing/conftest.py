@@ -52,18 +52,15 @@ def record_run(tmp_path: Path) -> RecordRun:
             classes = np.where(is_correct, LABELS, (LABELS + 1) % 10).astype(np.uint8)
             predictions = Predictions(LABELS, classes, np.linspace(0.5, 1, len(LABELS), dtype=np.float32))
             (folder / "predictions.npz").write_bytes(predictions.to_bytes())
-        write(
-            folder / ".hydra" / "config.yaml",
-            {
-                "dataset": {"_target_": "fashion_softmax.data.load_published", "name": "mnist", "val_size": 0},
-                "loss": {"_target_": "fashion_softmax.learning.losses.X"} | ({"delta": 0.5} if loss == "huber" else {}),
-                "optimizer": {"_target_": "torch.optim.SGD", "lr": lr},
-                "seed": seed,
-                "trainer": {"num_epochs": 2, "log_every": 20},
-            }
-            | config,
-        )
-        choices = {"dataset": "mnist", "loss": loss, "optimizer": "sgd"}
+        content = {
+            "dataset": {"_target_": "fashion_softmax.data.load_published", "name": "mnist", "val_size": 0},
+            "loss": {"_target_": "fashion_softmax.learning.losses.X"} | ({"delta": 0.5} if loss == "huber" else {}),
+            "optimizer": {"_target_": "torch.optim.SGD", "lr": lr},
+            "seed": seed,
+            "trainer": {"num_epochs": 2, "log_every": 20},
+        }
+        write(folder / ".hydra" / "config.yaml", content | config)
+        choices = {"dataset": (config.get("dataset") or {}).get("name", "mnist"), "loss": loss, "optimizer": "sgd"}
         (folder / "run.json").write_bytes(make_info([f"loss={loss}", f"optimizer.lr={lr}"], choices))
         return folder
 

@@ -28,8 +28,6 @@ def compare(script: RunScript, monkeypatch: pytest.MonkeyPatch) -> Compare:
 
 @pytest.mark.slow
 def test_a_real_sweep(train: Callable[..., subprocess.CompletedProcess[str]], compare: Compare, tmp_path: Path) -> None:
-    result = train("-m", *TINY, "loss=ce,huber", "seed=0,1", "+optimizer.nesterov=false,true", "optimizer.momentum=0.9")
-    assert result.returncode == 2  # sgd has no such key
     assert train("-m", *TINY, "loss=ce,huber", "seed=0,1", "optimizer.lr=0.1,1e9").returncode == 0
     answer = compare("sweep", "--json")
     assert answer.code == 0 and answer.err == ""
@@ -54,12 +52,13 @@ def test_leaderboard_fits_the_terminal(record_run: RecordRun, compare: Compare) 
     for index, loss in enumerate(["ce", "huber", "margin"]):
         for seed in (0, 1):
             record_run(f"{loss}{seed}", 150 + 10 * index + seed, loss=loss, seed=seed)
-    record_run("broken", lr=9.0, state="diverged")
+    record_run("[bold]broken[/]\x1b[31m", lr=9.0, state="diverged")
     wide, narrow = compare(".").out, compare(".", columns=70).out
     assert "3 settings, 6 runs, by test accuracy" in wide and "85.25 ± 0.35 %" in wide
     assert "95 % (seeds)" in wide and "95 % (seeds)" not in narrow and "85.25 ± 0.35 %" in narrow
     assert "no run held out validation images" in wide and "best run: margin1" in wide
     assert "1 run not ranked" in wide and "the loss is nan" in wide
+    assert "[bold]broken[/]" in wide and "\x1b[31m" not in wide  # shown as text, whatever it holds
     assert max(map(len, narrow.splitlines()[:8])) <= 70
     assert "and 2 more" in compare(".", "--limit", "1").out
 
@@ -111,13 +110,6 @@ def test_files_are_written(record_run: RecordRun, compare: Compare, tmp_path: Pa
 def test_mistakes_are_one_line(compare: Compare, arguments: list[str], exit_code: int, message: str) -> None:
     answer = compare(*arguments)
     assert answer.code == exit_code and message in answer.err and "Traceback" not in answer.err
-
-
-def test_hostile_names_are_shown_as_text(record_run: RecordRun, compare: Compare) -> None:
-    record_run("[bold]a[/]", lr=0.1)
-    record_run("b\x1b[31m", loss="[red]x[/red]", state="failed")
-    answer = compare(".")
-    assert answer.code == 0 and "\x1b[31m" not in answer.out
 
 
 def test_comparing_does_not_import_torch(record_run: RecordRun, tmp_path: Path) -> None:

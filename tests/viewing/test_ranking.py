@@ -1,6 +1,7 @@
 """Which setting is best, and which cannot be told from it."""
 
-import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 from scipy import stats
@@ -11,22 +12,20 @@ from fashion_softmax.viewing.runs import read_run
 from tests.viewing.conftest import RecordRun, write
 
 
-def compare_folders(*folders: os.PathLike[str], metric: str | None = None) -> Comparison:
-    from pathlib import Path
-
-    return compare([read_run(Path(folder)) for folder in folders], metric)
+def compare_folders(*folders: Path, metric: str | None = None) -> Comparison:
+    return compare([read_run(folder) for folder in folders], metric)
 
 
 def test_seeds_are_averaged_and_settings_ranked(record_run: RecordRun) -> None:
     folders = [record_run(f"ce{seed}", 140 + seed, seed=seed) for seed in range(3)]
     folders += [record_run(f"huber{seed}", 160 + seed, loss="huber", seed=seed) for seed in range(2)]
     comparison = compare_folders(*folders)
-    assert [comparison.name(setting) for setting in comparison.settings] == ["huber", "ce"]
+    assert [setting.name for setting in comparison.settings] == ["huber", "ce"]
     best, other = comparison.settings
     assert best.mean == pytest.approx(0.8025) and other.mean == pytest.approx(0.705)
     assert other.deviation == pytest.approx(0.005) and [run.seed for run in other.runs] == [0, 1, 2]
     assert comparison.keys == ["loss"] and comparison.metric == "test/accuracy"
-    assert other.num_images == 200 and best.against_best is None
+    assert other.num_images == 200 and best.against_best is None and best.best_run.seed == 1
 
 
 def test_validation_accuracy_ranks_where_all_have_it(record_run: RecordRun) -> None:
@@ -66,23 +65,22 @@ def test_pairs_of_equal_seeds_are_tested_and_the_middle_one_counts(record_run: R
     for seed, (best, other) in enumerate([(190, 150), (185, 180), (180, 190)]):
         folders.append(record_run(f"best{seed}", best, seed=seed, first_wrong=0))
         folders.append(record_run(f"other{seed}", other, lr=0.5, seed=seed, first_wrong=100))
-    setting = compare_folders(*folders).settings[1]
-    assert [test.seed for test in setting.tests] == [2, 1, 0]  # from the weakest evidence for the best
-    test = setting.against_best
-    assert test is not None and (test.only_first, test.only_second) == (20, 15)
+    test = compare_folders(*folders).settings[1].against_best
+    assert test is not None and (test.seed, test.only_best_correct, test.only_this_correct) == (1, 20, 15)
     assert test.p_value == pytest.approx(stats.binomtest(20, 35).pvalue)
-    assert setting.is_like_best and setting.num_worse == 1
+    assert not test.distinguishable and (test.num_seeds, test.num_seeds_best_better) == (3, 1)
+    alone = compare_folders(folders[0], folders[1]).settings[1].against_best
+    assert alone is not None and alone.distinguishable
 
 
-def test_a_setting_that_is_clearly_worse_is_told_apart(record_run: RecordRun) -> None:
-    setting = compare_folders(record_run("a", 190), record_run("b", 120, lr=0.5)).settings[1]
-    assert setting.against_best is not None and not setting.is_like_best
+TOY = {"_target_": "fashion_softmax.data.make_synthetic", "noise_std": 0.1}
+ELSEWHERE = {"_target_": "fashion_softmax.data.load_idx", "root": "elsewhere"}
 
 
-def test_runs_on_other_images_are_not_tested(record_run: RecordRun) -> None:
-    other = {"_target_": "fashion_softmax.data.load_idx", "root": "elsewhere"}
-    setting = compare_folders(record_run("a", 190), record_run("b", 120, dataset=other)).settings[1]
-    assert setting.against_best is None and not setting.is_like_best
+@pytest.mark.parametrize(("one", "other"), [(TOY, ELSEWHERE), (TOY, TOY | {"noise_std": 0.2})])
+def test_runs_on_other_images_are_not_tested(record_run: RecordRun, one: dict[str, Any], other: dict[str, Any]) -> None:
+    folders = [record_run("a", 190, dataset=one), record_run("b", 120, dataset=other)]
+    assert compare_folders(*folders).settings[1].against_best is None
 
 
 def test_keys_differ_only_within_an_option() -> None:
@@ -104,17 +102,6 @@ def test_runs_without_a_readable_configuration_are_settings_of_their_own(record_
     assert comparison.num_repeated == 0 and [len(setting.runs) for setting in comparison.settings] == [1, 1, 1]
 
 
-def test_toy_images_of_another_kind_are_other_images(record_run: RecordRun) -> None:
-    toy = {"_target_": "fashion_softmax.data.make_synthetic", "noise_std": 0.1}
-    folders = [record_run("a", 190, dataset=toy), record_run("b", 120, dataset=toy | {"noise_std": 0.2})]
-    assert compare_folders(*folders).settings[1].against_best is None
-
-
 def test_losses_of_several_kinds_are_no_common_yardstick(record_run: RecordRun) -> None:
     folders = [record_run("a"), record_run("b", loss="huber")]
     assert "test/cross_entropy can" in compare_folders(*folders, metric="test/loss").reason
-
-
-def test_best_run_is_that_with_the_best_value(record_run: RecordRun) -> None:
-    folders = [record_run(f"a{seed}", num_correct, seed=seed) for seed, num_correct in enumerate([150, 170, 160])]
-    assert compare_folders(*folders).settings[0].best_run.seed == 1
