@@ -1,15 +1,6 @@
-"""Facts about the published data sets: names, sizes, digests, and where to download them."""
+"""Facts about the published data sets: names, digests, and where to download them."""
 
 from dataclasses import dataclass
-
-# Role -> name and size of the unpacked file. The published sets share their shapes: 60 000 and 10 000 images of
-# 28 x 28 bytes after a header of 16 bytes, with one label byte each after a header of 8 bytes.
-FILES = {
-    "train_images": ("train-images-idx3-ubyte", 16 + 60_000 * 28 * 28),
-    "train_labels": ("train-labels-idx1-ubyte", 8 + 60_000),
-    "test_images": ("t10k-images-idx3-ubyte", 16 + 10_000 * 28 * 28),
-    "test_labels": ("t10k-labels-idx1-ubyte", 8 + 10_000),
-}
 
 
 @dataclass(frozen=True)
