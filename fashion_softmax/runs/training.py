@@ -65,7 +65,7 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
         if len(folders) == 1:
             held.enter_context(log_all(folders[0]))
         _catch_up(list(runs.values()))
-        for stack in plan({path: run.facts_now for path, run in runs.items()}, most=len(folders)):
+        for stack in plan({path: run.facts_now for path, run in runs.items()}, len(folders)):
             company = folders if len(stack) < len(folders) else stack
             absent = {path: run for path in company if path not in stack and (run := _keep_place(path, runs))}
             places = [runs.get(path) or absent[path] for path in company if path in stack or path in absent]
@@ -179,12 +179,7 @@ class _StackTraining:
         active = self.stack.active
         if not active:
             return
-        predictions = predict(
-            self.stack,
-            first.parts.dataset.test.to(first.parts.device),
-            first.parts.dtype,
-            keep_probabilities=any(self.places[index].wants_probabilities for index in active),
-        )
+        predictions = predict(self.stack, first.parts.dataset.test.to(first.parts.device), first.parts.dtype)
         attempt = self.stack.failures.attempt
         made = {
             index: attempt(index, self.places[index].finish, predictions[index], len(self.stack)) for index in active

@@ -54,7 +54,7 @@ class TrainedRun:
     def predict(self, images: Tensor, labels: Tensor) -> Predictions:
         """Classify images: bytes (N, C, H, W), N at least 1. The labels (N,) are only kept beside the answers."""
         stack = Stack([self.parts.member])
-        return predict(stack, Split(images, labels), self.parts.dtype, keep_probabilities=True)[0]
+        return predict(stack, Split(images, labels), self.parts.dtype)[0]
 
     def predict_probabilities(self, image: Tensor) -> NDArray[np.float32]:
         """Give the probability of each class, shape (K,), for an image that has no label, bytes (C, H, W)."""
