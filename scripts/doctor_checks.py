@@ -120,7 +120,7 @@ def check_data(root: Path, fetch: str) -> Iterator[Finding]:
     from fashion_softmax.data.published import PUBLISHED
 
     published = PUBLISHED["fashion_mnist"]
-    files = max(map(find_idx_files, (root, root / published.torchvision_name / "raw")), key=len)
+    files = find_idx_files(root)
     wrong = {path: digest for role, path in files.items() if (digest := digest_of(path)) != published.sha256[role]}
     for path, digest in wrong.items():
         yield Finding(f"{path} is corrupt: its SHA-256 is {digest}", "problem", f"delete the file, then {fetch}")

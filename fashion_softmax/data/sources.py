@@ -25,7 +25,7 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]
 
     Args:
         name: a key of `PUBLISHED`.
-        root: folder of the files, or torchvision's folder above them; created when something has to be fetched.
+        root: folder of the files; created when something has to be fetched.
         mirror: URL to download from instead of the known mirrors.
 
     Returns:
@@ -35,10 +35,9 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]
         DataError: a file is corrupt, or no source delivers; the message lists the sources and their reasons.
     """
     published = PUBLISHED[name]
-    for folder in (root, root / published.torchvision_name / "raw"):
-        files = find_idx_files(folder, published.suffix)
-        if len(files) == len(FILES):
-            return _verify(files, published)
+    files = find_idx_files(root, published.suffix)
+    if len(files) == len(FILES):
+        return _verify(files, published)
     root.mkdir(parents=True, exist_ok=True)
     try:
         with locked(root):  # processes that start together fetch once

@@ -33,15 +33,7 @@ class StackedLoss:
         return self._compute(lambda loss, scores: (loss(scores, labels), scores), logits)[0]
 
     def value_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute every member's losses with their gradients with respect to the logits.
-
-        Args:
-            logits: shape (R, B, K).
-            labels: shape (B,).
-
-        Returns:
-            The losses (R, B) and the gradient of each image's loss, (R, B, K).
-        """
+        """Compute every member's losses (R, B), and with respect to the logits the gradient of each, (R, B, K)."""
         return self._compute(lambda loss, scores: loss.value_and_gradient(scores, labels), logits)
 
     def _compute(

@@ -84,11 +84,10 @@ def plan(runs: Mapping[T, Facts], max_stack_size: int | None = None) -> list[lis
         is split into equal parts.
     """
     place = {name: index for index, name in enumerate(runs)}
-    stacks = [[name] for name, facts in runs.items() if facts.alone]
+    stacks: list[list[T]] = []
     groups: dict[tuple[object, ...], list[T]] = {}
     for name, facts in runs.items():
-        if not facts.alone:
-            groups.setdefault(facts.key, []).append(name)
+        groups.setdefault((name,) if facts.alone else facts.key, []).append(name)
     for group in groups.values():
         in_memory = max(1, MAX_STACKED_PARAMETERS // max(1, runs[group[0]].num_parameters))
         num_stacks = -(-len(group) // (max_stack_size or min(MAX_STACK_SIZE, in_memory)))

@@ -161,13 +161,10 @@ def load_test_split(settings: dict[str, Any]) -> Split:
             raise DataError("the run's toy images are too many to be drawn again")
         return make_synthetic(**toy).test
     root = Path(str(settings.get("root")))
-    folders = [root]
-    if settings["kind"] == "load_published" and settings.get("name") in PUBLISHED:
-        folders.append(root / PUBLISHED[settings["name"]].torchvision_name / "raw")
-    found = [files for files in map(find_idx_files, folders) if {"test_images", "test_labels"} <= files.keys()]
-    if not found:
+    files = find_idx_files(root)
+    if not {"test_images", "test_labels"} <= files.keys():
         raise DataError(f"the run's data set ({settings.get('name') or root.name}) is not on this machine")
     try:
-        return Split(read_images(found[0]["test_images"]), read_labels(found[0]["test_labels"]))
+        return Split(read_images(files["test_images"]), read_labels(files["test_labels"]))
     except DataError as error:  # a page may be shown to others: it names the file, not the folders above it
         raise DataError(str(error).replace(str(root), root.name)) from error
