@@ -90,22 +90,17 @@ def place(root: Path, *, packed: bool = False) -> None:
         (root / (name + ".gz" * packed)).write_bytes(gzip.compress(CONTENT[role]) if packed else CONTENT[role])
 
 
-def test_download_stores_verified_unpacked_files(tmp_path: Path, server: type[Handler]) -> None:
-    files = sources.prepare("tiny", tmp_path / "d", server.url)
+def test_what_is_missing_is_downloaded_verified_and_unpacked(tmp_path: Path, server: type[Handler]) -> None:
+    root = tmp_path / "d"
+    root.mkdir()
+    (root / ".train-images-idx3-ubyte.abc.tmp").write_bytes(b"half")  # a killed process left it
+    files = sources.prepare("tiny", root, server.url)
     assert {role: path.read_bytes() for role, path in files.items()} == CONTENT
-    assert contents(tmp_path / "d") == set(FILES.values())
-
-
-def test_present_files_are_not_downloaded(tmp_path: Path, server: type[Handler]) -> None:
-    place(tmp_path)
-    sources.prepare("tiny", tmp_path, server.url)
-    assert server.requests == []
-
-
-def test_only_missing_files_are_downloaded(tmp_path: Path, server: type[Handler]) -> None:
-    place(tmp_path)
-    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
-    sources.prepare("tiny", tmp_path, server.url)
+    assert contents(root) == set(FILES.values())
+    server.requests.clear()
+    assert sources.prepare("tiny", root, server.url) == files and server.requests == []
+    files["test_labels"].unlink()
+    assert sources.prepare("tiny", root, server.url) == files
     assert server.requests == ["/files/t10k-labels-idx1-ubyte.gz"]
 
 
@@ -194,12 +189,6 @@ def test_mirror_that_cannot_be_reached_is_a_reason_not_a_wait(tmp_path: Path, mi
     with pytest.raises(DataError, match=reason):
         sources.prepare("tiny", tmp_path, mirror)
     assert time.monotonic() - start < 5
-
-
-def test_what_a_killed_process_left_is_removed(tmp_path: Path, server: type[Handler]) -> None:
-    (tmp_path / ".train-images-idx3-ubyte.abc.tmp").write_bytes(b"half")
-    sources.prepare("tiny", tmp_path, server.url)
-    assert contents(tmp_path) == set(FILES.values())
 
 
 def test_server_that_never_ends_its_header_is_given_up(
