@@ -116,15 +116,15 @@ def usable_cores() -> float:
 
 def check_data(root: Path, fetch: str) -> Iterator[Finding]:
     """Look for Fashion-MNIST's files and compare each with its digest, whatever earlier runs remember of it."""
-    from fashion_softmax.data.idx import find_idx_files
-    from fashion_softmax.data.published import FILES, PUBLISHED
+    from fashion_softmax.data.idx import FILES, find_idx_files
+    from fashion_softmax.data.published import PUBLISHED
 
     published = PUBLISHED["fashion_mnist"]
-    files = max(map(find_idx_files, (root, root / published.torchvision_name / "raw")), key=len)
+    files = find_idx_files(root)
     wrong = {path: digest for role, path in files.items() if (digest := digest_of(path)) != published.sha256[role]}
     for path, digest in wrong.items():
         yield Finding(f"{path} is corrupt: its SHA-256 is {digest}", "problem", f"delete the file, then {fetch}")
-    if missing := [name for role, (name, _) in FILES.items() if role not in files]:
+    if missing := [name for role, name in FILES.items() if role not in files]:
         yield Finding(f"missing in {root}: {', '.join(missing)}", "problem", fetch)
     elif not wrong:
         yield Finding(f"Fashion-MNIST in {root}, SHA-256 as published")

@@ -119,7 +119,7 @@ def facts_of(resolved: Mapping[str, Any], parts: Parts) -> Facts:
     blank = torch.zeros(4, *parts.dataset.image_shape, device=parts.device, dtype=parts.dtype)
     words = {name: str(value) for name, value in shared.items()}
     loss = json.dumps(resolved["loss"], sort_keys=True)
-    return find_facts(parts.member, blank, parts.dataset.num_classes, words, loss)
+    return find_facts(parts.member, blank, words, loss)
 
 
 def build(node: Mapping[str, Any], key: str, *runtime_args: Any) -> Any:

@@ -135,7 +135,11 @@ def _read_signature(target: str, num_runtime: int) -> tuple[dict[str, Any], list
     hints = find_hints(component.__init__ if inspect.isclass(component) else component)
     required = [each.name for each in named if each.default is each.empty]
     open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters)
-    return {each.name: hints.get(each.name, Any) for each in named}, required, open_ended
+    types_by_name = {each.name: hints.get(each.name, Any) for each in named}
+    options = hints.get(parameters[-1].name) if open_ended else None
+    if typing.get_origin(options) is typing.Unpack:  # `**options: Unpack[Options]` names them all
+        return types_by_name | find_hints(typing.get_args(options)[0]), required, False
+    return types_by_name, required, open_ended
 
 
 def _check_value(key: str, value: Any, expected: Any, if_missing: str) -> list[str]:

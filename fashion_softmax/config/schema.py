@@ -59,7 +59,7 @@ class SweepConfig:
     dry_run: bool = False
     """Show what would be trained together, train nothing and create nothing."""
     max_stack_size: int | None = None
-    """Runs that are trained as one at most, at least 1; null lets the machine's memory decide."""
+    """Runs that are trained as one at most, at least 1; null lets their size decide."""
     resume: bool = False
     """Complete the sweep in the folder: finished jobs are kept; set by `resume=` on the command line."""
 

@@ -102,7 +102,7 @@ class Dashboard:
 
         Args:
             step: images seen.
-            predictions: of the test images; with all probabilities, if precision-recall curves are wanted.
+            predictions: of the test images, with all probabilities.
         """
         self._attempt("confusion_matrix", self._write_confusions, step, predictions)
         self._attempt("mistakes", self._write_mistakes, step, predictions)

@@ -1,46 +1,51 @@
 """The data sets a configuration can name: published ones, any folder of IDX files, and toy images.
 
-Each loader makes the splits and the class names, then calls `hold_out_and_resize`. A loader for another kind of files
-needs no more than that.
+Each loader makes the splits and the class names, then calls `finish`. A loader for another kind of files needs no more
+than that.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 import torch
 
-from fashion_softmax.data.dataset import Dataset, Split
-from fashion_softmax.data.idx import ROLES, find_idx_files, read_images, read_labels
+from fashion_softmax.data.dataset import Dataset, Split, split_validation
+from fashion_softmax.data.idx import FILES, find_idx_files, read_images, read_labels
 from fashion_softmax.data.published import PUBLISHED
-from fashion_softmax.data.resizing import hold_out_and_resize
+from fashion_softmax.data.resizing import resize_images
 from fashion_softmax.data.sources import prepare
 from fashion_softmax.errors import DataError
 
 MAX_SYNTHETIC_PIXELS = 2**29  # about 4 GB while they are drawn
 
 
-def load_published(
-    *,
-    name: str,
-    root: str,
-    resize: int | tuple[int, int] | None = None,
-    batch_size: int = 256,
-    num_workers: int = 0,
-    val_size: int = 0,
-    mirror: str | None = None,
-) -> Dataset:
+class Options(TypedDict, total=False):
+    """What every data set can be asked for.
+
+    Attributes:
+        resize: pixels, see `target_size`; None keeps the size.
+        batch_size: images per training step, at least 1; 256, as in the lesson, unless given.
+        num_workers: processes that prepare batches, 0 or more; 0 unless given.
+        val_size: training images held out for validation, see `split_validation`; 0 unless given.
+    """
+
+    resize: int | tuple[int, int] | None
+    batch_size: int
+    num_workers: int
+    val_size: int
+
+
+def load_published(*, name: str, root: str, mirror: str | None = None, **options: Unpack[Options]) -> Dataset:
     """Load Fashion-MNIST, MNIST or KMNIST; download and verify it the first time.
 
     Args:
         name: `fashion_mnist`, `mnist` or `kmnist`.
         root: folder of the four files.
-        resize: pixels, see `target_size`; None keeps 28 x 28.
-        batch_size: images per training step, at least 1; the lesson uses 256.
-        num_workers: processes that prepare batches, 0 or more.
-        val_size: images cut from the training images for validation.
         mirror: URL of a folder with the four `.gz` files, instead of the known mirrors.
+        **options: see `Options`.
 
     Raises:
         DataError: the files are corrupt or cannot be fetched.
@@ -48,51 +53,42 @@ def load_published(
     """
     if name not in PUBLISHED:
         raise ValueError(f"name={name} is no published data set; allowed: {', '.join(PUBLISHED)}")
-    files = prepare(name, Path(root), mirror)
-    train, test = _read_splits(files)
-    dataset = Dataset(train, None, test, PUBLISHED[name].class_names, batch_size, num_workers)
-    return hold_out_and_resize(dataset, val_size, resize, list(files.values()))
+    train, test = _read_splits(prepare(name, Path(root), mirror))
+    return finish(train, test, PUBLISHED[name].class_names, **options)
 
 
 def load_idx(
     *,
     root: str,
-    resize: int | tuple[int, int] | None = None,
-    batch_size: int = 256,
-    num_workers: int = 0,
-    val_size: int = 0,
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
+    **options: Unpack[Options],
 ) -> Dataset:
     """Load any folder with four IDX files, plain or gzipped; other sizes, colour and other numbers of classes work too.
 
     Args:
         root: folder of train-images, train-labels, t10k-images and t10k-labels.
-        resize: pixels, see `target_size`; None keeps the size.
-        batch_size: images per training step, at least 1.
-        num_workers: processes that prepare batches, 0 or more.
-        val_size: images cut from the training images for validation.
-        num_classes: K; None takes the largest training label plus one.
+        num_classes: K; None counts the training labels, which then have to be 0 to K - 1.
         class_names: in label order; None uses the numbers.
+        **options: see `Options`.
 
     Raises:
         DataError: a file is missing or corrupt, or the files do not fit together.
         ValueError: an argument is out of range.
     """
     files = find_idx_files(Path(root))
-    if missing := [f"{ROLES[role]}-idx*-ubyte" for role in ROLES if role not in files]:
+    if missing := [name for role, name in FILES.items() if role not in files]:
         raise DataError(f"no data set in {root}: missing {', '.join(missing)} (plain or .gz)")
     train, test = _read_splits(files)
-    num_classes = num_classes or len(class_names or ()) or _count_classes(train, files["train_labels"])
+    num_classes = num_classes or len(class_names or ()) or len(train.labels.unique())
     for role, split in (("train_labels", train), ("test_labels", test)):
         if (largest := int(split.labels.max())) >= num_classes:
             allowed = f"with {num_classes} classes 0 to {num_classes - 1} are allowed"
-            raise DataError(f"{files[role]}: has a label {largest}; {allowed}")
+            raise DataError(f"{files[role]}: has a label {largest}; {allowed}, see dataset.num_classes")
     names = tuple(class_names or map(str, range(num_classes)))
     if len(names) != num_classes:
         raise ValueError(f"class_names has {len(names)} names, but the data set has {num_classes} classes")
-    dataset = Dataset(train, None, test, names, batch_size, num_workers)
-    return hold_out_and_resize(dataset, val_size, resize, list(files.values()))
+    return finish(train, test, names, **options)
 
 
 def make_synthetic(
@@ -103,10 +99,7 @@ def make_synthetic(
     num_classes: int = 10,
     noise_std: float = 0.2,
     data_seed: int = 0,
-    resize: int | tuple[int, int] | None = None,
-    batch_size: int = 256,
-    num_workers: int = 0,
-    val_size: int = 0,
+    **options: Unpack[Options],
 ) -> Dataset:
     """Make separable toy images: one random pattern per class, plus noise. For tests and demonstrations.
 
@@ -117,10 +110,7 @@ def make_synthetic(
         num_classes: K, at least 1; the labels are 0 to K - 1 in turn.
         noise_std: standard deviation of the noise, in units of the full brightness; 0 or more.
         data_seed: of the patterns and the noise; independent of the run's seed, as with real data.
-        resize: pixels, see `target_size`; None keeps the size.
-        batch_size: images per training step, at least 1.
-        num_workers: processes that prepare batches, 0 or more.
-        val_size: images cut from the training images for validation.
+        **options: see `Options`.
 
     Raises:
         ValueError: an argument is out of range.
@@ -138,8 +128,31 @@ def make_synthetic(
         return Split(torch.from_numpy(pixels), torch.from_numpy(labels))
 
     names = tuple(map(str, range(num_classes)))
-    dataset = Dataset(draw(num_train), None, draw(num_test), names, batch_size, num_workers)
-    return hold_out_and_resize(dataset, val_size, resize)
+    return finish(draw(num_train), draw(num_test), names, **options)
+
+
+def finish(train: Split, test: Split, class_names: tuple[str, ...], **options: Unpack[Options]) -> Dataset:
+    """Do what all data sets have in common: cut the validation images from the training images, then resize.
+
+    Args:
+        train: all training images.
+        test: test images of the same shape.
+        class_names: in label order.
+        **options: see `Options`.
+
+    Raises:
+        ValueError: `val_size` is out of range.
+    """
+    train, val = split_validation(train, options.get("val_size", 0))
+    if (resize := options.get("resize")) is not None:
+        train, test = _resize(train, resize), _resize(test, resize)
+        val = _resize(val, resize) if val else None
+    batch_size, num_workers = options.get("batch_size", 256), options.get("num_workers", 0)
+    return Dataset(train, val, test, class_names, batch_size, num_workers)
+
+
+def _resize(split: Split, resize: int | tuple[int, int]) -> Split:
+    return Split(resize_images(split.images, resize), split.labels)
 
 
 def _read_splits(files: Mapping[str, Path]) -> tuple[Split, Split]:
@@ -155,14 +168,3 @@ def _read_splits(files: Mapping[str, Path]) -> tuple[Split, Split]:
         problem = f"test images of shape {test_shape} do not fit training images of shape {train_shape} (C, H, W)"
         raise DataError(f"{files['test_images']}: {problem}")
     return splits[0], splits[1]
-
-
-def _count_classes(train: Split, path: Path) -> int:
-    """Take the largest label plus one, unless that label is far from the others and probably an error."""
-    *others, largest = train.labels.unique().tolist()
-    if others and largest - others[-1] > 1:
-        raise DataError(
-            f"{path}: has a label {largest}, but the next lower one is {others[-1]}; "
-            f"if this is intended, set dataset.num_classes={largest + 1}"
-        )
-    return int(largest) + 1

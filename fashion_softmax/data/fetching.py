@@ -1,6 +1,7 @@
 """Fetching files from a server or from a Debian package; every wait is bounded."""
 
 import contextlib
+import functools
 import shutil
 import subprocess
 import tempfile
@@ -99,20 +100,14 @@ def debian_package(package: str) -> Iterator[str]:
             "APT::Sandbox::User=",  # the folder belongs to this user alone; the user _apt could not write into it
         ]
         apt_get = ["apt-get", "-q", *(f"-o{option}" for option in options)]
-        # `update` also fails when another repository fails while Debian's own lists are fine: try to download anyway.
-        _run([*apt_get, "update"], folder, package, check=False)
-        _run([*apt_get, "download", package], folder, package)
-        archive = next(folder.glob("*.deb"), "no-such.deb")
-        _run(["dpkg-deb", "-x", str(archive), "unpacked"], folder, package)
+        run = functools.partial(subprocess.run, cwd=folder, capture_output=True, text=True, timeout=APT_TIMEOUT_S)
+        try:
+            # `update` also fails when another repository fails while Debian's own lists are fine: download anyway.
+            run([*apt_get, "update"])
+            run([*apt_get, "download", package], check=True)
+            run(["dpkg-deb", "-x", *map(str, folder.glob("*.deb")), "unpacked"], check=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            reasons = [line for line in str(getattr(error, "stderr", "")).splitlines() if line.startswith("E:")]
+            raise FetchError(f"Debian package {package}: {reasons[-1] if reasons else error}") from error
         data_file = next((folder / "unpacked").rglob("*-ubyte.gz"), folder / "none")
         yield data_file.parent.as_uri()
-
-
-def _run(command: list[str], folder: Path, package: str, *, check: bool = True) -> None:
-    try:
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=APT_TIMEOUT_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise FetchError(f"Debian package {package}: {error}") from error
-    if check and result.returncode != 0:
-        lines = [line for line in result.stderr.splitlines() if line.startswith("E:")] or ["no reason given"]
-        raise FetchError(f"Debian package {package}: {lines[-1].removeprefix('E:').strip()}")

@@ -9,11 +9,8 @@ References:
 
 import gzip
 import math
-import re
-import struct
 import zlib
 from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 import torch
@@ -22,14 +19,13 @@ from torch import Tensor
 from fashion_softmax.errors import DataError
 
 UNSIGNED_BYTE = 0x08
-
-# Role of each file -> how its name begins. The rest of the name is `-idx3-ubyte`, with or without `.gz`; some copies
-# of MNIST have a dot for the second hyphen.
-ROLES = {
-    "train_images": "train-images",
-    "train_labels": "train-labels",
-    "test_images": "t10k-images",
-    "test_labels": "t10k-labels",
+BAD_GZIP = (OSError, EOFError, zlib.error)  # what Python raises when it cannot unpack
+# Role -> name of the published file. Colour images have idx4; some copies of MNIST have a dot for the second hyphen.
+FILES = {
+    "train_images": "train-images-idx3-ubyte",
+    "train_labels": "train-labels-idx1-ubyte",
+    "test_images": "t10k-images-idx3-ubyte",
+    "test_labels": "t10k-labels-idx1-ubyte",
 }
 
 
@@ -41,15 +37,15 @@ def find_idx_files(folder: Path, suffix: str = "") -> dict[str, Path]:
         suffix: `.gz` finds gzipped files only.
 
     Returns:
-        Role (see `ROLES`) to path, for the roles that are present; a plain file is preferred to a gzipped one.
+        Role (see `FILES`) to path, for the roles that are present; a plain file is preferred to a gzipped one.
     """
-    if not folder.is_dir():
-        return {}
-    names = sorted(path.name for path in folder.iterdir() if path.is_file())
-    found = {}
-    for role, stem in ROLES.items():
-        if matches := [name for name in names if re.fullmatch(rf"{stem}[-.]idx\d-ubyte{suffix or '(.gz)?'}", name)]:
-            found[role] = folder / min(matches, key=lambda name: name.endswith(".gz"))
+    endings = (suffix,) if suffix else ("", ".gz")
+    found: dict[str, Path] = {}
+    for role, name in FILES.items():
+        pattern = f"{name.partition('-idx')[0]}[-.]idx[1-4]-ubyte"
+        for path in (path for ending in endings for path in sorted(folder.glob(pattern + ending))):
+            if path.is_file():
+                found.setdefault(role, path)
     return found
 
 
@@ -96,35 +92,26 @@ def read_labels(path: Path) -> Tensor:
 
 
 def _read(path: Path) -> np.ndarray:
-    is_packed = path.suffix == ".gz"
     try:
-        with cast(IO[bytes], gzip.open(path) if is_packed else path.open("rb")) as file:
-            shape = _read_header(file, path)
-            offset, expected = file.tell(), math.prod(shape)
-            # One byte more than the header announces shows that a file is too long.
-            content = bytearray(file.read(expected + 1)) if is_packed else None
-        found = path.stat().st_size - offset if content is None else len(content)
-        if found != expected:
-            what = "is truncated" if found < expected else "is too long"
-            raise DataError(f"{path}: {what}: its header announces {_show(shape)} = {expected} bytes, found {found}")
-        if expected == 0:
-            return np.empty(shape, np.uint8)
-        if content is not None:
-            return np.frombuffer(content, np.uint8).reshape(shape)
-        # Mode "c" maps the file privately: writing to the array would not change the file.
-        return np.memmap(path, np.uint8, mode="c", offset=offset, shape=shape)
-    except (OSError, EOFError, zlib.error) as error:
+        if path.suffix == ".gz":
+            with gzip.open(path) as file:
+                content = np.frombuffer(bytearray(file.read()), np.uint8)
+        else:  # mode "c" maps the file privately: writing to the array would not change the file
+            content = np.memmap(path, np.uint8, mode="c")
+    except (*BAD_GZIP, ValueError) as error:  # numpy raises the latter for an empty file
         raise DataError(f"{path}: cannot be read ({error})") from error
-
-
-def _read_header(file: IO[bytes], path: Path) -> tuple[int, ...]:
-    magic = file.read(4)
+    magic = bytes(content[:4])
     if len(magic) < 4 or magic[:3] != bytes((0, 0, UNSIGNED_BYTE)) or not 1 <= magic[3] <= 4:
         raise DataError(f"{path}: is no IDX file of unsigned bytes (it begins with {magic!r})")
-    sizes = file.read(4 * magic[3])
-    if len(sizes) < 4 * magic[3]:
+    start = 4 + 4 * magic[3]
+    if len(content) < start:
         raise DataError(f"{path}: is truncated inside its header")
-    return struct.unpack(f">{magic[3]}I", sizes)
+    shape = content[4:start].view(">u4").tolist()
+    expected, found = math.prod(shape), len(content) - start
+    if found != expected:
+        what = "is truncated" if found < expected else "is too long"
+        raise DataError(f"{path}: {what}: its header announces {_show(shape)} = {expected} bytes, found {found}")
+    return content[start:].reshape(shape)
 
 
 def _show(shape: tuple[int, ...]) -> str:

@@ -1,15 +1,6 @@
-"""Facts about the published data sets: names, sizes, digests, and where to download them."""
+"""Facts about the published data sets: names, digests, and where to download them."""
 
 from dataclasses import dataclass
-
-# Role -> name and size of the unpacked file. The published sets share their shapes: 60 000 and 10 000 images of
-# 28 x 28 bytes after a header of 16 bytes, with one label byte each after a header of 8 bytes.
-FILES = {
-    "train_images": ("train-images-idx3-ubyte", 16 + 60_000 * 28 * 28),
-    "train_labels": ("train-labels-idx1-ubyte", 8 + 60_000),
-    "test_images": ("t10k-images-idx3-ubyte", 16 + 10_000 * 28 * 28),
-    "test_labels": ("t10k-labels-idx1-ubyte", 8 + 10_000),
-}
 
 
 @dataclass(frozen=True)
@@ -17,7 +8,6 @@ class Published:
     """A published data set.
 
     Attributes:
-        torchvision_name: its class in `torchvision.datasets`, which names the folder that torchvision keeps it in.
         mirrors: URLs of folders with the four gzipped files, the first one first.
         sha256: role to the digest of the unpacked file; of a set with a suffix, of the gzipped file.
         class_names: in label order.
@@ -25,7 +15,6 @@ class Published:
         suffix: `.gz` for a set that is kept gzipped, because only the digests of the gzipped files are known.
     """
 
-    torchvision_name: str
     mirrors: tuple[str, ...]
     sha256: dict[str, str]
     class_names: tuple[str, ...]
@@ -36,7 +25,6 @@ class Published:
 PUBLISHED = {
     # Xiao et al., https://github.com/zalandoresearch/fashion-mnist
     "fashion_mnist": Published(
-        torchvision_name="FashionMNIST",
         mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
         sha256={
             "train_images": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -52,7 +40,6 @@ PUBLISHED = {
     ),
     # LeCun et al., http://yann.lecun.com/exdb/mnist
     "mnist": Published(
-        torchvision_name="MNIST",
         mirrors=("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
         sha256={
             "train_images": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -64,7 +51,6 @@ PUBLISHED = {
     ),
     # Clanuwat et al., https://github.com/rois-codh/kmnist; digests from ankane/torchvision-ruby.
     "kmnist": Published(
-        torchvision_name="KMNIST",
         mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
         sha256={
             "train_images": "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",

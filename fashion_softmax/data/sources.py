@@ -9,18 +9,15 @@ import gzip
 import hashlib
 import io
 import logging
-import zlib
 from pathlib import Path
 
-from fashion_softmax.data.fetching import FetchError, debian_package, fetch
-from fashion_softmax.data.idx import find_idx_files
-from fashion_softmax.data.published import FILES, PUBLISHED, Published
+from fashion_softmax.data.fetching import MAX_BYTES, FetchError, debian_package, fetch
+from fashion_softmax.data.idx import BAD_GZIP, FILES, find_idx_files
+from fashion_softmax.data.published import PUBLISHED, Published
 from fashion_softmax.errors import DataError
 from fashion_softmax.files import LOCK_TIMEOUT_S, locked, read_json, write_atomically, write_json
 
 log = logging.getLogger(__name__)
-
-BAD_GZIP = (OSError, EOFError, zlib.error)  # what Python raises when it cannot unpack
 
 
 def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]:
@@ -28,7 +25,7 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]
 
     Args:
         name: a key of `PUBLISHED`.
-        root: folder of the files, or torchvision's folder above them; created when something has to be fetched.
+        root: folder of the files; created when something has to be fetched.
         mirror: URL to download from instead of the known mirrors.
 
     Returns:
@@ -38,22 +35,20 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]
         DataError: a file is corrupt, or no source delivers; the message lists the sources and their reasons.
     """
     published = PUBLISHED[name]
-    for folder in (root, root / published.torchvision_name / "raw"):
-        files = find_idx_files(folder, published.suffix)
-        if len(files) == len(FILES):
-            return _verify(files, published)
+    files = find_idx_files(root, published.suffix)
+    if len(files) == len(FILES):
+        return _verify(files, published)
     root.mkdir(parents=True, exist_ok=True)
     try:
         with locked(root):  # processes that start together fetch once
             # A corrupt file is reported, not replaced: the user may want to keep it.
-            missing = FILES.keys() - _verify(find_idx_files(root, published.suffix), published).keys()
-            if missing:
-                _fetch(sorted(missing), published, root, mirror)
+            present = _verify(find_idx_files(root, published.suffix), published)
+            if missing := [role for role in FILES if role not in present]:
+                _fetch(missing, published, root, mirror)
             return _verify(find_idx_files(root, published.suffix), published)
     except TimeoutError as error:
-        raise DataError(
-            f"{root}: another process has held the lock for {LOCK_TIMEOUT_S / 60:.0f} minutes; wait for it or end it"
-        ) from error
+        minutes = f"{LOCK_TIMEOUT_S / 60:.0f} minutes"
+        raise DataError(f"{root}: another process has held the lock for {minutes}; wait for it or end it") from error
 
 
 def _verify(files: dict[str, Path], published: Published) -> dict[str, Path]:
@@ -61,8 +56,7 @@ def _verify(files: dict[str, Path], published: Published) -> dict[str, Path]:
     if not files:
         return files
     memory_path = next(iter(files.values())).parent / "verified.json"
-    stats = {path.name: path.stat() for path in files.values()}
-    state = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+    state = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files.values()}
     checked = {"files": state, "sha256": published.sha256}
     if read_json(memory_path) == checked:
         return files
@@ -71,7 +65,7 @@ def _verify(files: dict[str, Path], published: Published) -> dict[str, Path]:
         if digest != published.sha256[role]:
             raise DataError(
                 f"{path}: is corrupt: expected SHA-256 {published.sha256[role]}, found {digest} "
-                f"({stats[path.name].st_size} bytes); delete the file and the next run fetches it again, "
+                f"({state[path.name][0]} bytes); delete the file and the next run fetches it again, "
                 "or use dataset=idx for files of your own"
             )
     with contextlib.suppress(OSError):  # a read-only folder: the files are checked at every start
@@ -89,25 +83,24 @@ def _digest(path: Path, *, unpack: bool) -> str:
 
 def _fetch(missing: list[str], published: Published, root: Path, mirror: str | None) -> None:
     """Try one source after the other until no file is missing."""
-    mirrors = [mirror] if mirror else published.mirrors
+    mirrors = (mirror,) if mirror else published.mirrors
     sources: list[contextlib.AbstractContextManager[str]]
-    sources = [contextlib.nullcontext(url) for url in (*mirrors, *mirrors)]  # each is tried twice
+    sources = [contextlib.nullcontext(url) for url in mirrors * 2]  # each is tried twice
     if published.debian_package:
         sources.append(debian_package(published.debian_package))
     reasons = []
     for source in sources:
         try:
             with source as base:
-                log.info("fetching %s from %s", ", ".join(FILES[role][0] for role in missing), base)
-                for role in list(missing):
-                    packed = fetch(f"{base.rstrip('/')}/{FILES[role][0]}.gz")
-                    _store(packed, role, published, root, base)
-                    missing.remove(role)
+                log.info("fetching %s from %s", ", ".join(FILES[role] for role in missing), base)
+                while missing:
+                    _store(fetch(f"{base.rstrip('/')}/{FILES[missing[0]]}.gz"), missing[0], published, root, base)
+                    missing.pop(0)
             return
         except FetchError as error:
             reasons.append(str(error))
             log.info("this source failed: %s", error)
-    names = "\n".join(f"    {stem}{published.suffix}" for stem, _ in FILES.values())
+    names = "\n".join(f"    {name}{published.suffix}" for name in FILES.values())
     kinds = "" if published.suffix else " (plain or .gz)"
     tried = "\n".join(f"    {reason}" for reason in dict.fromkeys(reasons))
     raise DataError(
@@ -118,17 +111,15 @@ def _fetch(missing: list[str], published: Published, root: Path, mirror: str | N
 
 def _store(packed: bytes, role: str, published: Published, root: Path, source: str) -> None:
     """Verify a fetched file and write it; unpacked, if its digest is that of the unpacked file."""
-    stem, size = FILES[role]
     content, problem = packed, ""
     if not published.suffix:
         try:
-            content = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(size + 1)  # a gzip bomb is not unpacked further
+            content = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(MAX_BYTES)  # a gzip bomb is not unpacked further
         except BAD_GZIP as error:
             problem = f"; it is no gzip file: {error}"
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != published.sha256[role]:
+    if (digest := hashlib.sha256(content).hexdigest()) != published.sha256[role]:
         raise FetchError(
-            f"{source}: wrong content for {stem}.gz: expected SHA-256 {published.sha256[role]}, found {digest} "
+            f"{source}: wrong content for {FILES[role]}.gz: expected SHA-256 {published.sha256[role]}, found {digest} "
             f"({len(content)} bytes, beginning with {content[:16]!r}{problem})"
         )
-    write_atomically(root / f"{stem}{published.suffix}", content)
+    write_atomically(root / f"{FILES[role]}{published.suffix}", content)

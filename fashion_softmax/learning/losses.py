@@ -43,15 +43,7 @@ class Loss(ABC):
         """
 
     def value_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the losses together with their gradients with respect to the logits.
-
-        Args:
-            logits: scores, shape (*R, B, K).
-            labels: true classes, int64, shape (B,).
-
-        Returns:
-            The losses (*R, B) and the gradient of each image's loss, (*R, B, K).
-        """
+        """Compute the losses (*R, B), and with respect to the logits the gradient of each, (*R, B, K)."""
         with torch.enable_grad():
             leaf = logits.detach().requires_grad_()
             losses = self(leaf, labels)

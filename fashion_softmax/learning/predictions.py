@@ -16,8 +16,7 @@ class Predictions:
         labels: true classes, unsigned, shape (N,).
         classes: predicted classes, unsigned, shape (N,).
         confidences: probability that softmax gives the predicted class, float32, shape (N,).
-        probabilities: that softmax gives each class, float32, shape (N, K); None where nobody asked for them. They
-            are not saved.
+        probabilities: that softmax gives each class, float32, shape (N, K); they are not saved, so None in a file's.
     """
 
     labels: NDArray[np.unsignedinteger[Any]]

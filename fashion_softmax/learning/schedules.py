@@ -1,8 +1,8 @@
 """Learning-rate schedules: plain functions of the epoch, given to torch's `LambdaLR`.
 
-`epoch` counts from 0; the learning rate of an epoch is the optimizer's `lr` times the factor. Each schedule can be
-preceded by `warmup_epochs` that rise in equal steps to the full rate, and then starts after them. Any scheduler of
-`torch.optim.lr_scheduler` that steps once an epoch works as well: name it in a YAML file of `conf/scheduler`.
+`epoch` counts from 0; the learning rate of an epoch is the optimizer's `lr` times the factor. Before each schedule
+there may be `warmup_epochs`, 0 or more, that rise in equal steps to the full rate. Any other scheduler of torch that
+steps once an epoch works as well: name it in a YAML file of `conf/scheduler`.
 """
 
 import math
@@ -13,35 +13,17 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def constant(optimizer: Optimizer, *, warmup_epochs: int = 0) -> LambdaLR:
-    """Keep the learning rate, as in the lesson.
-
-    Args:
-        optimizer: whose learning rates are scheduled.
-        warmup_epochs: epochs of linear warm-up before, 0 or more.
-    """
+    """Keep the learning rate, as in the lesson."""
     return _schedule(optimizer, lambda epoch: 1.0, warmup_epochs)
 
 
 def step(optimizer: Optimizer, *, step_size: int, gamma: float = 0.1, warmup_epochs: int = 0) -> LambdaLR:
-    """Multiply the learning rate by `gamma` after every `step_size` epochs.
-
-    Args:
-        optimizer: whose learning rates are scheduled.
-        step_size: epochs between two steps, at least 1.
-        gamma: factor of each step, above 0.
-        warmup_epochs: epochs of linear warm-up before, 0 or more.
-    """
+    """Multiply the learning rate by `gamma`, above 0, after every `step_size` epochs, at least 1."""
     return _schedule(optimizer, lambda epoch: gamma ** (epoch // step_size), warmup_epochs)
 
 
 def exponential(optimizer: Optimizer, *, gamma: float = 0.9, warmup_epochs: int = 0) -> LambdaLR:
-    """Multiply the learning rate by `gamma` after every epoch.
-
-    Args:
-        optimizer: whose learning rates are scheduled.
-        gamma: factor of each epoch, above 0.
-        warmup_epochs: epochs of linear warm-up before, 0 or more.
-    """
+    """Multiply the learning rate by `gamma`, above 0, after every epoch."""
     return _schedule(optimizer, lambda epoch: gamma**epoch, warmup_epochs)
 
 

@@ -1,4 +1,4 @@
-"""Sums over many batches, for the metrics of an epoch; can be stored and gone on with, to the last bit.
+"""Sums over many batches, for the metrics of an epoch; can be stored and continued, to the last bit.
 
 Shapes: `R` runs, `B` images, `K` classes.
 """
@@ -20,7 +20,7 @@ class Tally:
     """Loss, accuracy and cross-entropy of R runs, summed over batches, a few of them at a time.
 
     Args:
-        states: of each run, from `state`, to go on where it was; none to begin at zero.
+        states: of each run, from `state`, to continue where it was; none to begin at zero.
     """
 
     def __init__(self, states: Sequence[State] = ()) -> None:
@@ -90,7 +90,6 @@ class Tally:
 def _settle(state: State) -> State:
     """Count what is pending, and add up."""
     tally = Tally([state])
-    num_images = state["num_images"] + sum(len(labels) for _, _, labels in state["pending"])
     tally._count()
-    total = torch.stack(tally._sums).sum(0)[:, 0] if tally._sums else torch.zeros(3, dtype=torch.float64)
-    return {"sums": [total], "num_images": num_images, "pending": []}
+    settled = tally.state(0)
+    return settled | {"sums": [torch.stack(settled["sums"]).sum(0)]}

@@ -88,11 +88,6 @@ class Run:
         """Validation accuracy after the last epoch if there is a validation split, else test accuracy."""
         return self.metrics[self.parts.objective_name]
 
-    @property
-    def wants_probabilities(self) -> bool:
-        """Whether its records need what the model says of every class, not of the predicted ones alone."""
-        return self._dashboard.switches.pr_curves
-
     def describe(self) -> str:
         """Say what is trained, such as `SoftmaxRegression, CrossEntropy, SGD on 60000 images of 1 x 28 x 28`."""
         member, dataset = self.parts.member, self.parts.dataset

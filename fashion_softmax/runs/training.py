@@ -60,7 +60,7 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
         if len(folders) == 1:
             held.enter_context(log_all(folders[0]))
         _catch_up(list(runs.values()))
-        for stack in plan({path: run.facts_now for path, run in runs.items()}, most=len(folders)):
+        for stack in plan({path: run.facts_now for path, run in runs.items()}, len(folders)):
             company = folders if len(stack) < len(folders) else stack
             absent = {path: run for path in company if path not in stack and (run := _keep_place(path, runs))}
             places = [runs.get(path) or absent[path] for path in company if path in stack or path in absent]
@@ -180,9 +180,7 @@ class _StackTraining:
         active = self.stack.active
         if not active:
             return
-        wants_probabilities = any(self.places[index].wants_probabilities for index in active)
-        test = first.parts.dataset.test.to(first.parts.device)
-        predictions = predict(self.stack, test, first.parts.dtype, keep_probabilities=wants_probabilities)
+        predictions = predict(self.stack, first.parts.dataset.test.to(first.parts.device), first.parts.dtype)
         finish = [run.finish for run in self.places]
         attempt = self.stack.failures.attempt
         self._write({index: attempt(index, finish[index], predictions[index], len(self.stack)) for index in active})

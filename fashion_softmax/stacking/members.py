@@ -1,7 +1,6 @@
 """The members of a stack: what each run trains with, and those that failed."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -68,18 +67,6 @@ class Failures:
         except (Exception, SystemExit) as error:
             self.errors[index] = _as_divergence(error)
             return None
-
-    def require_finite(self, values: Sequence[float], describe: Callable[[int, float], str]) -> None:
-        """Let the members leave whose value is NaN or infinite.
-
-        Args:
-            values: one for each member.
-            describe: makes the message of the `DivergedError` from index and value.
-        """
-        if not all(map(math.isfinite, values)):
-            for index, value in enumerate(values):
-                if not math.isfinite(value):
-                    self.errors.setdefault(index, DivergedError(f"training diverged: {describe(index, value)}"))
 
 
 def _as_divergence(error: BaseException) -> BaseException:

@@ -6,9 +6,8 @@ model can be saved, measured and stepped by its own optimizer as if it were alon
 Shapes: `R` models, `B` images, `D` features, `K` classes.
 """
 
-import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +30,7 @@ class StackedModel(ABC):
     parameters: Sequence[Tensor] = ()
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
-        self.models = list(models)
+        self.models = [model.train() for model in models]  # all in one mode: torch.func stacks no others
 
     @abstractmethod
     def __call__(self, images: Tensor) -> Tensor:
@@ -74,19 +73,14 @@ class StackedSoftmaxRegression(StackedModel):
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
         super().__init__(models)
-        self.weight, self.bias = self.parameters = [
-            _share([model.get_parameter(name) for model in models]) for name in ("weight", "bias")
-        ]
-        num_runs, num_classes, num_features = self.weight.shape
+        named, _ = _share(models)
+        self.parameters = weight, bias = named["weight"], named["bias"]
+        num_runs, num_classes, num_features = weight.shape
         self._shape = (num_runs, num_classes, -1)
-        self._weight = self.weight.detach().view(-1, num_features)
-        self._bias = self.bias.detach().view(-1, 1)
+        self._weight, self._bias = weight.detach().view(-1, num_features), bias.detach().view(-1, 1)
         self._weight_gradient, self._bias_gradient = torch.zeros_like(self._weight), torch.zeros_like(self._bias)
-        self.weight.grad, self.bias.grad = (
-            self._weight_gradient.view_as(self.weight),
-            self._bias_gradient.view_as(self.bias),
-        )
-        _hand_out_gradients(models, [("weight", self.weight.grad), ("bias", self.bias.grad)])
+        weight.grad, bias.grad = self._weight_gradient.view_as(weight), self._bias_gradient.view_as(bias)
+        _hand_out_gradients(models, named)
         self._features = torch.empty(0, num_features)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -128,12 +122,8 @@ class StackedModule(StackedModel):
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
         super().__init__(models)
-        self._parameters, self._buffers = stack_module_state(list(models))
-        for name, stacked in (self._parameters | self._buffers).items():
-            for model, view in zip(models, stacked.detach(), strict=True):
-                (dict(model.named_parameters()) | dict(model.named_buffers()))[name].data = view
+        self._parameters, self._buffers = _share(models)
         self.parameters = list(self._parameters.values())
-        self._skeleton = copy.deepcopy(models[0]).to("meta")  # structure only, the values come with each call
         self._compute = torch.vmap(self._compute_one, in_dims=(0, 0, None), randomness="error")
         self._logits = torch.empty(0)
 
@@ -147,28 +137,25 @@ class StackedModule(StackedModel):
         for parameter in self.parameters:
             parameter.grad = None
         self._logits.backward(logits_gradient / logits_gradient.shape[1])
-        _hand_out_gradients(self.models, [(name, values.grad) for name, values in self._parameters.items()])
-
-    def train(self, mode: bool = True) -> None:
-        """Switch all models between training and evaluation."""
-        super().train(mode)
-        self._skeleton.train(mode)
+        _hand_out_gradients(self.models, self._parameters)
 
     def _compute_one(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor) -> Tensor:
-        logits: Tensor = functional_call(self._skeleton, (parameters, buffers), (images,))
+        # Of the first model only the structure is used: the values come with each call.
+        logits: Tensor = functional_call(self.models[0], (parameters, buffers), (images,))
         return logits
 
 
-def _share(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
-    """Move parameters into one tensor with a leading axis, and leave views of it in their place."""
-    storage = nn.Parameter(torch.stack([parameter.detach() for parameter in parameters]))
-    for parameter, view in zip(parameters, storage.detach(), strict=True):
-        parameter.data = view
-    return storage
+def _share(models: Sequence[nn.Module]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Move parameters and buffers, by name, into tensors with a leading axis, and leave views in their places."""
+    parameters, buffers = stack_module_state(list(models))
+    for index, model in enumerate(models):
+        for name, own in (*model.named_parameters(), *model.named_buffers()):
+            own.data = (parameters | buffers)[name].detach()[index]
+    return parameters, buffers
 
 
-def _hand_out_gradients(models: Iterable[nn.Module], stacked: Sequence[tuple[str, Tensor | None]]) -> None:
-    for name, gradients in stacked:
-        if gradients is not None:
-            for model, gradient in zip(models, gradients, strict=True):
+def _hand_out_gradients(models: Sequence[nn.Module], parameters: Mapping[str, Tensor]) -> None:
+    for name, stacked in parameters.items():
+        if stacked.grad is not None:
+            for model, gradient in zip(models, stacked.grad, strict=True):
                 model.get_parameter(name).grad = gradient

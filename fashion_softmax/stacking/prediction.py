@@ -13,16 +13,13 @@ from fashion_softmax.stacking import Stack
 
 
 @torch.no_grad()
-def predict(
-    stack: Stack, split: Split, dtype: torch.dtype = torch.float32, *, keep_probabilities: bool = False
-) -> list[Predictions]:
+def predict(stack: Stack, split: Split, dtype: torch.dtype = torch.float32) -> list[Predictions]:
     """Classify every image of a split with every run of a stack.
 
     Args:
         stack: of one run or several.
         split: N images, at least 1, on the models' device.
         dtype: of the models.
-        keep_probabilities: of all classes, not of the predicted ones alone.
 
     Returns:
         The predictions of each run.
@@ -30,18 +27,15 @@ def predict(
     stack.model.train(False)
     classes, confidences, probabilities = [], [], []
     for images, _ in in_order(split, dtype):
-        logits = stack.model(images)
-        log_probabilities = log_softmax(logits)
+        log_probabilities = log_softmax(stack.model(images))
         best = log_probabilities.mT.max(dim=-2)  # (R, B), the first of several that are equal, as in the metrics
         classes.append(best.indices.cpu())
         confidences.append(best.values.exp().float().cpu())
-        if keep_probabilities:
-            probabilities.append(log_probabilities.exp().float().cpu())
-        num_classes = logits.shape[-1]
-    unsigned = np.min_scalar_type(num_classes - 1)
+        probabilities.append(log_probabilities.exp().float().cpu())
+    unsigned = np.min_scalar_type(probabilities[0].shape[-1] - 1)
     labels = split.labels.cpu().numpy().astype(unsigned)
-    kept = torch.cat(probabilities, -2).numpy() if probabilities else [None] * len(stack.members)
+    of_runs = zip(torch.cat(classes, -1), torch.cat(confidences, -1), torch.cat(probabilities, -2), strict=True)
     return [
-        Predictions(labels, of_run.numpy().astype(unsigned), confidence.numpy(), of_classes)
-        for of_run, confidence, of_classes in zip(torch.cat(classes, -1), torch.cat(confidences, -1), kept, strict=True)
+        Predictions(labels, predicted.numpy().astype(unsigned), confidence.numpy(), of_classes.numpy())
+        for predicted, confidence, of_classes in of_runs
     ]

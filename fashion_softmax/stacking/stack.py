@@ -6,8 +6,10 @@ so that the others' arithmetic stays the same bit for bit, but is not updated an
 Shapes: `R` runs, `B` images, `K` classes.
 """
 
+import math
 from collections.abc import Collection, Sequence
 
+from fashion_softmax.errors import DivergedError
 from fashion_softmax.stacking.losses import StackedLoss
 from fashion_softmax.stacking.members import Failures, Member
 from fashion_softmax.stacking.models import stack_models
@@ -46,3 +48,16 @@ class Stack:
     def active(self) -> list[int]:
         """The members still training."""
         return [index for index in range(len(self)) if index not in self.failures.errors]
+
+    def require_finite(self, name: str, values: Sequence[float], when: str) -> None:
+        """Let the members leave whose value is NaN or infinite.
+
+        Args:
+            name: of the value, for the message of the `DivergedError`.
+            values: one for each member.
+            when: in words.
+        """
+        for index, value in enumerate(values):
+            if not math.isfinite(value):
+                cause = f"{name} is {value} {when} (lr {self.members[index].lr:g}); a smaller optimizer.lr may help"
+                self.failures.errors.setdefault(index, DivergedError(f"training diverged: {cause}"))

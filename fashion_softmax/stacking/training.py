@@ -4,7 +4,6 @@ Shapes: `R` runs, `B` images, `K` classes. The runs of a stack share no paramete
 own, as if it were trained alone.
 """
 
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -88,13 +87,14 @@ def fit(
     for epoch in range(first_epoch, num_epochs + 1):
         lrs = [member.lr for member in stack.members]
         start = time.perf_counter()
-        metrics, step_losses = yield from _train_epoch(stack, batches, epoch, lrs, pauses or {}, wants_pause)
+        metrics, step_losses = yield from _train_epoch(stack, batches, epoch, pauses or {}, wants_pause)
         pauses = None
         training_s = time.perf_counter() - start
         for split_name, split in evaluation_splits.items():
             measures = evaluate(stack, split, batches.dtype)
             metrics |= {f"{split_name}/{name}": values for name, values in measures.items()}
-        _require_finite(stack, metrics, epoch, lrs)
+        for tag, values in metrics.items():
+            stack.require_finite(tag, values, f"after epoch {epoch}")
         for index in stack.active:
             stack.failures.attempt(index, stack.members[index].scheduler.step)
         if not stack.active:
@@ -116,7 +116,6 @@ def _train_epoch(
     stack: Stack,
     batches: Batches,
     epoch: int,
-    lrs: list[float],
     pauses: Mapping[int, Pause],
     wants_pause: Callable[[int], bool],
 ) -> Generator[dict[int, Pause], None, tuple[dict[str, list[float]], list[list[float]]]]:
@@ -128,13 +127,7 @@ def _train_epoch(
         logits = stack.model(images)
         losses, gradient = stack.loss_fn.value_and_gradient(logits, labels)
         step_losses.append(losses.mean(-1).tolist())
-        stack.failures.require_finite(
-            step_losses[-1],
-            lambda index, loss: (
-                f"the loss is {loss} in step {len(step_losses)} of epoch {epoch} "
-                f"(lr {lrs[index]:g}); a smaller optimizer.lr may help"
-            ),
-        )
+        stack.require_finite("the loss", step_losses[-1], f"in step {len(step_losses)} of epoch {epoch}")
         for index in stack.failures.errors:
             gradient[index] = 0
         tally.add(losses, logits, labels)  # before the gradient's product pushes the logits out of the cache
@@ -170,12 +163,3 @@ def evaluate(stack: Stack, split: Split, dtype: torch.dtype = torch.float32) -> 
         logits = stack.model(images)
         tally.add(stack.loss_fn(logits, labels), logits, labels)
     return tally.means()
-
-
-def _require_finite(stack: Stack, metrics: Mapping[str, list[float]], epoch: int, lrs: list[float]) -> None:
-    def describe(index: int, _: float) -> str:
-        bad = [f"{tag} is {values[index]}" for tag, values in metrics.items() if not math.isfinite(values[index])]
-        return f"{', '.join(bad)} after epoch {epoch} (lr {lrs[index]:g})"
-
-    for values in metrics.values():
-        stack.failures.require_finite(values, describe)

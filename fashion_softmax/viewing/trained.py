@@ -17,7 +17,7 @@ from fashion_softmax.config.schema import COMPONENTS, register, resolve
 from fashion_softmax.config.settings import fingerprint, printable
 from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out
 from fashion_softmax.data import Dataset, Split, load_idx, make_synthetic
-from fashion_softmax.data.idx import ROLES, find_idx_files
+from fashion_softmax.data.idx import FILES, find_idx_files
 from fashion_softmax.data.published import PUBLISHED
 from fashion_softmax.errors import CheckpointError, DataError
 from fashion_softmax.learning.predictions import Predictions
@@ -50,7 +50,7 @@ class TrainedRun:
     def predict(self, images: Tensor, labels: Tensor) -> Predictions:
         """Classify images: bytes (N, C, H, W), N at least 1. The labels (N,) are only kept beside the answers."""
         stack = Stack([self.parts.member])
-        return predict(stack, Split(images, labels), self.parts.dtype, keep_probabilities=True)[0]
+        return predict(stack, Split(images, labels), self.parts.dtype)[0]
 
     def predict_probabilities(self, image: Tensor) -> NDArray[np.float32]:
         """Give the probability of each class, shape (K,), for an image that has no label, bytes (C, H, W)."""
@@ -136,10 +136,8 @@ def load_images(run: RecordedRun) -> Dataset:
     try:
         if kind in LOADERS:
             return LOADERS[kind](**node)
-        if published := PUBLISHED.get(str(node.get("name"))):
-            for folder in (root, root / published.torchvision_name / "raw"):
-                if len(find_idx_files(folder)) == len(ROLES):
-                    return load_idx(root=str(folder), class_names=published.class_names)
+        if (published := PUBLISHED.get(str(node.get("name")))) and len(find_idx_files(root)) == len(FILES):
+            return load_idx(root=str(root), class_names=published.class_names)
     except DataError as error:  # a page may be shown to others: it names the file, not the folders above it
         raise DataError(str(error).replace(str(root), root.name)) from error
     raise DataError(f"{node.get('name') or kind} is not on this machine")

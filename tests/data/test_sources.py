@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from fashion_softmax.data import fetching, sources
-from fashion_softmax.data.published import FILES, Published
+from fashion_softmax.data.idx import FILES
+from fashion_softmax.data.published import Published
 from fashion_softmax.errors import DataError
 from fashion_softmax.files import locked
 
@@ -27,9 +28,9 @@ CONTENT = {role: f"content of {role} ".encode() * 50 for role in FILES}
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Published:
     digests = {role: hashlib.sha256(content).hexdigest() for role, content in CONTENT.items()}
-    published = Published("FashionMNIST", ("http://127.0.0.1:9/",), digests, ("a", "b"))
+    published = Published(("http://127.0.0.1:9/",), digests, ("a", "b"))
     monkeypatch.setattr(sources, "PUBLISHED", {"tiny": published})
-    monkeypatch.setattr(sources, "FILES", {role: (name, len(CONTENT[role])) for role, (name, _) in FILES.items()})
+    monkeypatch.setattr(sources, "MAX_BYTES", 2**12)
     monkeypatch.setattr(fetching, "TIMEOUT_S", 0.3)
     return published
 
@@ -39,6 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     bodies: dict[str, bytes] = {}
     requests: list[str] = []
+    url = ""
     announce = 0  # bytes announced beyond the body
     hang_s = 0.0
     drip = b""  # sent instead, then a byte at a time
@@ -67,9 +69,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[type[Handler]]:
     class Fresh(Handler):
-        bodies = {f"{name}.gz": gzip.compress(CONTENT[role]) for role, (name, _) in FILES.items()}
+        bodies = {f"{name}.gz": gzip.compress(CONTENT[role]) for role, name in FILES.items()}
         requests: list[str] = []
-        url = ""
 
     instance = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fresh)
     threading.Thread(target=instance.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -85,33 +86,22 @@ def contents(root: Path) -> set[str]:
 
 def place(root: Path, *, packed: bool = False) -> None:
     root.mkdir(parents=True, exist_ok=True)
-    for role, (name, _) in FILES.items():
+    for role, name in FILES.items():
         (root / (name + ".gz" * packed)).write_bytes(gzip.compress(CONTENT[role]) if packed else CONTENT[role])
 
 
-def test_download_stores_verified_unpacked_files(tmp_path: Path, server: type[Handler]) -> None:
-    files = sources.prepare("tiny", tmp_path / "d", server.url)  # type: ignore[attr-defined]
+def test_what_is_missing_is_downloaded_verified_and_unpacked(tmp_path: Path, server: type[Handler]) -> None:
+    root = tmp_path / "d"
+    root.mkdir()
+    (root / ".train-images-idx3-ubyte.abc.tmp").write_bytes(b"half")  # a killed process left it
+    files = sources.prepare("tiny", root, server.url)
     assert {role: path.read_bytes() for role, path in files.items()} == CONTENT
-    assert contents(tmp_path / "d") == {name for name, _ in FILES.values()}
-
-
-def test_present_files_are_not_downloaded(tmp_path: Path, server: type[Handler]) -> None:
-    place(tmp_path)
-    sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
-    assert server.requests == []
-
-
-def test_only_missing_files_are_downloaded(tmp_path: Path, server: type[Handler]) -> None:
-    place(tmp_path)
-    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
-    sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+    assert contents(root) == set(FILES.values())
+    server.requests.clear()
+    assert sources.prepare("tiny", root, server.url) == files and server.requests == []
+    files["test_labels"].unlink()
+    assert sources.prepare("tiny", root, server.url) == files
     assert server.requests == ["/files/t10k-labels-idx1-ubyte.gz"]
-
-
-def test_torchvisions_folder_layout_is_found(tmp_path: Path) -> None:
-    place(tmp_path / "FashionMNIST" / "raw")
-    files = sources.prepare("tiny", tmp_path, "http://127.0.0.1:9/")
-    assert files["train_labels"].parent == tmp_path / "FashionMNIST" / "raw"
 
 
 def test_gzipped_files_are_verified_by_their_content(tmp_path: Path) -> None:
@@ -126,11 +116,11 @@ def test_gzipped_files_are_verified_by_their_content(tmp_path: Path) -> None:
 def test_set_with_digests_of_gzipped_files_is_kept_gzipped(
     tmp_path: Path, server: type[Handler], tiny: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digests = {role: hashlib.sha256(server.bodies[f"{name}.gz"]).hexdigest() for role, (name, _) in FILES.items()}
+    digests = {role: hashlib.sha256(server.bodies[f"{name}.gz"]).hexdigest() for role, name in FILES.items()}
     packed = dataclasses.replace(tiny, sha256=digests, suffix=".gz")
     monkeypatch.setattr(sources, "PUBLISHED", {"tiny": packed})
-    files = sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
-    assert contents(tmp_path) == {f"{name}.gz" for name, _ in FILES.values()}
+    files = sources.prepare("tiny", tmp_path, server.url)
+    assert contents(tmp_path) == {f"{name}.gz" for name in FILES.values()}
     place(tmp_path)  # unpacked files cannot be verified
     assert sources.prepare("tiny", tmp_path) == files
 
@@ -158,7 +148,7 @@ def test_corrupt_file_is_not_overwritten(tmp_path: Path, server: type[Handler]) 
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(b"mine")
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match="train-labels-idx1-ubyte: is corrupt"):
-        sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+        sources.prepare("tiny", tmp_path, server.url)
     assert (tmp_path / "train-labels-idx1-ubyte").read_bytes() == b"mine" and server.requests == []
 
 
@@ -184,37 +174,21 @@ def test_bad_mirror_leaves_nothing_and_the_next_run_succeeds(
     for name in spoil.keys() - {"html"}:
         setattr(server, name, spoil[name])
     with pytest.raises(DataError, match=message) as raised:
-        sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
-    assert all(name in str(raised.value) for name, _ in FILES.values()) and str(tmp_path) in str(raised.value)
+        sources.prepare("tiny", tmp_path, server.url)
+    assert all(name in str(raised.value) for name in FILES.values()) and str(tmp_path) in str(raised.value)
     assert contents(tmp_path) == set()
     server.bodies, server.announce, server.hang_s = good, 0, 0.0
-    sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+    sources.prepare("tiny", tmp_path, server.url)
 
 
-def test_server_down_is_a_reason_not_a_wait(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mirror", "reason"), [("http://127.0.0.1:9/", "Connection refused"), ("my mirror", "unknown url type")]
+)
+def test_mirror_that_cannot_be_reached_is_a_reason_not_a_wait(tmp_path: Path, mirror: str, reason: str) -> None:
     start = time.monotonic()
-    with pytest.raises(DataError, match="Connection refused"):
-        sources.prepare("tiny", tmp_path, "http://127.0.0.1:9/")
+    with pytest.raises(DataError, match=reason):
+        sources.prepare("tiny", tmp_path, mirror)
     assert time.monotonic() - start < 5
-
-
-def test_mirror_that_is_no_url_is_a_reason(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="unknown url type"):
-        sources.prepare("tiny", tmp_path, "my mirror")
-
-
-def test_trickling_server_is_given_up(tmp_path: Path, server: type[Handler], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "GRACE_S", 0.1)
-    monkeypatch.setattr(fetching, "MIN_BYTES_PER_S", 10**9)
-    server.hang_s = 0.15
-    with pytest.raises(DataError, match="too slow"):
-        sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
-
-
-def test_what_a_killed_process_left_is_removed(tmp_path: Path, server: type[Handler]) -> None:
-    (tmp_path / ".train-images-idx3-ubyte.abc.tmp").write_bytes(b"half")
-    sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
-    assert contents(tmp_path) == {name for name, _ in FILES.values()}
 
 
 def test_server_that_never_ends_its_header_is_given_up(
@@ -224,7 +198,7 @@ def test_server_that_never_ends_its_header_is_given_up(
     monkeypatch.setattr(fetching, "TIMEOUT_S", 5.0)
     server.drip = b"HTTP/1.0 200 OK\r\nX-Slow: "
     with pytest.raises(DataError, match=r"too slow \(0 bytes in 0 s"):
-        sources.prepare("tiny", tmp_path, server.url)  # type: ignore[attr-defined]
+        sources.prepare("tiny", tmp_path, server.url)
 
 
 def test_lock_that_is_never_free_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,21 +218,18 @@ def test_debian_package_is_the_last_source(
     monkeypatch.setattr(sources, "debian_package", unpacked)
     monkeypatch.setattr(sources, "PUBLISHED", {"tiny": dataclasses.replace(tiny, debian_package="the-package")})
     server.bodies = {name: body for name, body in server.bodies.items() if "train" in name}
-    files = sources.prepare("tiny", tmp_path / "d", server.url)  # type: ignore[attr-defined]
+    files = sources.prepare("tiny", tmp_path / "d", server.url)
     assert {role: path.read_bytes() for role, path in files.items()} == CONTENT
 
 
 def test_simultaneous_starts_download_once(tmp_path: Path, server: type[Handler]) -> None:
     server.hang_s = 0.05
-    threads = [
-        threading.Thread(target=sources.prepare, args=("tiny", tmp_path, server.url))  # type: ignore[attr-defined]
-        for _ in range(4)
-    ]
+    threads = [threading.Thread(target=sources.prepare, args=("tiny", tmp_path, server.url)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(server.requests) == 4 and contents(tmp_path) == {name for name, _ in FILES.values()}
+    assert len(server.requests) == 4 and contents(tmp_path) == set(FILES.values())
 
 
 def test_no_apt_get_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

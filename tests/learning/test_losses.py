@@ -1,7 +1,6 @@
 """Losses against their formulas, against torch, and as properties of random inputs.
 
-Gradients are compared in float64: analytically written ones with autograd to 1e-12, with finite differences to 1e-6
-(the differences' own error at a step of 1e-6).
+Gradients are compared in float64: analytically written ones with autograd to 1e-12.
 """
 
 import pytest
@@ -40,14 +39,9 @@ def draw_batch(seed: int, *shape: int) -> tuple[Tensor, Tensor]:
 def test_cross_entropy_equals_the_lesson() -> None:
     logits, labels = draw_batch(0, 6, 4)
     probabilities = logits.exp() / logits.exp().sum(-1, keepdim=True)
-    expected = -(one_hot(labels, logits) * probabilities.log()).sum(-1)
-    torch.testing.assert_close(CrossEntropy()(logits, labels), expected)
-
-
-def test_cross_entropy_gradient_is_predicted_minus_true_probability() -> None:
-    logits, labels = draw_batch(1, 6, 4)
-    _, gradient = CrossEntropy().value_and_gradient(logits, labels)
-    torch.testing.assert_close(gradient, softmax(logits) - one_hot(labels, logits))
+    losses, gradient = CrossEntropy().value_and_gradient(logits, labels)
+    torch.testing.assert_close(losses, -(one_hot(labels, logits) * probabilities.log()).sum(-1))
+    torch.testing.assert_close(gradient, probabilities - one_hot(labels, logits))
 
 
 @pytest.mark.parametrize(
@@ -85,14 +79,6 @@ def test_margin_is_zero_once_every_class_is_led_by_delta() -> None:
     assert Margin(1.0)(torch.tensor([[3.0, 2.5, 1.0]]), labels).item() == pytest.approx(0.5 / 3)
 
 
-@each_loss
-@given(seed=st.integers(0, 2**32 - 1), num_images=st.integers(1, 5), num_classes=st.integers(2, 6))
-@settings(max_examples=25, deadline=None)
-def test_loss_is_never_negative(loss_fn: Loss, seed: int, num_images: int, num_classes: int) -> None:
-    logits, labels = draw_batch(seed, num_images, num_classes)
-    assert (loss_fn(logits, labels) >= -1e-12).all()
-
-
 @pytest.mark.parametrize("name", SHIFT_INVARIANT)
 @given(seed=st.integers(0, 2**32 - 1), shift=st.floats(-50, 50))
 @settings(max_examples=25, deadline=None)
@@ -102,29 +88,15 @@ def test_loss_ignores_a_shift_of_all_logits(name: str, seed: int, shift: float) 
 
 
 @each_loss
-@given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=10, deadline=None)
-def test_gradient_equals_finite_differences(loss_fn: Loss, seed: int) -> None:
-    logits, labels = draw_batch(seed, 2, 3)
-    _, gradient = loss_fn.value_and_gradient(logits, labels)
-    step = 1e-6
-    for row in range(2):
-        for column in range(3):
-            shift = torch.zeros_like(logits)
-            shift[row, column] = step
-            difference = loss_fn(logits + shift, labels)[row] - loss_fn(logits - shift, labels)[row]
-            slope = difference / (2 * step)
-            # A kink inside the step has any slope between its sides'; hypothesis will not land on one by chance.
-            torch.testing.assert_close(gradient[row, column], slope, rtol=1e-6, atol=1e-6)
-
-
-@each_loss
 def test_written_gradient_equals_autograd(loss_fn: Loss) -> None:
     logits, labels = draw_batch(4, 2, 7, 5)
-    losses, gradient = loss_fn.value_and_gradient(logits.clone(), labels)
+    before = logits.clone()
+    losses, gradient = loss_fn.value_and_gradient(logits, labels)
+    assert torch.equal(logits, before)
     expected_losses, expected = Loss.value_and_gradient(loss_fn, logits, labels)
     torch.testing.assert_close(losses, expected_losses, rtol=0, atol=1e-12)
     torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-12)
+    assert (losses >= -1e-12).all()
 
 
 def test_subclass_that_changes_the_loss_does_not_inherit_the_gradient() -> None:
@@ -135,14 +107,6 @@ def test_subclass_that_changes_the_loss_does_not_inherit_the_gradient() -> None:
     logits, labels = draw_batch(6, 4, 3)
     _, gradient = Doubled().value_and_gradient(logits, labels)
     torch.testing.assert_close(gradient, 2 * CrossEntropy().value_and_gradient(logits, labels)[1])
-
-
-@each_loss
-def test_value_and_gradient_leaves_its_input_alone(loss_fn: Loss) -> None:
-    logits, labels = draw_batch(5, 7, 5)
-    before = logits.clone()
-    loss_fn.value_and_gradient(logits, labels)
-    assert torch.equal(logits, before)
 
 
 @each_loss
@@ -157,13 +121,3 @@ def test_leading_axes_equal_a_loop(loss_fn: Loss, leading: list[int], seed: int)
         expected_losses, expected_gradients = loss_fn.value_and_gradient(single, labels)
         torch.testing.assert_close(flat_losses[index], expected_losses, rtol=0, atol=1e-12)
         torch.testing.assert_close(flat_gradients[index], expected_gradients, rtol=0, atol=1e-12)
-
-
-@given(seed=st.integers(0, 2**32 - 1), shift=st.floats(-100, 100))
-@settings(max_examples=50, deadline=None)
-def test_softmax_is_a_distribution_and_ignores_a_shift(seed: int, shift: float) -> None:
-    logits, _ = draw_batch(seed, 2, 3, 4)
-    probabilities = softmax(logits)
-    assert (probabilities >= 0).all()
-    torch.testing.assert_close(probabilities.sum(-1), torch.ones(2, 3, dtype=torch.float64))
-    torch.testing.assert_close(softmax(logits + shift), probabilities, rtol=0, atol=1e-12)

@@ -22,7 +22,7 @@ def test_softmax_regression_draws_normal_weights() -> None:
     assert not model.bias.any()
 
 
-@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 12, 12), (1, 13, 17), (3, 32, 64)])
+@pytest.mark.parametrize("image_shape", [(3, 12, 12), (1, 13, 17)])
 @pytest.mark.parametrize("model_class", [SoftmaxRegression, MLP, LeNet])
 def test_model_gives_one_logit_per_class(model_class: type, image_shape: tuple[int, int, int]) -> None:
     assert model_class(image_shape, 7)(torch.rand(2, *image_shape)).shape == (2, 7)

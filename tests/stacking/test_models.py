@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from fashion_softmax.learning.losses import CrossEntropy
 from fashion_softmax.learning.models import MLP, LeNet, SoftmaxRegression
 from fashion_softmax.stacking.models import SingleModel, StackedModule, StackedSoftmaxRegression, stack_models
 from fashion_softmax.stacking.planning import architecture, why_alone
@@ -90,7 +91,7 @@ def make_models(make: Callable[[], nn.Module], num_models: int) -> tuple[list[nn
     return models, copies
 
 
-@pytest.mark.parametrize("num_models", [1, 2, 7])
+@pytest.mark.parametrize("num_models", [1, 3])
 @pytest.mark.parametrize(
     "make",
     [
@@ -137,26 +138,17 @@ def test_parameters_are_views_into_the_storage(stacked_class: type) -> None:
         assert (storage[1] == 7).all() and not (storage[0] == 7).any()
 
 
-def test_number_of_products_does_not_grow_with_the_runs() -> None:
+@pytest.mark.parametrize("model_class", [SoftmaxRegression, MLP])
+def test_number_of_products_does_not_grow_with_the_runs(model_class: Callable[..., nn.Module]) -> None:
     counts = []
-    for num_models in (1, 2, 64):
-        stack = stack_models([SoftmaxRegression(SHAPE, 3) for _ in range(num_models)])
+    for num_models in (2, 16):
+        stack = stack_models([model_class(SHAPE, 3) for _ in range(num_models)])
         with CountProducts() as products:
             stack(torch.rand(8, *SHAPE))
             stack.backward(torch.rand(num_models, 8, 3))
         counts.append(products.counts)
-    assert counts == [{"addmm": 2}] * 3
-
-
-def test_number_of_products_of_a_stacked_module_does_not_grow_with_the_runs() -> None:
-    counts = []
-    for num_models in (2, 16):
-        stack = stack_models([MLP(SHAPE, 3) for _ in range(num_models)])
-        with CountProducts() as products:
-            stack(torch.rand(8, *SHAPE))
-            stack.backward(torch.rand(num_models, 8, 3))
-        counts.append(sum(products.counts.values()))
-    assert counts[0] == counts[1] > 0
+    assert counts[0] == counts[1] and counts[0]
+    assert model_class is MLP or counts[0] == {"addmm": 2}
 
 
 def test_stack_models_picks_the_cheapest_way() -> None:
@@ -206,7 +198,7 @@ def test_architecture_tells_models_apart_that_compute_different_functions(
 )
 def test_why_alone_names_what_forbids_stacking(model: nn.Module, reason: str | None) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = why_alone(model, torch.rand(4, *SHAPE))
+    found = why_alone(model, CrossEntropy(), torch.rand(4, *SHAPE))
     assert (found is None) if reason is None else (found is not None and reason in found)
     assert model.state_dict().keys() == before.keys()
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -1,13 +1,14 @@
 """Planning: what trains together, what is split, and what keeps jobs apart."""
 
-import pytest
+import dataclasses
+
 import torch
 
 from fashion_softmax.config.building import build_parts, facts_of
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
 from fashion_softmax.learning.losses import CrossEntropy
-from fashion_softmax.stacking.planning import Facts, available_memory, plan
+from fashion_softmax.stacking.planning import MAX_STACKED_PARAMETERS, Facts, plan
 from tests.conftest import TINY
 
 
@@ -22,22 +23,20 @@ def test_losses_optimizers_schedules_rates_and_initial_weights_share_a_stack() -
     assert set(stack) == {0, 1, 2, 3, 4}
 
 
-@pytest.mark.parametrize(
-    ("override", "name"),
-    [
-        ("seed=1", "seed"),
-        ("trainer.num_epochs=2", "trainer.num_epochs"),
-        ("dtype=float64", "dtype"),
-        ("dataset.batch_size=64", "dataset.batch_size"),
-        ("dataset.num_train=128", "dataset.num_train"),
-        ("dataset.num_workers=1", "dataset.num_workers"),
-        ("model=mlp model.hidden_sizes=[8]", "model"),
-    ],
-)
-def test_what_a_stack_must_share_keeps_jobs_apart(override: str, name: str) -> None:
-    facts = find_facts("loss=ce", override, "loss=mse", f"{override} loss=mse")
-    assert plan(facts) == [[0, 2], [1, 3]]
-    assert [key for key in facts[0].shared if facts[0].shared[key] != facts[1].shared[key]] == [name]
+def test_what_a_stack_must_share_keeps_jobs_apart() -> None:
+    overrides = {
+        "seed=1": "seed",
+        "trainer.num_epochs=2": "trainer.num_epochs",
+        "dtype=float64": "dtype",
+        "dataset.batch_size=64": "dataset.batch_size",
+        "dataset.num_train=128": "dataset.num_train",
+        "dataset.num_workers=1": "dataset.num_workers",
+        "model=mlp model.hidden_sizes=[8]": "model",
+    }
+    facts = find_facts("loss=ce", *overrides, "loss=mse")
+    assert plan(facts) == [[0, len(facts) - 1], *([number] for number in range(1, len(facts) - 1))]
+    for number, name in enumerate(overrides.values(), start=1):
+        assert [key for key in facts[0].shared if facts[0].shared[key] != facts[number].shared[key]] == [name]
 
 
 def test_equal_losses_become_neighbours() -> None:
@@ -65,7 +64,7 @@ class Noisy(CrossEntropy):
 def test_loss_that_draws_random_numbers_is_alone() -> None:
     facts = find_facts(*["loss._target_=tests.stacking.test_planning.Noisy"] * 2)
     assert plan(facts) == [[0], [1]]
-    assert facts[0].alone == "its loss draws random numbers"
+    assert "random numbers" in str(facts[0].alone)
 
 
 def test_large_groups_are_split_evenly() -> None:
@@ -75,13 +74,10 @@ def test_large_groups_are_split_evenly() -> None:
     assert [len(stack) for stack in plan(dict.fromkeys(range(65), facts))] == [32, 33]
 
 
-def test_memory_limits_the_default_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_models_make_small_stacks() -> None:
     (facts,) = find_facts("loss=ce").values()
-    monkeypatch.setattr("fashion_softmax.stacking.planning.available_memory", lambda: 2 * 3 * facts.num_bytes)
-    assert [len(stack) for stack in plan(dict.fromkeys(range(6), facts))] == [3, 3]
-    monkeypatch.setattr("fashion_softmax.stacking.planning.available_memory", lambda: 0)
-    assert [len(stack) for stack in plan(dict.fromkeys(range(2), facts))] == [1, 1]
-
-
-def test_available_memory_is_a_plausible_number() -> None:
-    assert 10**7 < available_memory() < 10**14
+    large = dataclasses.replace(facts, num_parameters=MAX_STACKED_PARAMETERS // 3)
+    assert [len(stack) for stack in plan(dict.fromkeys(range(6), large))] == [3, 3]
+    assert [len(stack) for stack in plan(dict.fromkeys(range(6), large), max_stack_size=6)] == [6]
+    huge = dataclasses.replace(facts, num_parameters=MAX_STACKED_PARAMETERS + 1)
+    assert [len(stack) for stack in plan(dict.fromkeys(range(2), huge))] == [1, 1]

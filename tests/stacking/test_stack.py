@@ -20,6 +20,7 @@ from fashion_softmax.learning.losses import AbsoluteError, CrossEntropy, Huber, 
 from fashion_softmax.learning.models import MLP, SoftmaxRegression
 from fashion_softmax.stacking import Member, Stack
 from fashion_softmax.stacking.losses import StackedLoss
+from fashion_softmax.stacking.members import Failures
 from fashion_softmax.stacking.training import EpochReport, fit
 
 DATASET = make_synthetic(num_train=100, num_test=40, image_shape=(1, 4, 4), num_classes=3, noise_std=0.5)
@@ -85,7 +86,7 @@ def assert_same(
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("num_runs", [1, 2, 7])
+@pytest.mark.parametrize("num_runs", [2, 7])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
 def test_mixed_stack_equals_each_run_alone(model: str, num_runs: int, dtype: torch.dtype, tolerance: float) -> None:
     settings = list(zip(LOSSES, OPTIMIZERS, itertools.cycle(SCHEDULES), range(7), strict=False))[:num_runs]
@@ -98,7 +99,7 @@ def test_mixed_stack_equals_each_run_alone(model: str, num_runs: int, dtype: tor
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(("loss", "optimizer"), list(itertools.product(LOSSES, OPTIMIZERS)))
+@pytest.mark.parametrize(("loss", "optimizer"), list(zip(LOSSES, reversed(OPTIMIZERS), strict=True)))
 def test_every_loss_and_optimizer_stacks_with_every_schedule(model: str, loss: str, optimizer: str) -> None:
     settings = [(loss, optimizer, schedule, seed) for seed, schedule in enumerate(SCHEDULES)]
     stack = Stack([make_member(model, setting) for setting in settings])
@@ -228,45 +229,21 @@ def test_training_ends_when_nobody_is_left() -> None:
     assert train(stack, dtype=torch.float32) == [[], []] and set(stack.failures.errors) == {0, 1}
 
 
-class Flat(Loss):
-    """Breaks the promise about leading axes: it takes exactly (B, K)."""
-
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(logits, labels, reduction="none")
-
-
 class Sloppy(Loss):
-    """Accepts leading axes, but mixes the runs."""
+    """Breaks the promise about leading axes, and ruins the logits it is given."""
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return CrossEntropy()(logits - logits.mean(0), labels)
+        losses = CrossEntropy()(logits - logits.mean(0), labels)
+        logits.zero_()
+        return losses
 
 
-@pytest.mark.parametrize("loss_class", [Flat, Sloppy])
-def test_loss_that_does_not_know_runs_is_asked_run_by_run(loss_class: type[Loss]) -> None:
+def test_loss_of_other_people_is_asked_run_by_run() -> None:
     torch.manual_seed(0)
     logits, labels = torch.randn(3, 6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
-    stack = Stack([make_member("softmax", setting) for setting in SOUND])
-    losses = StackedLoss([loss_class() for _ in range(3)], stack.failures)(logits, labels)
-    torch.testing.assert_close(losses, torch.stack([loss_class()(scores, labels) for scores in logits]))
-
-
-class InPlace(Loss):
-    """Ruins the logits it is given."""
-
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return logits.mul_(0).sum(-1)
-
-    def value_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return self(logits, labels), torch.zeros_like(logits)
-
-
-def test_trying_a_loss_leaves_the_logits_of_others_alone() -> None:
-    stack = Stack([make_member("softmax", setting) for setting in SOUND])
-    logits, labels = torch.randn(3, 6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
-    expected = CrossEntropy()(logits[0], labels)
-    losses = StackedLoss([CrossEntropy(), InPlace(), InPlace()], stack.failures)(logits.clone(), labels)
-    assert torch.equal(losses[0], expected) and not losses[1:].any()
+    losses = StackedLoss([CrossEntropy(), Sloppy(), Sloppy()], Failures())(logits.clone(), labels)
+    expected = [CrossEntropy()(logits[0], labels), *(Sloppy()(scores.clone(), labels) for scores in logits[1:])]
+    torch.testing.assert_close(losses, torch.stack(expected))
 
 
 def test_frozen_parameters_stay_as_they_are_alone_and_in_a_stack() -> None:
@@ -275,29 +252,27 @@ def test_frozen_parameters_stay_as_they_are_alone_and_in_a_stack() -> None:
         member.model.get_parameter("1.weight").requires_grad_(False)
         return member
 
-    stack = Stack([make(0), make(1)])
+    members = [make(0), make(1)]
+    members[0].model.eval()  # as a model is that was tried
+    stack = Stack(members)
     reports = train(stack)
     for index in (0, 1):
         alone = Stack([make(index)])
         assert_same(stack.members[index], reports[index], alone.members[0], train(alone)[0], 1e-9)
 
 
-class Counted(CrossEntropy):
-    calls = 0
+def test_equal_neighbours_share_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[torch.Size] = []
+    whole = CrossEntropy.value_and_gradient
 
-    def value_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        type(self).calls += 1
-        return super().value_and_gradient(logits, labels)
+    def counted(self: CrossEntropy, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        shapes.append(logits.shape)
+        return whole(self, logits, labels)
 
-
-def test_equal_neighbours_share_a_call() -> None:
-    stack = Stack([make_member("softmax", SOUND[0]) for _ in range(5)])
-    losses = StackedLoss([Counted(), Counted(), Counted(), Counted(0.1), Counted(0.1)], stack.failures)
-    logits, labels = torch.randn(5, 6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
-    losses.value_and_gradient(logits, labels)
-    Counted.calls = 0
-    losses.value_and_gradient(logits, labels)
-    assert Counted.calls == 2
+    monkeypatch.setattr(CrossEntropy, "value_and_gradient", counted)
+    losses = StackedLoss([CrossEntropy(s) for s in (0, 0, 0, 0.1, 0.1, 0)], Failures())
+    losses.value_and_gradient(torch.randn(6, 4, 3), torch.tensor([0, 1, 2, 0]))
+    assert [tuple(shape) for shape in shapes] == [(3, 4, 3), (2, 4, 3), (4, 3)]
 
 
 def test_keyboard_interrupt_is_nobodys_failure() -> None:

@@ -146,5 +146,5 @@ def test_divergence_is_noticed_before_the_optimizer_steps() -> None:
 
 def test_divergence_in_the_last_step_is_noticed() -> None:
     model = SoftmaxRegression((1, 4, 4), 3, init_std=1000)
-    with pytest.raises(DivergedError, match="test/loss is nan, test/cross_entropy is nan after epoch 1"):
+    with pytest.raises(DivergedError, match="test/loss is nan after epoch 1"):
         train(model, SquaredError(input="logits"), num_epochs=1, lr=3e38, batch_size=4096)
