@@ -62,18 +62,6 @@ class EventFile:
         """Add a point to each of several curves, by tag."""
         self.write(Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]), step)
 
-    def write_picture(self, tag: str, png: bytes, size: tuple[int, int], step: int) -> None:
-        """Add a picture.
-
-        Args:
-            tag: of the picture.
-            png: the picture.
-            size: width and height in pixels.
-            step: on TensorBoard's axis.
-        """
-        image = Summary.Image(encoded_image_string=png, width=size[0], height=size[1], colorspace=3)
-        self.write(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
-
     def write_graph(self, graph: Any) -> None:
         """Add the model's graph, a `GraphDef`."""
         self._write(Event(graph_def=graph.SerializeToString()))

@@ -5,18 +5,18 @@ What cannot be drawn is left out with a line in the log, and the run continues; 
 
 import contextlib
 import dataclasses
-import functools
 import io
 import logging
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import nn
-from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, pr_curve_raw, text
+from torch.utils.tensorboard.summary import custom_scalars, histogram, pr_curve, text
 
 from fashion_softmax.config.schema import DashboardConfig
 from fashion_softmax.dashboard.description import Description
@@ -25,6 +25,9 @@ from fashion_softmax.data import Dataset
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.learning.predictions import Predictions
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
 log = logging.getLogger(__name__)
 
 NUM_BINS = 24
@@ -32,19 +35,11 @@ NUM_THRESHOLDS = 127  # the most that TensorBoard's protocol buffers carry
 MAX_CURVES = 100  # classes; with more, nobody looks at every curve
 NUM_MISTAKES = 24
 # One chart per measure with all splits in it; without this TensorBoard draws a chart per tag.
-LAYOUT = {
-    "train beside test": {
-        name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss", "accuracy", "cross_entropy")
-    }
-}
+CHARTS = {name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss", "accuracy", "cross_entropy")}
+LAYOUT = custom_scalars({"train beside test": CHARTS})
 # Tags of what is written once a run has ended, and of what its beginning says; a resumed run writes them anew.
 OF_THE_END = TIME, TEST_IMAGES, CURVES = "time/", "test_images/", "precision_recall/"
 TEXTS = ("config", "differences")
-
-
-@functools.cache
-def _make_layout() -> Any:
-    return custom_scalars(LAYOUT)
 
 
 def switch_off(switches: DashboardConfig) -> DashboardConfig:
@@ -81,9 +76,11 @@ class Dashboard:
         """
         if description.hyperparameters:
             self.events.write_start(description.hyperparameters, description.trial)
-        self.events.write(_make_layout())
-        for tag, markdown in description.texts(yaml_text).items() if self.switches.text else ():
-            self.events.write(text(tag, markdown))
+        self.events.write(LAYOUT)
+        if self.switches.text:
+            code = "".join(f"    {line}\n" for line in yaml_text.splitlines())  # four spaces make it a code block
+            for tag, markdown in zip(TEXTS, (code, description.differences), strict=True):
+                self.events.write(text(tag, markdown))
         if is_new:
             self._attempt("graph", self._write_graph)
 
@@ -122,67 +119,55 @@ class Dashboard:
             log.warning("TensorBoard gets no %s of this run: %s", name, " ".join(f"{error!r}".split())[:200])
 
     def _write_templates(self, model: SoftmaxRegression, step: int) -> None:
-        from fashion_softmax.dashboard.pictures import draw_templates, to_png  # Pillow, which no sweep needs
+        from fashion_softmax.dashboard.pictures import draw_templates  # Pillow, which no sweep needs
 
         weights = model.weight.detach().cpu().unflatten(1, self.image_shape).mean(1)
         picture = draw_templates(weights.numpy(), self.class_names)
-        self.events.write_picture("weights/templates", to_png(picture), picture.size, step)
+        self._write_picture("weights/templates", step, picture)
 
     def _write_histograms(self, step: int) -> None:
         for name, parameter in self.model.named_parameters():
-            values = parameter.detach().double().cpu().flatten()
-            low, high = values.min().item(), values.max().item()
-            widened = high if high > low else low + max(abs(low), 1.0) * 1e-3
-            counts = torch.histc(values, NUM_BINS, low, widened)
-            limits = torch.linspace(low, widened, NUM_BINS + 1, dtype=torch.float64)[1:]
-            total, squares = values.sum().item(), values.square().sum().item()
-            tag = f"parameters/{name}"
-            self.events.write(
-                histogram_raw(tag, low, high, len(values), total, squares, limits.tolist(), counts.tolist()), step
-            )
+            self.events.write(histogram(f"parameters/{name}", parameter.detach().cpu().numpy(), NUM_BINS), step)
 
     def _write_confusions(self, step: int, predictions: Predictions) -> None:
-        from fashion_softmax.dashboard.pictures import draw_confusion, to_png
+        from fashion_softmax.dashboard.pictures import draw_confusion
 
         num_classes = len(self.class_names)
         pairs = predictions.labels.astype(np.int64) * num_classes + predictions.classes
         counts = np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
         title = f"{len(pairs)} test images, {predictions.is_correct.mean():.1%} correct"
         picture = draw_confusion(counts, self.class_names, title)
-        self.events.write_picture(f"{TEST_IMAGES}confusion_matrix", to_png(picture), picture.size, step)
+        self._write_picture(f"{TEST_IMAGES}confusion_matrix", step, picture)
 
     def _write_mistakes(self, step: int, predictions: Predictions) -> None:
-        from fashion_softmax.dashboard.pictures import draw_mistakes, to_png
+        from fashion_softmax.dashboard.pictures import draw_sheet, to_pixels
 
         wrong = np.flatnonzero(~predictions.is_correct)
         if not len(wrong):
             return
         shown = wrong[np.argsort(-predictions.confidences[wrong], kind="stable")][:NUM_MISTAKES]
-        true_names, predicted_names = (
-            [self.class_names[index] for index in classes[shown]]
-            for classes in (predictions.labels, predictions.classes)
-        )
-        images = self.test.images[torch.from_numpy(shown)].cpu().numpy()
+        columns = predictions.labels[shown], predictions.classes[shown], predictions.confidences[shown]
+        captions = [
+            (f"true: {self.class_names[label]}", f"{100 * confidence:.0f} % {self.class_names[predicted]}")
+            for label, predicted, confidence in zip(*columns, strict=True)
+        ]
+        pixels = to_pixels(self.test.images[torch.from_numpy(shown)].cpu().numpy())
         title = f"{len(wrong)} of {len(self.test)} test images are misclassified; the most confident mistakes"
-        picture = draw_mistakes(images, true_names, predicted_names, predictions.confidences[shown].tolist(), title)
-        self.events.write_picture(f"{TEST_IMAGES}mistakes", to_png(picture), picture.size, step)
+        picture = draw_sheet(pixels, captions, title)
+        self._write_picture(f"{TEST_IMAGES}mistakes", step, picture)
 
     def _write_curves(self, step: int, labels: NDArray[np.unsignedinteger], probabilities: NDArray[np.float32]) -> None:
-        """Write each class's curve; torch's own `pr_curve` takes ten times as long."""
-        above = (probabilities.T * (NUM_THRESHOLDS - 1)).astype(np.int64).clip(0, NUM_THRESHOLDS - 1)
         for index, name in enumerate(self.class_names[:MAX_CURVES]):
-            is_class = labels == index
-            # Thresholds from the largest to the smallest: each includes what the ones before it do.
-            positives, negatives = (
-                np.bincount(above[index][part], minlength=NUM_THRESHOLDS)[::-1].cumsum()[::-1]
-                for part in (is_class, ~is_class)
-            )
-            precision = positives / np.maximum(positives + negatives, 1)
-            recall = positives / max(positives[0], 1)
-            missed, rejected = positives[0] - positives, negatives[0] - negatives
-            tag = f"{CURVES}{index} {name}"
-            columns = (positives, negatives, rejected, missed, precision, recall)
-            self.events.write(pr_curve_raw(tag, *columns, num_thresholds=NUM_THRESHOLDS), step)
+            tag, is_class = f"{CURVES}{index} {name}", labels == index
+            self.events.write(pr_curve(tag, is_class, probabilities[:, index], num_thresholds=NUM_THRESHOLDS), step)
+
+    def _write_picture(self, tag: str, step: int, picture: "Picture") -> None:
+        from fashion_softmax.dashboard.pictures import to_png
+
+        image = Summary.Image(
+            encoded_image_string=to_png(picture), width=picture.width, height=picture.height, colorspace=3
+        )
+        self.events.write(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
 
     def _write_graph(self) -> None:
         from fashion_softmax.config.private import make_graph
