@@ -8,7 +8,7 @@ import dataclasses
 import io
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from torch import nn
 from torch.utils.tensorboard.summary import custom_scalars, histogram, pr_curve, text
 
 from fashion_softmax.config.schema import DashboardConfig
-from fashion_softmax.dashboard.description import Description
+from fashion_softmax.config.settings import find_hyperparameters, is_comparable, name_trial
+from fashion_softmax.dashboard.description import tabulate_differences
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.data import Dataset
 from fashion_softmax.learning.models import SoftmaxRegression
@@ -66,20 +67,34 @@ class Dashboard:
         self.class_names = dataset.class_names
         self.test = dataset.test
 
-    def log_start(self, description: Description, yaml_text: str, *, is_new: bool) -> None:
+    def log_start(
+        self,
+        config: Mapping[str, Any],
+        choices: Mapping[str, str],
+        overrides: Sequence[str],
+        yaml_text: str,
+        *,
+        is_new: bool,
+    ) -> None:
         """Write what describes the run: hyper-parameters, charts, the configuration as text, the model's graph.
 
         Args:
-            description: of its settings.
-            yaml_text: its configuration.
+            config: of the shape of `schema.Config`, interpolations unresolved.
+            choices: group to option.
+            overrides: of its command line.
+            yaml_text: the configuration's file.
             is_new: False for a run that is resumed.
         """
-        if description.hyperparameters:
-            self.events.write_start(description.hyperparameters, description.trial)
+        settings = find_hyperparameters(config, choices)
+        settings.pop("seed", None)  # a row of TensorBoard's table has several
+        # Those that all runs have, or that this one's command set: parallel coordinates leave out runs that lack one.
+        shared = {key: value for key, value in settings.items() if value is not None and is_comparable(key, overrides)}
+        if shared:
+            self.events.write_start(shared, name_trial(settings, overrides))
         self.events.write(LAYOUT)
         if self.switches.text:
             code = "".join(f"    {line}\n" for line in yaml_text.splitlines())  # four spaces make it a code block
-            for tag, markdown in zip(TEXTS, (code, description.differences), strict=True):
+            for tag, markdown in zip(TEXTS, (code, tabulate_differences(config, choices)), strict=True):
                 self.events.write(text(tag, markdown))
         if is_new:
             self._attempt("graph", self._write_graph)

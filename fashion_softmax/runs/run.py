@@ -10,7 +10,6 @@ from fashion_softmax.config.building import build_parts, facts_of
 from fashion_softmax.config.explain import describe
 from fashion_softmax.config.schema import DashboardConfig, resolve
 from fashion_softmax.config.settings import fingerprint
-from fashion_softmax.dashboard.description import describe as describe_settings
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
 from fashion_softmax.errors import CheckpointError, DivergedError
 from fashion_softmax.files import link_atomically, remove_temporary_files, to_json, write_json
@@ -131,9 +130,8 @@ class Run:
         self._has_begun = True
         switches = switch_off(self._switches) if in_sweep and not self._switches.in_sweeps else self._switches
         self._dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
-        description = describe_settings(self.folder.config, self.folder.choices, self.folder.overrides)
-        yaml_text = (self.path / CONFIG_PATH).read_text(encoding="utf-8")
-        self._dashboard.log_start(description, yaml_text, is_new=not self.epoch)
+        folder, yaml_text = self.folder, (self.path / CONFIG_PATH).read_text(encoding="utf-8")
+        self._dashboard.log_start(folder.config, folder.choices, folder.overrides, yaml_text, is_new=not self.epoch)
 
     def restore_random_state(self) -> None:
         """Let torch draw what it would have drawn next, had the run not been interrupted."""

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +20,11 @@ from torch import nn
 
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import DashboardConfig
-from fashion_softmax.dashboard.description import Description, read_defaults
-from fashion_softmax.dashboard.description import describe as describe_settings
+from fashion_softmax.dashboard.description import read_defaults, tabulate_differences
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
 from fashion_softmax.data import Dataset, Split
+from fashion_softmax.files import dump_yaml
 from fashion_softmax.learning.models import LeNet, SoftmaxRegression
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.folder import write_folder
@@ -142,12 +143,11 @@ def test_what_cannot_be_drawn_costs_a_line_and_not_the_run(
     assert json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf-8"))["state"] == "completed"
 
 
-@pytest.mark.parametrize("name", ["_write_templates", "_write_confusions"])
-def test_full_disk_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_full_disk_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Dashboard, name, fail)
+    monkeypatch.setattr(Dashboard, "_write_confusions", fail)
     with pytest.raises(OSError, match="No space left"):
         record(tmp_path / "run")
     assert not (tmp_path / "run" / "result.json").exists()
@@ -172,7 +172,7 @@ def test_graph_leaves_the_run_as_it_was(
     state, was_training = torch.get_rng_state(), model.training
     events = EventFile(tmp_path)
     Dashboard(events, dataclasses.replace(NOTHING, graph=True), model, blank((1, 28, 28), 10)).log_start(
-        Description({}, "", ""), "", is_new=True
+        {}, {}, [], "", is_new=True
     )
     events.close()
     assert torch.equal(torch.get_rng_state(), state) and model.training == was_training
@@ -192,42 +192,48 @@ def test_defaults_are_those_that_hydra_composes() -> None:
 DEFAULTS = read_defaults()[1]
 
 
-def describe(*overrides: str, **choices: str) -> Description:
-    return describe_settings(compose(overrides), DEFAULTS | choices, overrides)
-
-
 def test_differences_name_options_and_values() -> None:
-    text = describe("loss=mse", "optimizer.lr=0.5", loss="mse").differences
-    lines = text.replace("&#95;", "_").splitlines()
+    lines = tabulate_differences(compose(["loss=mse", "optimizer.lr=0.5"]), DEFAULTS | {"loss": "mse"}).splitlines()
     assert lines[:2] == ["| key | default | this run |", "|---|---|---|"]
     assert "| loss | ce | mse |" in lines and "| optimizer.lr | 0.1 | 0.5 |" in lines
-    assert "| loss.label_smoothing | 0 | &#40;none&#41; |" in lines and not any("_target_" in line for line in lines)
-    assert describe().differences == "nothing differs\n"
+    assert "| loss.label&#95;smoothing | 0 | &#40;none&#41; |" in lines and "target" not in str(lines)
+    assert tabulate_differences(compose(), DEFAULTS) == "nothing differs\n"
 
 
 def test_f3_differences_show_any_text_in_one_cell() -> None:
     evil = "<script>alert(1)</script> | `x` **b** [a](javascript:b)\n\n# c \\ &lt; " + 10_000 * "y"
     config = compose()
     config["model"]["x"] = evil
-    html = markdown_to_safe_html(describe_settings(config, DEFAULTS, []).differences)
+    html = markdown_to_safe_html(tabulate_differences(config, DEFAULTS))
     assert "<script" not in html and "<a" not in html and "<strong" not in html and "<h1" not in html
     row = next(row for row in html.split("<tr>") if "model.x" in row)
     assert row.count("<td>") == 3
 
 
-def test_f5_secrets_of_the_environment_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def start(folder: Path, *overrides: str, **choices: str) -> tuple[dict[str, Any], str]:
+    """Write what describes a run; returns the hyper-parameters that were written, and the whole event file as text."""
+    events = EventFile(folder)
+    started: list[Any] = []
+    events.write_start = lambda *given: started.extend(given)  # type: ignore[method-assign]
+    dashboard = Dashboard(events, dataclasses.replace(NOTHING, text=True), nn.Linear(1, 1), blank((1, 1, 1), 2))
+    config = compose(overrides)
+    dashboard.log_start(config, DEFAULTS | choices, overrides, dump_yaml(config), is_new=True)
+    events.close()
+    (path,) = folder.glob("events*")
+    return started[0], f"{started[1]}\n{path.read_bytes()!r}"
+
+
+def test_f5_secrets_of_the_environment_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD", "hunter2")
     overrides = ["dataset=idx", "dataset.root=${oc.env:PASSWORD}", "+dataset.x=${dataset.root}", "scheduler=cosine"]
-    description = describe(*overrides, dataset="idx", scheduler="cosine")
-    shown = str(description)
-    assert "hunter2" not in shown and "oc.env" in shown
+    values, text = start(tmp_path, *overrides, dataset="idx", scheduler="cosine")
+    assert "hunter2" not in f"{values}{text}" and "oc.env" in text
 
 
-def test_trial_has_a_name_and_typed_values_without_the_seed() -> None:
+def test_trial_has_a_name_and_typed_values_without_the_seed(tmp_path: Path) -> None:
     overrides = ("loss=huber", "model=mlp", "model.hidden_sizes=[64]", "seed=3", "optimizer.lr=0.5")
-    description = describe(*overrides, loss="huber", model="mlp")
-    assert description.trial == "mlp huber lr=0.5 hidden_sizes=[64]"
-    values = description.hyperparameters
+    values, text = start(tmp_path, *overrides, loss="huber", model="mlp")
+    assert text.startswith("mlp huber lr=0.5 hidden_sizes=[64]\n")
     assert values["loss"] == "huber" and values["optimizer.lr"] == 0.5 and values["model.hidden_sizes"] == "[64]"
     assert "loss.delta" not in values  # other losses have none, and parallel coordinates would leave their runs out
     assert "seed" not in values and None not in values.values()
