@@ -6,8 +6,7 @@ written, and nothing in a name or value becomes Markdown or HTML.
 
 import functools
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR
 from fashion_softmax.config.settings import find_hyperparameters, show
@@ -46,19 +45,13 @@ def read_defaults() -> tuple[dict[str, Any], dict[str, str]]:
     Returns:
         The configuration, unresolved, and group to option.
     """
-    config = _read(CONFIG_DIR / "config.yaml")
-    choices = {}
-    for entry in config.pop("defaults"):
-        for group, option in entry.items() if isinstance(entry, dict) else ():
-            if group in COMPONENTS:
-                choices[group] = option
-                config[group] = _read(CONFIG_DIR / group / f"{option}.yaml")
+    config = load_yaml((CONFIG_DIR / "config.yaml").read_text(encoding="utf-8"))
+    entries = [entry for entry in config.pop("defaults") if isinstance(entry, dict)]
+    choices = {group: option for entry in entries for group, option in entry.items() if group in COMPONENTS}
+    for group, option in choices.items():
+        config[group] = load_yaml((CONFIG_DIR / group / f"{option}.yaml").read_text(encoding="utf-8"))
     del config["hydra"]
     return config, choices
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return cast(dict[str, Any], load_yaml(path.read_text(encoding="utf-8")))
 
 
 def _escape(text: str) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import io
 import logging
+import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from fashion_softmax.config.settings import find_hyperparameters, is_comparable,
 from fashion_softmax.dashboard.description import tabulate_differences
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.data import Dataset
+from fashion_softmax.files import dump_yaml
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.learning.predictions import Predictions
 
@@ -63,16 +65,13 @@ class Dashboard:
         self.events = events
         self.switches = dataclasses.replace(switches)
         self.model = model
-        self.image_shape = dataset.image_shape
-        self.class_names = dataset.class_names
-        self.test = dataset.test
+        self.dataset = dataset
 
     def log_start(
         self,
         config: Mapping[str, Any],
         choices: Mapping[str, str],
         overrides: Sequence[str],
-        yaml_text: str,
         *,
         is_new: bool,
     ) -> None:
@@ -82,7 +81,6 @@ class Dashboard:
             config: of the shape of `schema.Config`, interpolations unresolved.
             choices: group to option.
             overrides: of its command line.
-            yaml_text: the configuration's file.
             is_new: False for a run that is resumed.
         """
         settings = find_hyperparameters(config, choices)
@@ -93,7 +91,7 @@ class Dashboard:
             self.events.write_start(shared, name_trial(settings, overrides))
         self.events.write(LAYOUT)
         if self.switches.text:
-            code = "".join(f"    {line}\n" for line in yaml_text.splitlines())  # four spaces make it a code block
+            code = textwrap.indent(dump_yaml(config), "    ")  # four spaces make it a code block
             for tag, markdown in zip(TEXTS, (code, tabulate_differences(config, choices)), strict=True):
                 self.events.write(text(tag, markdown))
         if is_new:
@@ -136,9 +134,8 @@ class Dashboard:
     def _write_templates(self, model: SoftmaxRegression, step: int) -> None:
         from fashion_softmax.dashboard.pictures import draw_templates  # Pillow, which no sweep needs
 
-        weights = model.weight.detach().cpu().unflatten(1, self.image_shape).mean(1)
-        picture = draw_templates(weights.numpy(), self.class_names)
-        self._write_picture("weights/templates", step, picture)
+        weights = model.weight.detach().cpu().unflatten(1, self.dataset.image_shape).mean(1)
+        self._write_picture("weights/templates", step, draw_templates(weights.numpy(), self.dataset.class_names))
 
     def _write_histograms(self, step: int) -> None:
         for name, parameter in self.model.named_parameters():
@@ -147,11 +144,11 @@ class Dashboard:
     def _write_confusions(self, step: int, predictions: Predictions) -> None:
         from fashion_softmax.dashboard.pictures import draw_confusion
 
-        num_classes = len(self.class_names)
+        num_classes = len(self.dataset.class_names)
         pairs = predictions.labels.astype(np.int64) * num_classes + predictions.classes
         counts = np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
         title = f"{len(pairs)} test images, {predictions.is_correct.mean():.1%} correct"
-        picture = draw_confusion(counts, self.class_names, title)
+        picture = draw_confusion(counts, self.dataset.class_names, title)
         self._write_picture(f"{TEST_IMAGES}confusion_matrix", step, picture)
 
     def _write_mistakes(self, step: int, predictions: Predictions) -> None:
@@ -161,18 +158,17 @@ class Dashboard:
         if not len(wrong):
             return
         shown = wrong[np.argsort(-predictions.confidences[wrong], kind="stable")][:NUM_MISTAKES]
-        columns = predictions.labels[shown], predictions.classes[shown], predictions.confidences[shown]
+        names, columns = self.dataset.class_names, (predictions.labels, predictions.classes, predictions.confidences)
         captions = [
-            (f"true: {self.class_names[label]}", f"{100 * confidence:.0f} % {self.class_names[predicted]}")
-            for label, predicted, confidence in zip(*columns, strict=True)
+            (f"true: {names[label]}", f"{100 * confidence:.0f} % {names[predicted]}")
+            for label, predicted, confidence in zip(*(column[shown] for column in columns), strict=True)
         ]
-        pixels = to_pixels(self.test.images[torch.from_numpy(shown)].cpu().numpy())
-        title = f"{len(wrong)} of {len(self.test)} test images are misclassified; the most confident mistakes"
-        picture = draw_sheet(pixels, captions, title)
-        self._write_picture(f"{TEST_IMAGES}mistakes", step, picture)
+        pixels = to_pixels(self.dataset.test.images[torch.from_numpy(shown)].cpu().numpy())
+        title = f"{len(wrong)} of {len(self.dataset.test)} test images are misclassified; the most confident mistakes"
+        self._write_picture(f"{TEST_IMAGES}mistakes", step, draw_sheet(pixels, captions, title))
 
     def _write_curves(self, step: int, labels: NDArray[np.unsignedinteger], probabilities: NDArray[np.float32]) -> None:
-        for index, name in enumerate(self.class_names[:MAX_CURVES]):
+        for index, name in enumerate(self.dataset.class_names[:MAX_CURVES]):
             tag, is_class = f"{CURVES}{index} {name}", labels == index
             self.events.write(pr_curve(tag, is_class, probabilities[:, index], num_thresholds=NUM_THRESHOLDS), step)
 
@@ -188,7 +184,7 @@ class Dashboard:
         from fashion_softmax.config.private import make_graph
 
         parameter = next(self.model.parameters())
-        blank = torch.zeros(1, *self.image_shape, device=parameter.device, dtype=parameter.dtype)
+        blank = torch.zeros(1, *self.dataset.image_shape, device=parameter.device, dtype=parameter.dtype)
         # torch prints errors and warns about its own code, and the model may draw random numbers: hide it from the run.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore")

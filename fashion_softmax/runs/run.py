@@ -23,7 +23,7 @@ from fashion_softmax.runs.checkpoint import (
     restore,
     restore_random_state,
 )
-from fashion_softmax.runs.folder import CONFIG_PATH, PREDICTIONS_NAME, RunFolder, require_whole
+from fashion_softmax.runs.folder import PREDICTIONS_NAME, RunFolder, require_whole
 from fashion_softmax.runs.lock import make_status
 from fashion_softmax.runs.recorder import Recorder
 from fashion_softmax.stacking import Facts
@@ -130,8 +130,8 @@ class Run:
         self._has_begun = True
         switches = switch_off(self._switches) if in_sweep and not self._switches.in_sweeps else self._switches
         self._dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
-        folder, yaml_text = self.folder, (self.path / CONFIG_PATH).read_text(encoding="utf-8")
-        self._dashboard.log_start(folder.config, folder.choices, folder.overrides, yaml_text, is_new=not self.epoch)
+        folder = self.folder
+        self._dashboard.log_start(folder.config, folder.choices, folder.overrides, is_new=not self.epoch)
 
     def restore_random_state(self) -> None:
         """Let torch draw what it would have drawn next, had the run not been interrupted."""

@@ -24,7 +24,6 @@ from fashion_softmax.dashboard.description import read_defaults, tabulate_differ
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
 from fashion_softmax.data import Dataset, Split
-from fashion_softmax.files import dump_yaml
 from fashion_softmax.learning.models import LeNet, SoftmaxRegression
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.folder import write_folder
@@ -172,7 +171,7 @@ def test_graph_leaves_the_run_as_it_was(
     state, was_training = torch.get_rng_state(), model.training
     events = EventFile(tmp_path)
     Dashboard(events, dataclasses.replace(NOTHING, graph=True), model, blank((1, 28, 28), 10)).log_start(
-        {}, {}, [], "", is_new=True
+        {}, {}, [], is_new=True
     )
     events.close()
     assert torch.equal(torch.get_rng_state(), state) and model.training == was_training
@@ -216,8 +215,7 @@ def start(folder: Path, *overrides: str, **choices: str) -> tuple[dict[str, Any]
     started: list[Any] = []
     events.write_start = lambda *given: started.extend(given)  # type: ignore[method-assign]
     dashboard = Dashboard(events, dataclasses.replace(NOTHING, text=True), nn.Linear(1, 1), blank((1, 1, 1), 2))
-    config = compose(overrides)
-    dashboard.log_start(config, DEFAULTS | choices, overrides, dump_yaml(config), is_new=True)
+    dashboard.log_start(compose(overrides), DEFAULTS | choices, overrides, is_new=True)
     events.close()
     (path,) = folder.glob("events*")
     return started[0], f"{started[1]}\n{path.read_bytes()!r}"

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from fashion_softmax.figures.losses import EXAMPLE_LABEL, EXAMPLE_LOGITS, compare_losses, draw_losses, trace
-from fashion_softmax.figures.style import encode
 from fashion_softmax.learning.losses import AbsoluteError, CrossEntropy, Huber, Loss, Margin, SquaredError
 from fashion_softmax.learning.metrics import cross_entropies
 
@@ -142,9 +141,3 @@ def test_comparison_overlays_all_losses() -> None:
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == list(ALL)
     assert "for ce, margin the prediction is a wrong class's logit" in figure.get_suptitle()
-
-
-def test_files_are_the_same_for_the_same_figure() -> None:
-    for suffix, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
-        first, second = (encode(draw_losses({"mse": SquaredError()}), suffix) for _ in range(2))
-        assert first == second and first.startswith(start)
