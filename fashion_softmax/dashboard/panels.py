@@ -21,7 +21,6 @@ from torch.utils.tensorboard.summary import custom_scalars, histogram, pr_curve,
 
 from fashion_softmax.config.schema import DashboardConfig
 from fashion_softmax.config.settings import find_hyperparameters, is_comparable, name_trial
-from fashion_softmax.dashboard.description import tabulate_differences
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.data import Dataset
 from fashion_softmax.files import dump_yaml
@@ -42,7 +41,7 @@ CHARTS = {name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss
 LAYOUT = custom_scalars({"train beside test": CHARTS})
 # Tags of what is written once a run has ended, and of what its beginning says; a resumed run writes them anew.
 OF_THE_END = TIME, TEST_IMAGES, CURVES = "time/", "test_images/", "precision_recall/"
-TEXTS = ("config", "differences")
+TEXTS = ("config", "overrides")
 
 
 def switch_off(switches: DashboardConfig) -> DashboardConfig:
@@ -91,9 +90,9 @@ class Dashboard:
             self.events.write_start(shared, name_trial(settings, overrides))
         self.events.write(LAYOUT)
         if self.switches.text:
-            code = textwrap.indent(dump_yaml(config), "    ")  # four spaces make it a code block
-            for tag, markdown in zip(TEXTS, (code, tabulate_differences(config, choices)), strict=True):
-                self.events.write(text(tag, markdown))
+            for tag, code in zip(TEXTS, (dump_yaml(config), "\n".join(overrides) or "none"), strict=True):
+                # Four spaces make it a code block: nothing in it becomes Markdown or HTML.
+                self.events.write(text(tag, textwrap.indent(code, "    ", lambda _: True)))
         if is_new:
             self._attempt("graph", self._write_graph)
 

@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +21,6 @@ from torch import nn
 
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import DashboardConfig
-from fashion_softmax.dashboard.description import read_defaults, tabulate_differences
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
 from fashion_softmax.data import Dataset, Split
@@ -63,7 +63,7 @@ def names(accumulator: EventAccumulator) -> set[str]:
 
 
 PICTURES = {"test_images/confusion_matrix", "test_images/mistakes"}
-EVERYTHING = {"weights/templates", "parameters", "precision_recall", "config", "differences", *PICTURES}
+EVERYTHING = {"weights/templates", "parameters", "precision_recall", "config", "overrides", *PICTURES}
 
 
 def test_single_run_gets_everything_but_the_graph(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_single_run_gets_everything_but_the_graph(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "in_sweep", "expected"),
     [
-        ([], True, {"config", "differences"}),
+        ([], True, {"config", "overrides"}),
         (["dashboard.in_sweeps=true", "dashboard.graph=true"], True, {*EVERYTHING, "graph"}),
         (["model=lenet", "dashboard.histograms=false"], False, EVERYTHING - {"weights/templates", "parameters"}),
         (["dashboard.text=false", "dashboard.pr_curves=false", "dashboard.mistakes=false"], False,
@@ -179,59 +179,40 @@ def test_graph_leaves_the_run_as_it_was(
     assert ("no graph" in caplog.text) == isinstance(model, Untraceable)
 
 
-def test_defaults_are_those_that_hydra_composes() -> None:
-    config, choices = read_defaults()
-    assert config == compose()
-    assert choices == {
-        "dataset": "fashion_mnist", "model": "softmax_regression", "loss": "ce", "optimizer": "sgd",
-        "scheduler": "constant",
-    }  # fmt: skip
-
-
-DEFAULTS = read_defaults()[1]
-
-
-def test_differences_name_options_and_values() -> None:
-    lines = tabulate_differences(compose(["loss=mse", "optimizer.lr=0.5"]), DEFAULTS | {"loss": "mse"}).splitlines()
-    assert lines[:2] == ["| key | default | this run |", "|---|---|---|"]
-    assert "| loss | ce | mse |" in lines and "| optimizer.lr | 0.1 | 0.5 |" in lines
-    assert "| loss.label&#95;smoothing | 0 | &#40;none&#41; |" in lines and "target" not in str(lines)
-    assert tabulate_differences(compose(), DEFAULTS) == "nothing differs\n"
-
-
-def test_f3_differences_show_any_text_in_one_cell() -> None:
-    evil = "<script>alert(1)</script> | `x` **b** [a](javascript:b)\n\n# c \\ &lt; " + 10_000 * "y"
-    config = compose()
-    config["model"]["x"] = evil
-    html = markdown_to_safe_html(tabulate_differences(config, DEFAULTS))
-    assert "<script" not in html and "<a" not in html and "<strong" not in html and "<h1" not in html
-    row = next(row for row in html.split("<tr>") if "model.x" in row)
-    assert row.count("<td>") == 3
-
-
-def start(folder: Path, *overrides: str, **choices: str) -> tuple[dict[str, Any], str]:
-    """Write what describes a run; returns the hyper-parameters that were written, and the whole event file as text."""
+def start(folder: Path, config: dict[str, Any], choices: dict[str, str], overrides: Sequence[str]) -> list[Any]:
+    """Write what describes a run; returns the hyper-parameters, the trial's name, and the texts as pages show them."""
     events = EventFile(folder)
     started: list[Any] = []
     events.write_start = lambda *given: started.extend(given)  # type: ignore[method-assign]
     dashboard = Dashboard(events, dataclasses.replace(NOTHING, text=True), nn.Linear(1, 1), blank((1, 1, 1), 2))
-    dashboard.log_start(compose(overrides), DEFAULTS | choices, overrides, is_new=True)
+    dashboard.log_start(config, choices, overrides, is_new=True)
     events.close()
-    (path,) = folder.glob("events*")
-    return started[0], f"{started[1]}\n{path.read_bytes()!r}"
+    accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    accumulator.Reload()
+    for tag in ("config", "overrides"):
+        (event,) = accumulator.Tensors(f"{tag}/text_summary")
+        started.append(markdown_to_safe_html(event.tensor_proto.string_val[0]))
+    return started
+
+
+def test_f3_texts_are_shown_as_they_are(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script> | `x` **b** [a](javascript:b)\n\n# c \\ &lt;\r<b>"
+    for html in start(tmp_path, {"model": {"x": evil}}, {}, [f"model.x={evil}"])[2:]:
+        tags = set(re.findall(r"<(\w+)", html))
+        assert tags == {"pre", "code"} and "alert(1)" in html
 
 
 def test_f5_secrets_of_the_environment_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD", "hunter2")
     overrides = ["dataset=idx", "dataset.root=${oc.env:PASSWORD}", "+dataset.x=${dataset.root}", "scheduler=cosine"]
-    values, text = start(tmp_path, *overrides, dataset="idx", scheduler="cosine")
-    assert "hunter2" not in f"{values}{text}" and "oc.env" in text
+    shown = str(start(tmp_path, compose(overrides), {"dataset": "idx", "scheduler": "cosine"}, overrides))
+    assert "hunter2" not in shown and "oc.env" in shown
 
 
 def test_trial_has_a_name_and_typed_values_without_the_seed(tmp_path: Path) -> None:
-    overrides = ("loss=huber", "model=mlp", "model.hidden_sizes=[64]", "seed=3", "optimizer.lr=0.5")
-    values, text = start(tmp_path, *overrides, loss="huber", model="mlp")
-    assert text.startswith("mlp huber lr=0.5 hidden_sizes=[64]\n")
+    overrides = ["loss=huber", "model=mlp", "model.hidden_sizes=[64]", "seed=3", "optimizer.lr=0.5"]
+    values, trial, _, text = start(tmp_path, compose(overrides), {"loss": "huber", "model": "mlp"}, overrides)
+    assert trial == "mlp huber lr=0.5 hidden_sizes=[64]" and "\n".join(overrides) in text
     assert values["loss"] == "huber" and values["optimizer.lr"] == 0.5 and values["model.hidden_sizes"] == "[64]"
     assert "loss.delta" not in values  # other losses have none, and parallel coordinates would leave their runs out
     assert "seed" not in values and None not in values.values()
