@@ -118,9 +118,8 @@ def compare_losses(losses: Mapping[str, Loss]) -> "Figure":
     panels = figure.subplots(2, 2)
     others = [title.partition(",")[0] for title, loss_fn in losses.items() if not isinstance(loss_fn, RegressionLoss)]
     limit = max(map(_find_limit, losses.values()))
-    label = "logit of a wrong class" if len(others) == len(losses) else "prediction, target 0"
     rows = (
-        (False, limit, label, "over the prediction"),
+        (False, limit, "prediction, target 0", "over the prediction"),
         (True, max(LEAD_LIMIT, limit), "lead of a wrong class, $o_i - o_y$", "as trained, two classes"),
     )
     for (as_trained, limit, label, what), (values, gradients) in zip(rows, panels, strict=True):
@@ -133,8 +132,7 @@ def compare_losses(losses: Mapping[str, Loss]) -> "Figure":
             axes.set(xlabel=label, ylabel=name)
             finish(axes)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    is_mixed = 0 < len(others) < len(losses)
-    note = f"\nupper row: for {', '.join(others)} the prediction is a wrong class's logit" if is_mixed else ""
+    note = f"\nupper row: for {', '.join(others)} the prediction is a wrong class's logit" if others else ""
     figure.suptitle(f"Losses in the same axes{note}", fontsize=11, parse_math=False)
     return figure
 

@@ -28,17 +28,17 @@ from tests.scripts.conftest import RunScript
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What a script gives to the functions that draw."""
-    from fashion_softmax.figures import images, weights
+    from fashion_softmax.figures import images
 
     given: list[Any] = []
-    for module, name in ((images, "draw_grid"), (images, "draw_prediction"), (weights, "draw_inspection")):
-        draw = getattr(module, name)
+    for name in ("draw_grid", "draw_prediction", "draw_inspection"):
+        draw = getattr(images, name)
 
         def keep(*arguments: Any, draw: Any = draw) -> object:
             given.extend(arguments)
             return draw(*arguments)
 
-        monkeypatch.setattr(module, name, keep)
+        monkeypatch.setattr(images, name, keep)
     return given
 
 
@@ -123,7 +123,7 @@ def test_own_picture_gets_the_prediction_of_its_image(
 def test_inspection_adds_up_to_the_lead(script: RunScript, drawn: list[Any], run: Path, tmp_path: Path) -> None:
     outcome = script("inspect_model", run, "--image", 7)
     assert outcome.code == 0, outcome.err
-    _, _, _, names, evidence, templates = drawn
+    _, _, _, names, evidence, templates = drawn[:6]
     state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)["model"]
     np.testing.assert_array_equal(templates, state["weight"].reshape(10, 28, 28))
     test = build_parts(resolve(compose(TINY))).dataset.test
