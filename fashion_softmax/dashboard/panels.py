@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch import nn
 from torch.utils.tensorboard.summary import custom_scalars, histogram, pr_curve, text
 
@@ -67,12 +68,7 @@ class Dashboard:
         self.dataset = dataset
 
     def log_start(
-        self,
-        config: Mapping[str, Any],
-        choices: Mapping[str, str],
-        overrides: Sequence[str],
-        *,
-        is_new: bool,
+        self, config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str], *, is_new: bool
     ) -> None:
         """Write what describes the run: hyper-parameters, charts, the configuration as text, the model's graph.
 
@@ -86,8 +82,8 @@ class Dashboard:
         settings.pop("seed", None)  # a row of TensorBoard's table has several
         # Those that all runs have, or that this one's command set: parallel coordinates leave out runs that lack one.
         shared = {key: value for key, value in settings.items() if value is not None and is_comparable(key, overrides)}
-        if shared:
-            self.events.write_start(shared, name_trial(settings, overrides))
+        # Runs with the same trial are one row, with the means of their metrics.
+        self.events.write(hparams_pb(shared, trial_id=name_trial(settings, overrides)))
         self.events.write(LAYOUT)
         if self.switches.text:
             for tag, code in zip(TEXTS, (dump_yaml(config), "\n".join(overrides) or "none"), strict=True):

@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import nn
 
 from fashion_softmax.config.jobs import compose
@@ -182,17 +183,17 @@ def test_graph_leaves_the_run_as_it_was(
 def start(folder: Path, config: dict[str, Any], choices: dict[str, str], overrides: Sequence[str]) -> list[Any]:
     """Write what describes a run; returns the hyper-parameters, the trial's name, and the texts as pages show them."""
     events = EventFile(folder)
-    started: list[Any] = []
-    events.write_start = lambda *given: started.extend(given)  # type: ignore[method-assign]
     dashboard = Dashboard(events, dataclasses.replace(NOTHING, text=True), nn.Linear(1, 1), blank((1, 1, 1), 2))
     dashboard.log_start(config, choices, overrides, is_new=True)
     events.close()
     accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0})
     accumulator.Reload()
-    for tag in ("config", "overrides"):
-        (event,) = accumulator.Tensors(f"{tag}/text_summary")
-        started.append(markdown_to_safe_html(event.tensor_proto.string_val[0]))
-    return started
+    content = accumulator.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    begin = HParamsPluginData.FromString(content).session_start_info
+    kinds = {key: value.WhichOneof("kind") for key, value in begin.hparams.items()}
+    values = {key: getattr(begin.hparams[key], kind) for key, kind in kinds.items()}
+    texts = [accumulator.Tensors(f"{tag}/text_summary") for tag in ("config", "overrides")]
+    return [values, begin.group_name, *(markdown_to_safe_html(text.tensor_proto.string_val[0]) for (text,) in texts)]
 
 
 def test_f3_texts_are_shown_as_they_are(tmp_path: Path) -> None:
