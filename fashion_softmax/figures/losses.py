@@ -33,10 +33,8 @@ if TYPE_CHECKING:
 
 LIMIT = 3.0  # of the prediction, to both sides
 LEAD_LIMIT = 6.0  # of a wrong class's lead, in logits
-NUM_PLACES, STRIDE = (
-    600_001,
-    1000,
-)  # computed, so that only a jump is steep between neighbours; and drawn, every so many
+NUM_PLACES = 600_001  # so many that only a jump is steep between neighbours
+STRIDE = 1000  # of the places that are drawn
 MIN_JUMP = 0.02  # of the gradient's range; smaller ones are drawn as a slope
 # Logits of an image that is a shirt, but looks more like a t-shirt to the model.
 EXAMPLE_LOGITS = (2.0, -1.5, 1.0, 0.0, 0.8, -3.0, 1.6, -3.0, -0.5, -3.0)

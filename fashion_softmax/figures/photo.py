@@ -92,8 +92,8 @@ def read_photo(path: Path, habits: Habits, image_shape: tuple[int, int, int]) ->
     values = np.asarray(picture.convert("L" if channels == 1 else "RGB"), np.float32)
     values = values.reshape(*values.shape[:2], channels)
     if picture.size == (width, height):
-        is_dark, is_light = (border := np.median(_border(values))) < DARK, border > LIGHT
-        if habits.background is not None and (is_dark if habits.background else is_light):
+        border = np.median(_border(values))
+        if habits.background is not None and (border < DARK if habits.background else border > LIGHT):
             steps.append(_word_inversion(habits))
             values = 255 - values
         image = values.astype(np.uint8)
