@@ -6,7 +6,7 @@ python scripts/inspect_model.py RUN photo.png          a picture of your own
 """
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from common import (
     add_output,
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fashion_softmax.figures.photo import Photo
-    from fashion_softmax.figures.weights import Explanation
     from fashion_softmax.viewing.trained import TrainedRun
 
 
@@ -37,7 +36,7 @@ def main() -> None:
     options = parser.parse_intermixed_args()
     with script():
         run, photo = load_run_and_photo(options, "image")
-        from fashion_softmax.figures.weights import draw_inspection
+        from fashion_softmax.figures.images import draw_inspection
         from fashion_softmax.learning.models import SoftmaxRegression
 
         model, templates = run.parts.member.model, None
@@ -50,7 +49,7 @@ def main() -> None:
                 f"a {type(model).__name__} has no weights of a class to be shown as an image; evidence is first-order"
             )
         explanation = explain_image(run, *choose_image(run, photo, options))
-        save_figure(draw_inspection(templates, run.class_names, explanation), options, "inspection.png")
+        save_figure(draw_inspection(*explanation, templates), options, "inspection.png")
 
 
 def choose_image(
@@ -71,15 +70,17 @@ def choose_image(
     return test.images[options.image], int(test.labels[options.image]), f"test image {options.image}"
 
 
-def explain_image(run: "TrainedRun", image: "Tensor", label: int | None, name: str) -> "Explanation":
+def explain_image(run: "TrainedRun", image: "Tensor", label: int | None, name: str) -> tuple[Any, ...]:
     """Account for what the run says of an image: over all classes, and over the class that came closest.
 
     Of an image that is classified wrongly, the second account is over its true class.
+
+    Returns:
+        The first five arguments of `draw_inspection`.
     """
     from fashion_softmax.dashboard.pictures import to_pixels
     from fashion_softmax.data.batches import to_float
-    from fashion_softmax.figures.weights import Explanation
-    from fashion_softmax.learning.evidence import explain
+    from fashion_softmax.figures.images import explain
     from fashion_softmax.learning.models import SoftmaxRegression
 
     names = run.class_names
@@ -96,12 +97,13 @@ def explain_image(run: "TrainedRun", image: "Tensor", label: int | None, name: s
     if rival != predicted:  # of a single class there is none
         others.append((rival, names[rival]))
     for against, whom in others:
-        account = explain(run.parts.member.model, pixels, predicted, against)
+        shares, lead = explain(run.parts.member.model, pixels, predicted, against)
+        explained = float(shares.sum())
         heading = f"{names[predicted]} over {whom}"
-        numbers = f"lead {account.lead:+.2f} = pixels {account.pixels.sum():+.2f}, {rest} {account.rest:+.2f}"
+        numbers = f"lead {lead:+.2f} = pixels {explained:+.2f}, {rest} {lead - explained:+.2f}"
         print(f"  {heading}: {numbers}")
-        evidence[f"{heading}\n{numbers}"] = account.pixels.numpy()
-    return Explanation(to_pixels(image[None].numpy())[0], title, probabilities, evidence)
+        evidence[f"{heading}\n{numbers}"] = shares.numpy()
+    return title, to_pixels(image[None].numpy())[0], probabilities, names, evidence
 
 
 if __name__ == "__main__":

@@ -27,14 +27,14 @@ def main() -> None:
     with script():
         configs = compose_losses(options.overrides)
         from fashion_softmax.config.building import build_as
-        from fashion_softmax.figures.losses import NamedLoss, compare_losses, draw_losses
+        from fashion_softmax.figures.losses import compare_losses, draw_losses
         from fashion_softmax.learning.losses import Loss, RegressionLoss
 
-        losses = []
-        for name, config in configs.items():
-            loss_fn = build_as(Loss, config, "loss")  # type: ignore[type-abstract]
-            losses.append(NamedLoss(name, word_settings(config["loss"]), loss_fn))
-        losses.sort(key=lambda loss: not isinstance(loss.loss_fn, RegressionLoss))
+        losses = {
+            word_title(name, config["loss"]): build_as(Loss, config, "loss")  # type: ignore[type-abstract]
+            for name, config in configs.items()
+        }
+        losses = dict(sorted(losses.items(), key=lambda loss: not isinstance(loss[1], RegressionLoss)))
         stem = "losses_compared" if options.compare else "losses"
         try:
             figure = (compare_losses if options.compare else draw_losses)(losses)
@@ -77,9 +77,10 @@ def find_key(override: str) -> str:
     return override.partition("=")[0].split(".")[1]
 
 
-def word_settings(node: Mapping[str, Any]) -> str:
-    """Word a loss's settings; `input` is not among them, since the axis says it."""
-    return ", ".join(f"{key}={value}" for key, value in node.items() if key not in ("_target_", "input") and value)
+def word_title(name: str, node: Mapping[str, Any]) -> str:
+    """Word a loss's name and settings; `input` is not among them, since the axis says it."""
+    settings = [f"{key}={value}" for key, value in node.items() if key not in ("_target_", "input") and value]
+    return ", ".join([name, *settings])
 
 
 if __name__ == "__main__":

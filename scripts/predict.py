@@ -61,7 +61,7 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
     Raises:
         ConfigError: there is no such image, or no such mistake, from `--start` on.
     """
-    from fashion_softmax.figures.images import Caption, draw_grid
+    from fashion_softmax.figures.images import draw_grid
 
     test, names = run.parts.dataset.test, run.class_names
     indices = find_mistakes(run) if options.wrong else range(len(test))
@@ -72,11 +72,10 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
     chosen = [int(index) for index in indices[options.start : options.start + options.rows * options.columns]]
     said = run.predict(test.images[chosen], test.labels[chosen])
     captions = [
-        Caption((f"true: {names[label]}", names[predicted]), f" {100 * confidence:.0f} %", is_mistake=not is_correct)
-        for label, predicted, confidence, is_correct in zip(
-            said.labels, said.classes, said.confidences, said.is_correct, strict=True
-        )
+        (f"true: {names[label]}", f"{100 * confidence:.0f} % {names[predicted]}")
+        for label, predicted, confidence in zip(said.labels, said.classes, said.confidences, strict=True)
     ]
+    mistakes = (~said.is_correct).nonzero()[0].tolist()
     if options.wrong:
         after = f", after the first {options.start}" if options.start else ""
         title = f"The most confident of {count(len(indices), 'mistake')}{after}"
@@ -84,7 +83,7 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
         right = f"{said.is_correct.sum()} of {count(len(chosen), 'prediction')} are right"
         print(right)
         title = f"Test images {chosen[0]} to {chosen[-1]}: {right}"
-    figure = draw_grid(test.images[chosen].numpy(), captions, options.columns, title)
+    figure = draw_grid(test.images[chosen].numpy(), captions, options.columns, title, mistakes)
     save_figure(figure, options, "mistakes.png" if options.wrong else "predictions.png")
 
 
@@ -122,7 +121,9 @@ def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace
     """Draw a picture of the user's with what the run says of it, and print the probabilities as bars."""
     import torch
 
-    from fashion_softmax.figures.images import draw_own_picture
+    from fashion_softmax.dashboard.pictures import to_pixels
+    from fashion_softmax.figures.images import draw_prediction
+    from fashion_softmax.figures.style import PAGE_WIDTH, new_figure
 
     names = run.class_names
     probabilities = run.predict_probabilities(torch.from_numpy(photo.image))
@@ -134,7 +135,11 @@ def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace
     console.print(table)
     if len(names) > MAX_BARS:
         print(f"the {MAX_BARS} most probable of {len(names)} classes")
-    save_figure(draw_own_picture(photo.picture, photo.image, probabilities, names), options, "picture.png")
+    best = int(probabilities.argmax())
+    figure = new_figure(PAGE_WIDTH, max(4.2, 2.4 + 0.24 * min(len(names), MAX_BARS)))
+    images = {"your picture": photo.picture, "what the model saw": to_pixels(photo.image[None])[0]}
+    draw_prediction(figure, f"{names[best]}: {100 * probabilities[best]:.0f} %", images, probabilities, names)
+    save_figure(figure, options, "picture.png")
 
 
 if __name__ == "__main__":

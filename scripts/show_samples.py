@@ -47,10 +47,10 @@ def main() -> None:
         dataset = load_dataset(config)
         indices = choose(dataset, options)
         print_facts(dataset, config["seed"])
-        from fashion_softmax.figures.images import Caption, draw_grid
+        from fashion_softmax.figures.images import draw_grid
 
         split = getattr(dataset, options.split)
-        captions = [Caption((dataset.class_names[label],)) for label in split.labels[indices].tolist()]
+        captions = [(dataset.class_names[label],) for label in split.labels[indices].tolist()]
         name = (
             config["dataset"].get("name") or config["dataset"]["_target_"].rpartition("_")[2]
         )  # load_idx, make_synthetic

@@ -191,14 +191,14 @@ def test_run_that_went_on_has_every_epoch_and_its_end_once(boards: Callable[[str
     for tag, steps in {"weights/templates": [256, 512], "test_images/confusion_matrix": [512]}.items():
         images = ask(address, f"/data/plugin/images/images?run=resumed&tag={tag}")
         assert [image["step"] for image in images] == steps
-    texts = ask(address, "/data/plugin/text/text?run=resumed&tag=differences/text_summary")
-    assert len(texts) == 1 and "num&#95;epochs</td>\n<td>10</td>\n<td>2</td>" in texts[0]["text"]
+    texts = ask(address, "/data/plugin/text/text?run=resumed&tag=overrides/text_summary")
+    assert len(texts) == 1 and "trainer.num_epochs=2" in texts[0]["text"]
 
 
 @pytest.mark.parametrize("loader", ["fast", "slow"])
 def test_f3_names_and_values_stay_text(boards: Callable[[str], str], loader: str) -> None:
     address = boards(loader)
-    for tag in ("config", "differences"):
+    for tag in ("config", "overrides"):
         (shown,) = ask(address, f"/data/plugin/text/text?run=single&tag={tag}/text_summary")
         assert "<img" not in shown["text"] and "<script" not in shown["text"] and "onerror" in shown["text"]
 

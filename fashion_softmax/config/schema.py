@@ -79,7 +79,7 @@ class DashboardConfig:
     pr_curves: bool = True
     """At the end, precision against recall for each class of test images."""
     text: bool = True
-    """The configuration, and what of it differs from the defaults."""
+    """The configuration, and the overrides of the command."""
     graph: bool = False
     """The model's graph."""
     in_sweeps: bool = False

@@ -22,7 +22,6 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import Status
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
-from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
 HPARAMS_TAGS = "_hparams_/"
 HEADER = struct.Struct("<QI")  # of a record: length of the data, and its checksum; then the data and its checksum
@@ -62,30 +61,9 @@ class EventFile:
         """Add a point to each of several curves, by tag."""
         self.write(Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]), step)
 
-    def write_picture(self, tag: str, png: bytes, size: tuple[int, int], step: int) -> None:
-        """Add a picture.
-
-        Args:
-            tag: of the picture.
-            png: the picture.
-            size: width and height in pixels.
-            step: on TensorBoard's axis.
-        """
-        image = Summary.Image(encoded_image_string=png, width=size[0], height=size[1], colorspace=3)
-        self.write(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
-
     def write_graph(self, graph: Any) -> None:
         """Add the model's graph, a `GraphDef`."""
         self._write(Event(graph_def=graph.SerializeToString()))
-
-    def write_start(self, hyperparameters: Mapping[str, bool | int | float | str], trial: str) -> None:
-        """Tell the HParams table that a run begins.
-
-        Args:
-            hyperparameters: of the run, by name.
-            trial: name of its row; runs with the same name are one row, with the means of their metrics.
-        """
-        self.write(hparams_pb(dict(hyperparameters), trial_id=trial))
 
     def write_end(self, *, succeeded: bool) -> None:
         """Tell the HParams table how the run ended."""

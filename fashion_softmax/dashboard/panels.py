@@ -5,25 +5,31 @@ What cannot be drawn is left out with a line in the log, and the run continues; 
 
 import contextlib
 import dataclasses
-import functools
 import io
 import logging
+import textwrap
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch import nn
-from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, pr_curve_raw, text
+from torch.utils.tensorboard.summary import custom_scalars, histogram, pr_curve, text
 
 from fashion_softmax.config.schema import DashboardConfig
-from fashion_softmax.dashboard.description import Description
+from fashion_softmax.config.settings import find_hyperparameters, is_comparable, name_trial
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.data import Dataset
+from fashion_softmax.files import dump_yaml
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.learning.predictions import Predictions
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 log = logging.getLogger(__name__)
 
@@ -32,19 +38,11 @@ NUM_THRESHOLDS = 127  # the most that TensorBoard's protocol buffers carry
 MAX_CURVES = 100  # classes; with more, nobody looks at every curve
 NUM_MISTAKES = 24
 # One chart per measure with all splits in it; without this TensorBoard draws a chart per tag.
-LAYOUT = {
-    "train beside test": {
-        name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss", "accuracy", "cross_entropy")
-    }
-}
+CHARTS = {name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss", "accuracy", "cross_entropy")}
+LAYOUT = custom_scalars({"train beside test": CHARTS})
 # Tags of what is written once a run has ended, and of what its beginning says; a resumed run writes them anew.
 OF_THE_END = TIME, TEST_IMAGES, CURVES = "time/", "test_images/", "precision_recall/"
-TEXTS = ("config", "differences")
-
-
-@functools.cache
-def _make_layout() -> Any:
-    return custom_scalars(LAYOUT)
+TEXTS = ("config", "overrides")
 
 
 def switch_off(switches: DashboardConfig) -> DashboardConfig:
@@ -67,23 +65,30 @@ class Dashboard:
         self.events = events
         self.switches = dataclasses.replace(switches)
         self.model = model
-        self.image_shape = dataset.image_shape
-        self.class_names = dataset.class_names
-        self.test = dataset.test
+        self.dataset = dataset
 
-    def log_start(self, description: Description, yaml_text: str, *, is_new: bool) -> None:
+    def log_start(
+        self, config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str], *, is_new: bool
+    ) -> None:
         """Write what describes the run: hyper-parameters, charts, the configuration as text, the model's graph.
 
         Args:
-            description: of its settings.
-            yaml_text: its configuration.
+            config: of the shape of `schema.Config`, interpolations unresolved.
+            choices: group to option.
+            overrides: of its command line.
             is_new: False for a run that is resumed.
         """
-        if description.hyperparameters:
-            self.events.write_start(description.hyperparameters, description.trial)
-        self.events.write(_make_layout())
-        for tag, markdown in description.texts(yaml_text).items() if self.switches.text else ():
-            self.events.write(text(tag, markdown))
+        settings = find_hyperparameters(config, choices)
+        settings.pop("seed", None)  # a row of TensorBoard's table has several
+        # Those that all runs have, or that this one's command set: parallel coordinates leave out runs that lack one.
+        shared = {key: value for key, value in settings.items() if value is not None and is_comparable(key, overrides)}
+        # Runs with the same trial are one row, with the means of their metrics.
+        self.events.write(hparams_pb(shared, trial_id=name_trial(settings, overrides)))
+        self.events.write(LAYOUT)
+        if self.switches.text:
+            for tag, code in zip(TEXTS, (dump_yaml(config), "\n".join(overrides) or "none"), strict=True):
+                # Four spaces make it a code block: nothing in it becomes Markdown or HTML.
+                self.events.write(text(tag, textwrap.indent(code, "    ", lambda _: True)))
         if is_new:
             self._attempt("graph", self._write_graph)
 
@@ -122,73 +127,59 @@ class Dashboard:
             log.warning("TensorBoard gets no %s of this run: %s", name, " ".join(f"{error!r}".split())[:200])
 
     def _write_templates(self, model: SoftmaxRegression, step: int) -> None:
-        from fashion_softmax.dashboard.pictures import draw_templates, to_png  # Pillow, which no sweep needs
+        from fashion_softmax.dashboard.pictures import draw_templates  # Pillow, which no sweep needs
 
-        weights = model.weight.detach().cpu().unflatten(1, self.image_shape).mean(1)
-        picture = draw_templates(weights.numpy(), self.class_names)
-        self.events.write_picture("weights/templates", to_png(picture), picture.size, step)
+        weights = model.weight.detach().cpu().unflatten(1, self.dataset.image_shape).mean(1)
+        self._write_picture("weights/templates", step, draw_templates(weights.numpy(), self.dataset.class_names))
 
     def _write_histograms(self, step: int) -> None:
         for name, parameter in self.model.named_parameters():
-            values = parameter.detach().double().cpu().flatten()
-            low, high = values.min().item(), values.max().item()
-            widened = high if high > low else low + max(abs(low), 1.0) * 1e-3
-            counts = torch.histc(values, NUM_BINS, low, widened)
-            limits = torch.linspace(low, widened, NUM_BINS + 1, dtype=torch.float64)[1:]
-            total, squares = values.sum().item(), values.square().sum().item()
-            tag = f"parameters/{name}"
-            self.events.write(
-                histogram_raw(tag, low, high, len(values), total, squares, limits.tolist(), counts.tolist()), step
-            )
+            self.events.write(histogram(f"parameters/{name}", parameter.detach().cpu().numpy(), NUM_BINS), step)
 
     def _write_confusions(self, step: int, predictions: Predictions) -> None:
-        from fashion_softmax.dashboard.pictures import draw_confusion, to_png
+        from fashion_softmax.dashboard.pictures import draw_confusion
 
-        num_classes = len(self.class_names)
+        num_classes = len(self.dataset.class_names)
         pairs = predictions.labels.astype(np.int64) * num_classes + predictions.classes
         counts = np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
         title = f"{len(pairs)} test images, {predictions.is_correct.mean():.1%} correct"
-        picture = draw_confusion(counts, self.class_names, title)
-        self.events.write_picture(f"{TEST_IMAGES}confusion_matrix", to_png(picture), picture.size, step)
+        picture = draw_confusion(counts, self.dataset.class_names, title)
+        self._write_picture(f"{TEST_IMAGES}confusion_matrix", step, picture)
 
     def _write_mistakes(self, step: int, predictions: Predictions) -> None:
-        from fashion_softmax.dashboard.pictures import draw_mistakes, to_png
+        from fashion_softmax.dashboard.pictures import draw_sheet, to_pixels
 
         wrong = np.flatnonzero(~predictions.is_correct)
         if not len(wrong):
             return
         shown = wrong[np.argsort(-predictions.confidences[wrong], kind="stable")][:NUM_MISTAKES]
-        true_names, predicted_names = (
-            [self.class_names[index] for index in classes[shown]]
-            for classes in (predictions.labels, predictions.classes)
-        )
-        images = self.test.images[torch.from_numpy(shown)].cpu().numpy()
-        title = f"{len(wrong)} of {len(self.test)} test images are misclassified; the most confident mistakes"
-        picture = draw_mistakes(images, true_names, predicted_names, predictions.confidences[shown].tolist(), title)
-        self.events.write_picture(f"{TEST_IMAGES}mistakes", to_png(picture), picture.size, step)
+        names, columns = self.dataset.class_names, (predictions.labels, predictions.classes, predictions.confidences)
+        captions = [
+            (f"true: {names[label]}", f"{100 * confidence:.0f} % {names[predicted]}")
+            for label, predicted, confidence in zip(*(column[shown] for column in columns), strict=True)
+        ]
+        pixels = to_pixels(self.dataset.test.images[torch.from_numpy(shown)].cpu().numpy())
+        title = f"{len(wrong)} of {len(self.dataset.test)} test images are misclassified; the most confident mistakes"
+        self._write_picture(f"{TEST_IMAGES}mistakes", step, draw_sheet(pixels, captions, title))
 
     def _write_curves(self, step: int, labels: NDArray[np.unsignedinteger], probabilities: NDArray[np.float32]) -> None:
-        """Write each class's curve; torch's own `pr_curve` takes ten times as long."""
-        above = (probabilities.T * (NUM_THRESHOLDS - 1)).astype(np.int64).clip(0, NUM_THRESHOLDS - 1)
-        for index, name in enumerate(self.class_names[:MAX_CURVES]):
-            is_class = labels == index
-            # Thresholds from the largest to the smallest: each includes what the ones before it do.
-            positives, negatives = (
-                np.bincount(above[index][part], minlength=NUM_THRESHOLDS)[::-1].cumsum()[::-1]
-                for part in (is_class, ~is_class)
-            )
-            precision = positives / np.maximum(positives + negatives, 1)
-            recall = positives / max(positives[0], 1)
-            missed, rejected = positives[0] - positives, negatives[0] - negatives
-            tag = f"{CURVES}{index} {name}"
-            columns = (positives, negatives, rejected, missed, precision, recall)
-            self.events.write(pr_curve_raw(tag, *columns, num_thresholds=NUM_THRESHOLDS), step)
+        for index, name in enumerate(self.dataset.class_names[:MAX_CURVES]):
+            tag, is_class = f"{CURVES}{index} {name}", labels == index
+            self.events.write(pr_curve(tag, is_class, probabilities[:, index], num_thresholds=NUM_THRESHOLDS), step)
+
+    def _write_picture(self, tag: str, step: int, picture: "Picture") -> None:
+        from fashion_softmax.dashboard.pictures import to_png
+
+        image = Summary.Image(
+            encoded_image_string=to_png(picture), width=picture.width, height=picture.height, colorspace=3
+        )
+        self.events.write(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
 
     def _write_graph(self) -> None:
         from fashion_softmax.config.private import make_graph
 
         parameter = next(self.model.parameters())
-        blank = torch.zeros(1, *self.image_shape, device=parameter.device, dtype=parameter.dtype)
+        blank = torch.zeros(1, *self.dataset.image_shape, device=parameter.device, dtype=parameter.dtype)
         # torch prints errors and warns about its own code, and the model may draw random numbers: hide it from the run.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore")

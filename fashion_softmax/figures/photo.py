@@ -8,22 +8,23 @@ References:
     Xiao et al., Fashion-MNIST, section 2, https://arxiv.org/abs/1708.07747
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 
 from fashion_softmax.errors import DataError
-from fashion_softmax.figures.picture_files import read_picture
 
+MAX_SIDE = 1024  # pixels; larger pictures are made smaller
 TOLERANCE = 26  # of 255: a smaller difference from the background belongs to it; backgrounds of photos are uneven
 MIN_SHARE = 0.005  # of a row or column must stand out, so that a speck of dust does not count
-MAX_PER_PIXEL = 40  # pixels of a picture for one of the image, to both sides
 NUM_STUDIED = 1000  # images of the data set
 DARK, LIGHT = 64, 191  # of 255: a data set whose border is between them has no clear background
 
+Bytes = NDArray[np.uint8]
 Values = NDArray[np.float32]
 
 
@@ -32,13 +33,13 @@ class Photo:
     """A picture of the user's.
 
     Attributes:
-        picture: as it is, colours, shape (height, width, 3), see `read_picture`.
+        picture: as people see it, colours, shape (height, width, 3), at most `MAX_SIDE` high and wide.
         image: as the model sees it, bytes, shape (C, H, W).
         steps: what was done to it, in words.
     """
 
-    picture: NDArray[np.uint8]
-    image: NDArray[np.uint8]
+    picture: Bytes
+    image: Bytes
     steps: list[str]
 
 
@@ -47,32 +48,27 @@ class Habits:
     """How a data set shows its things.
 
     Attributes:
-        background: brightness of the border, 0 to 255; the median of many images.
+        background: 0 where it is dark, 255 where it is light, None where the images have no clear one.
         extent: share of the image that the longer side of a thing takes, 0 to 1; the median of many images.
     """
 
-    background: float
+    background: int | None
     extent: float
 
-    @property
-    def is_even(self) -> bool:
-        """Whether its images have a background, dark or light."""
-        return not DARK <= self.background <= LIGHT
 
-
-def study(images: NDArray[np.uint8]) -> Habits:
+def study(images: Bytes) -> Habits:
     """Find out how a data set shows its things.
 
     Args:
         images: of the data set, shape (N, C, H, W); the first `NUM_STUDIED` are looked at.
     """
-    greys = images[:NUM_STUDIED].mean(1, dtype=np.float32)
-    background = float(np.median([np.median(_border(grey[..., None]), 0) for grey in greys]))
+    greys = images[:NUM_STUDIED].mean(1, dtype=np.float32)[..., None]
+    border = np.median([np.median(_border(grey)) for grey in greys])
     extents = []
     for grey in greys:
-        left, top, right, bottom = _find_thing(grey[..., None], np.full(1, background, np.float32))
+        left, top, right, bottom = _find_thing(grey, np.full_like(grey, border))
         extents.append(max((bottom - top) / grey.shape[0], (right - left) / grey.shape[1]))
-    return Habits(background, float(np.median(extents)))
+    return Habits(0 if border < DARK else 255 if border > LIGHT else None, float(np.median(extents)))
 
 
 def read_photo(path: Path, habits: Habits, image_shape: tuple[int, int, int]) -> Photo:
@@ -86,31 +82,65 @@ def read_photo(path: Path, habits: Habits, image_shape: tuple[int, int, int]) ->
     Raises:
         DataError: there is no such file, it is no picture or too large, or the model's images have no colours or greys.
     """
-    if image_shape[0] not in (1, 3):
-        raise DataError(f"{path}: the model's images have {image_shape[0]} channels; a picture has 1 or 3")
+    channels, height, width = image_shape
+    if channels not in (1, 3):
+        raise DataError(f"{path}: the model's images have {channels} channels; a picture has 1 or 3")
     steps: list[str] = []
-    picture = read_picture(path, steps)
-    values = np.asarray(picture, np.float32)
-    if image_shape[0] == 1:
-        if np.ptp(values, axis=-1).max() > TOLERANCE:
-            steps.append("colours became greys")
-        values = np.asarray(picture.convert("L"), np.float32)[..., None]
-    background = np.median(_border(values), 0)
-    if values.shape[:2] == image_shape[1:]:
-        image = _invert_if_whole(values, background, habits, steps)
+    picture = _fill_transparent(_open(path), steps)
+    if channels == 1 and np.ptp(np.asarray(picture, np.float32), axis=-1).max() > TOLERANCE:
+        steps.append("colours became greys")
+    values = np.asarray(picture.convert("L" if channels == 1 else "RGB"), np.float32)
+    values = values.reshape(*values.shape[:2], channels)
+    if picture.size == (width, height):
+        border = np.median(_border(values))
+        if habits.background is not None and (border < DARK if habits.background else border > LIGHT):
+            steps.append(_word_inversion(habits))
+            values = 255 - values
+        image = values.astype(np.uint8)
     else:
-        ground = _find_ground(values, background, steps)
+        ground = _find_ground(values, steps)
         left, top, right, bottom = _find_thing(values, ground)
         if (right - left, bottom - top) != picture.size:
             steps.append(f"background trimmed, {right - left} x {bottom - top} pixels are left")
-        thing, ground = values[top:bottom, left:right], ground[top:bottom, left:right]
-        leveled = _level(thing, ground, habits, steps) if habits.is_even else thing
-        image = _place(leveled, habits, image_shape, background)
-        steps.append(f"scaled to {image_shape[2]} x {image_shape[1]} pixels")
+        thing = _level(values[top:bottom, left:right], ground[top:bottom, left:right], habits, steps)
+        empty = np.median(_border(values), 0) if habits.background is None else habits.background
+        image = _place(thing.astype(np.uint8), empty, habits.extent, image_shape)
+        steps.append(f"scaled to {width} x {height} pixels")
     if np.ptp(image) < TOLERANCE:
         steps.append("hardly anything is to be seen on it")
-    seen = np.rint(np.moveaxis(image, -1, 0)).astype(np.uint8)
-    return Photo(np.asarray(picture), np.ascontiguousarray(seen), steps or ["taken as it is"])
+    return Photo(np.asarray(picture), np.ascontiguousarray(np.moveaxis(image, -1, 0)), steps or ["taken as it is"])
+
+
+def _open(path: Path) -> Image.Image:
+    """Read a file of any kind that Pillow knows, which may be damaged: upright, with colours and opacity of 8 bits."""
+    try:
+        with (
+            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
+            Image.open(path) as file,
+        ):
+            picture = ImageOps.exif_transpose(file)
+            if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip
+                picture = Image.fromarray((np.asarray(picture) / 257).clip(0, 255).astype(np.uint8))
+            picture = picture.convert("RGBA")
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: is no picture that can be read; PNG, JPEG, WebP, GIF, BMP and TIFF can") from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: is too large; make it smaller than {Image.MAX_IMAGE_PIXELS} pixels") from error
+    except Exception as error:  # a damaged file can raise anything in Pillow's readers
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read: {reason}") from error
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    return picture
+
+
+def _fill_transparent(picture: Image.Image, steps: list[str]) -> Image.Image:
+    """Fill what is transparent with white, or with black behind a light thing."""
+    opacity = picture.getchannel("A")
+    if opacity.getextrema()[0] == 255:
+        return picture.convert("RGB")
+    color = "black" if ImageStat.Stat(picture.convert("L"), opacity).mean[0] > 127 else "white"
+    steps.append(f"transparent parts became {color}")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, color), picture).convert("RGB")
 
 
 def _border(values: Values) -> Values:
@@ -118,7 +148,7 @@ def _border(values: Values) -> Values:
     return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
 
 
-def _find_ground(values: Values, background: Values, steps: list[str]) -> Values:
+def _find_ground(values: Values, steps: list[str]) -> Values:
     """Fit a plane to the border, so that light from one side is not taken for a thing; shape (H, W, C).
 
     Parts of a thing that reach the border differ from the background and are left out.
@@ -127,6 +157,7 @@ def _find_ground(values: Values, background: Values, steps: list[str]) -> Values
     rows, columns = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     terms = np.stack([np.ones_like(rows), rows, columns], -1).astype(np.float32)
     border, border_terms = _border(values), _border(terms)
+    background = np.median(border, 0)
     ground = np.broadcast_to(background, values.shape).astype(np.float32)
     is_ground = (np.abs(border - background) < 3 * TOLERANCE).all(-1)
     for _ in range(3):  # again without pixels that do not fit the plane before
@@ -138,58 +169,42 @@ def _find_ground(values: Values, background: Values, steps: list[str]) -> Values
     return ground
 
 
-def _find_thing(values: Values, background: Values) -> tuple[int, int, int, int]:
+def _find_thing(values: Values, ground: Values) -> tuple[int, int, int, int]:
     """Find the box (left, top, right, bottom) around the thing; the whole picture when nothing stands out."""
-    stands_out = (np.abs(values - background) > TOLERANCE).any(-1)
+    stands_out = (np.abs(values - ground) > TOLERANCE).any(-1)
     rows, columns = ((stands_out.mean(axis) > MIN_SHARE).nonzero()[0] for axis in (1, 0))
     if not len(rows) or not len(columns):
         return 0, 0, values.shape[1], values.shape[0]
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _invert_if_whole(values: Values, background: Values, habits: Habits, steps: list[str]) -> Values:
-    """Invert a picture that has the size of the images already, if its background asks for it."""
-    is_dark, is_light = background.mean() < DARK, background.mean() > LIGHT
-    if habits.is_even and (is_light if habits.background < DARK else is_dark):
-        steps.append(_word_inversion(habits))
-        return 255 - values
-    return values
-
-
 def _level(values: Values, ground: Values, habits: Habits, steps: list[str]) -> Values:
     """Make the background as dark or light as in the data set, and the thing lighter or darker than it."""
-    wants_light = habits.background < DARK
+    if habits.background is None:
+        return values
     differences = (values - ground).mean(-1)
     stands_out = np.abs(differences) > TOLERANCE
     is_light = differences[stands_out].mean() > 0 if stands_out.any() else ground.mean() < 127
-    if is_light != wants_light:
+    if is_light == bool(habits.background):
         steps.append(_word_inversion(habits))
         values, ground = 255 - values, 255 - ground
-    if wants_light:
-        return ((values - ground) * 255 / np.maximum(255 - ground, 1)).clip(0, 255)
-    return (values * 255 / np.maximum(ground, 1)).clip(0, 255)
+    if habits.background:
+        return (values * 255 / np.maximum(ground, 1)).clip(0, 255)
+    return ((values - ground) * 255 / np.maximum(255 - ground, 1)).clip(0, 255)
 
 
 def _word_inversion(habits: Habits) -> str:
-    own, usual = ("dark on light", "light on dark")[:: 1 if habits.background < DARK else -1]
+    own, usual = ("light on dark", "dark on light") if habits.background else ("dark on light", "light on dark")
     return f"inverted: the picture is {own}, the data set's images are {usual}"
 
 
-def _place(thing: Values, habits: Habits, image_shape: tuple[int, int, int], background: Values) -> Values:
+def _place(thing: Bytes, empty: Values | int, extent: float, shape: tuple[int, int, int]) -> Bytes:
     """Scale a thing as large as the data set's usually are, in the middle of an image, shape (H, W, C)."""
-    channels, height, width = image_shape
-    per_pixel = max(thing.shape[0] / height, thing.shape[1] / width) / habits.extent  # pixels of the picture
-    if (step := int(per_pixel / MAX_PER_PIXEL)) > 1:  # or the canvas of a small thing would be huge
-        thing, per_pixel = thing[::step, ::step], per_pixel / step
-    size = max(thing.shape[0], round(height * per_pixel)), max(thing.shape[1], round(width * per_pixel))
-    empty = (0 if habits.background < DARK else 255) if habits.is_even else background
-    canvas = np.full((*size, channels), empty, np.float32)
-    spaces = [whole - part for whole, part in zip(size, thing.shape, strict=False)]
-    # In the data set things begin at whole pixels: with an odd number of free pixels, half a pixel off the middle.
-    shifts = [round(space / per_pixel) % 2 * per_pixel / 2 for space in spaces]
-    top, left = (min(space, round(space / 2 + shift)) for space, shift in zip(spaces, shifts, strict=True))
-    canvas[top : top + thing.shape[0], left : left + thing.shape[1]] = thing
-    layers = [
-        Image.fromarray(layer).resize((width, height), Image.Resampling.BOX) for layer in np.moveaxis(canvas, -1, 0)
-    ]
-    return np.stack([np.asarray(layer) for layer in layers], -1)
+    channels, height, width = shape
+    scale = extent * min(height / thing.shape[0], width / thing.shape[1])
+    rows, columns = (max(1, round(scale * side)) for side in thing.shape[:2])
+    top, left = (height - rows + 1) // 2, (width - columns + 1) // 2
+    image = np.full((height, width, channels), empty, np.uint8)
+    small = Image.fromarray(thing.squeeze(-1) if channels == 1 else thing).resize((columns, rows), Image.Resampling.BOX)
+    image[top : top + rows, left : left + columns] = np.asarray(small).reshape(rows, columns, channels)
+    return image

@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a third of a second
     from matplotlib.axes import Axes
@@ -12,10 +12,12 @@ if TYPE_CHECKING:  # a third of a second
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 BLUE, RED, GREEN, ORANGE = COLORS[0], COLORS[1], COLORS[2], COLORS[4]
 GREY, PALE = "#666666", "#CCCCCC"
+LINES = ("-", "--", "-.", ":")
+MAX_STYLES = len(COLORS) * len(LINES)  # the numbers of colours and lines have no common divisor
 DPI = 150
 PAGE_WIDTH = 6.5  # inches: text of 9 points is then 8 pixels high on a phone
 FORMATS = ("png", "svg", "pdf")
-FIRST_ASIAN = "\u2e80"  # from here on, matplotlib's own font has hardly a character
+# Matplotlib's own font has hardly a Chinese or other Asian character.
 ASIAN_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
     *("PingFang SC", "Heiti SC", "Microsoft YaHei", "SimHei"),
@@ -29,18 +31,15 @@ def new_figure(width: float, height: float, *, dpi: float = DPI) -> "Figure":
     return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
 
 
+def line_style(index: int) -> dict[str, Any]:
+    """Choose the look of one line among several; the first `MAX_STYLES` all differ."""
+    return {"color": COLORS[index % len(COLORS)], "linestyle": LINES[index % len(LINES)], "linewidth": 1.7}
+
+
 def finish(axes: "Axes") -> None:
     """Give axes the grid and the two spines that all have."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def label_above(axes: "Axes", *, columns: int) -> None:
-    """Put the legend between title and axes, where it covers nothing."""
-    axes.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=columns, frameon=False,
-        fontsize=9, handlelength=2.2, columnspacing=1.0, handletextpad=0.5, borderpad=0.2,
-    )  # fmt: skip
 
 
 def encode(figure: "Figure", suffix: str) -> bytes:
@@ -54,8 +53,13 @@ def encode(figure: "Figure", suffix: str) -> bytes:
         The file's content, the same for the same figure.
     """
     from matplotlib import rc_context
+    from matplotlib.font_manager import get_font_names
+    from matplotlib.text import Text
 
-    _choose_fonts(figure)
+    installed = set(get_font_names())
+    fonts = ["DejaVu Sans", *(name for name in ASIAN_FONTS if name in installed)]
+    for text in figure.findobj(Text):
+        text.set_fontfamily(fonts)
     content = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
     # Composing the images of an SVG into one takes minutes where there are a thousand.
@@ -64,18 +68,3 @@ def encode(figure: "Figure", suffix: str) -> bytes:
         figure.savefig(content, format=suffix, metadata=metadata)
         figure.set_layout_engine("none")  # it has its places now, also in the next file
     return content.getvalue()
-
-
-def _choose_fonts(figure: "Figure") -> None:
-    """Give Chinese and other Asian names a font of the machine's that has them."""
-    from matplotlib.text import Text
-
-    texts = [text for text in figure.findobj(Text) if any(character >= FIRST_ASIAN for character in text.get_text())]
-    if not texts:
-        return
-    from matplotlib.font_manager import get_font_names
-
-    installed = set(get_font_names())
-    fonts = [name for name in ASIAN_FONTS if name in installed]
-    for text in texts:
-        text.set_fontfamily(["DejaVu Sans", *fonts])

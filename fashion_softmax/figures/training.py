@@ -1,12 +1,13 @@
 """The lesson's figure, for one setting or several: training loss, training accuracy and test accuracy over epochs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from fashion_softmax.dashboard.pictures import cut
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.figures.style import COLORS, PALE, finish, new_figure
+from fashion_softmax.figures.style import MAX_STYLES, PALE, finish, line_style, new_figure
 from fashion_softmax.viewing.ranking import Comparison
 from fashion_softmax.viewing.runs import RecordedRun, is_accuracy
 
@@ -21,8 +22,7 @@ TITLES = {
     "val/accuracy": "validation accuracy",
     "test/accuracy": "test accuracy",
 }
-STYLES = ("-", "--", ":")
-MAX_LINES = len(COLORS) * 2  # more could not be told apart in the legend; the rest are grey
+MAX_LINES = MAX_STYLES // 2  # more would be a legend that nobody reads; the rest are grey
 MAX_NAME, MAX_LEGEND_LENGTH = 80, 160  # characters
 LOG_SPREAD = 1000  # largest by smallest value of an axis that is logarithmic
 
@@ -37,11 +37,9 @@ class _Line:
 
     def draw(self, axes: "Axes", **style: Any) -> None:
         """Draw the mean over seeds, and the range of the seeds as a band."""
-        if not self.epochs:
-            return
         marker = "o" if len(self.epochs) == 1 else None
-        axes.plot(self.epochs, list(map(fmean, self.values)), marker=marker, linewidth=1.6, **style)
-        if len(self.values[0]) > 1:
+        axes.plot(self.epochs, list(map(fmean, self.values)), marker=marker, **style)
+        if self.epochs and len(self.values[0]) > 1:
             low, high = list(map(min, self.values)), list(map(max, self.values))
             axes.fill_between(self.epochs, low, high, color=style["color"], alpha=0.15)
 
@@ -71,7 +69,10 @@ def make_figure(comparison: Comparison) -> "Figure":
     if len(groups) == 1:
         figure = new_figure(5.5, 4)
         panels = [figure.subplots()]
-        _draw_together(panels[0], {tag: each for tag, (each,) in lines.items()}, max_seeds)
+        for index, (tag, (line,)) in enumerate(lines.items()):
+            line.draw(panels[0], label=TITLES[tag], **line_style(index))
+        seeds = f", mean of {max_seeds} seeds" if max_seeds > 1 else ""
+        _finish(panels[0], f"{groups[0][0]}{seeds}", "loss (mean per image), accuracy (fraction)")
     else:
         figure = new_figure(3.8 * len(tags), 3.6 + 0.2 * -(-min(len(groups), MAX_LINES) // 2))
         panels = figure.subplots(1, len(tags), squeeze=False)[0]
@@ -80,10 +81,9 @@ def make_figure(comparison: Comparison) -> "Figure":
         notes = ["lines: mean over seeds, bands: lowest to highest seed"] if max_seeds > 1 else []
         notes += [f"grey: the other {len(groups) - MAX_LINES}"] if len(groups) > MAX_LINES else []
         figure.suptitle("; ".join(notes), fontsize="small", color="#555555")
-    legend = panels[0].get_legend_handles_labels()
-    if legend[1]:
-        columns = min(3, max(1, MAX_LEGEND_LENGTH // max(map(len, legend[1]))))
-        figure.legend(*legend, loc="outside lower center", ncols=columns, frameon=False)
+    handles, labels = panels[0].get_legend_handles_labels()
+    columns = min(3, max(1, MAX_LEGEND_LENGTH // max(map(len, labels))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
     return figure
 
 
@@ -93,37 +93,23 @@ def _collect(name: str, runs: Sequence[RecordedRun], tag: str) -> _Line:
     return _Line(name, [int(rows[0]["epoch"]) for rows in complete], [[row[tag] for row in rows] for rows in complete])
 
 
-def _draw_together(axes: "Axes", lines: Mapping[str, _Line], num_seeds: int) -> None:
-    for (tag, line), style, color in zip(lines.items(), ("-", "--", "-.", ":"), COLORS, strict=False):
-        line.draw(axes, color=color, linestyle=style, label=TITLES[tag])
-    seeds = f", mean of {num_seeds} seeds" if num_seeds > 1 else ""
-    axes.set_title(f"{line.name}{seeds}", parse_math=False)
-    _finish(axes, "loss (mean per image), accuracy (fraction)")
-
-
 def _draw_one(axes: "Axes", lines: Sequence[_Line], tag: str) -> None:
-    for index, line in reversed(list(enumerate(lines))):  # the best last, on top of the others
+    for index, line in enumerate(lines):  # the best on top of the others
         if index < MAX_LINES:
-            line.draw(axes, **_style(index))
+            line.draw(axes, label=_as_text(line.name), zorder=3 - index / MAX_LINES, **line_style(index))
         else:
             axes.plot(line.epochs, list(map(fmean, line.values)), color=PALE, linewidth=0.7, zorder=0)
-    for index, line in enumerate(lines[:MAX_LINES]):  # named in their order, best first
-        axes.plot([], [], label=_as_text(line.name), **_style(index))
     drawn = [value for line in lines for values in line.values for value in values if value > 0]
     if drawn and max(drawn) > LOG_SPREAD * min(drawn):
         axes.set_yscale("log")
-    axes.set_title(TITLES[tag])
     words = "mean per image (nats)" if "cross" in tag else "mean per image"
-    _finish(axes, "accuracy (fraction)" if is_accuracy(tag) else words)
+    _finish(axes, TITLES[tag], "accuracy (fraction)" if is_accuracy(tag) else words)
 
 
-def _style(index: int) -> dict[str, Any]:
-    return {"color": COLORS[index % len(COLORS)], "linestyle": STYLES[index // len(COLORS)]}
-
-
-def _finish(axes: "Axes", label: str) -> None:
+def _finish(axes: "Axes", title: str, label: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
+    axes.set_title(title, parse_math=False)
     axes.set(xlabel="epoch", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     finish(axes)
@@ -131,5 +117,4 @@ def _finish(axes: "Axes", label: str) -> None:
 
 def _as_text(name: str) -> str:
     """Keep matplotlib from reading a name as a formula, and from leaving out one that begins with an underscore."""
-    name = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 3]}..."
-    return (f" {name}" if name.startswith("_") else name).replace("$", r"\$")
+    return f"{' ' if name.startswith('_') else ''}{cut(name, MAX_NAME)}".replace("$", r"\$")

@@ -11,7 +11,6 @@ from fashion_softmax.config.building import build_parts, facts_of
 from fashion_softmax.config.explain import describe
 from fashion_softmax.config.schema import DashboardConfig, resolve
 from fashion_softmax.config.settings import fingerprint
-from fashion_softmax.dashboard.description import Description
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import link_atomically, remove_temporary_files, to_json
@@ -25,7 +24,7 @@ from fashion_softmax.runs.checkpoint import (
     restore,
     restore_random_state,
 )
-from fashion_softmax.runs.folder import CONFIG_PATH, PREDICTIONS_NAME, RunFolder, require_whole
+from fashion_softmax.runs.folder import PREDICTIONS_NAME, RunFolder, require_whole
 from fashion_softmax.runs.recorder import Recorder, log_into, state_after
 from fashion_softmax.stacking import Facts
 from fashion_softmax.stacking.training import EpochReport, Pause
@@ -124,9 +123,8 @@ class Run:
         self._recorder.open(last_epoch)
         switches = switch_off(self._switches) if in_sweep and not self._switches.in_sweeps else self._switches
         self._dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
-        description = Description(self.folder.config, self.folder.choices, self.folder.overrides)
-        yaml_text = (self.path / CONFIG_PATH).read_text(encoding="utf-8")
-        self._dashboard.log_start(description, yaml_text, is_new=not self.epoch)
+        folder = self.folder
+        self._dashboard.log_start(folder.config, folder.choices, folder.overrides, is_new=not self.epoch)
 
     def restore_random_state(self) -> None:
         """Let torch draw what it would have drawn next, had the run not been interrupted."""

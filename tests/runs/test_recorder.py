@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_file_loader import RawEventFileL
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
 from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, _checksum, forget
 from fashion_softmax.runs.recorder import Recorder
@@ -24,7 +25,7 @@ METRICS = {"train/loss": 0.5, "train/accuracy": 0.8, "test/loss": 0.6, "test/acc
 def make_recorder(run_dir: Path, log_every: int = 2, last_epoch: int | None = None) -> Recorder:
     recorder = Recorder(run_dir, "abc", log_every=log_every)
     recorder.open(last_epoch)
-    recorder.events.write_start({"lr": 0.1}, "lr=0.1")
+    recorder.events.write(hparams_pb({"lr": 0.1}, trial_id="lr=0.1"))
     return recorder
 
 
@@ -142,7 +143,7 @@ def test_resumed_run_begins_and_ends_once(tmp_path: Path) -> None:
 
 def test_f1_forgetting_copies_what_is_whole_wherever_the_file_was_cut(tmp_path: Path) -> None:
     with contextlib.closing(EventFile(tmp_path)) as events:
-        events.write_start({"lr": 0.1}, "x")
+        events.write(hparams_pb({"lr": 0.1}, trial_id="x"))
         events.write_scalars({"a/kept": 1.0, "b/forgotten": 2.0}, 1)
         events.flush()
         (path,) = tmp_path.iterdir()

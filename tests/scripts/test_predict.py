@@ -28,17 +28,17 @@ from tests.scripts.conftest import RunScript
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What a script gives to the functions that draw."""
-    from fashion_softmax.figures import images, weights
+    from fashion_softmax.figures import images
 
     given: list[Any] = []
-    for module, name in ((images, "draw_grid"), (images, "draw_own_picture"), (weights, "draw_inspection")):
-        draw = getattr(module, name)
+    for name in ("draw_grid", "draw_prediction", "draw_inspection"):
+        draw = getattr(images, name)
 
         def keep(*arguments: Any, draw: Any = draw) -> object:
             given.extend(arguments)
             return draw(*arguments)
 
-        monkeypatch.setattr(module, name, keep)
+        monkeypatch.setattr(images, name, keep)
     return given
 
 
@@ -53,14 +53,16 @@ def test_grid_shows_what_the_model_says(script: RunScript, drawn: list[Any], run
     assert outcome.code == 0, outcome.err
     test = build_parts(resolve(compose(TINY))).dataset.test
     probabilities = logits_of(run, test.images[3:13]).softmax(-1)
-    images, captions, columns, _ = drawn
+    images, captions, columns, _, mistakes = drawn
     np.testing.assert_array_equal(images, test.images[3:13])
     assert columns == 5
-    for caption, label, row in zip(captions, test.labels[3:13].tolist(), probabilities, strict=True):
+    for index, (caption, label, row) in enumerate(
+        zip(captions, test.labels[3:13].tolist(), probabilities, strict=True)
+    ):
         best = int(row.argmax())
-        assert (*caption.names, caption.ending) == (f"true: {label}", f"{best}", f" {100 * float(row[best]):.0f} %")
-        assert caption.is_mistake == (best != label)
-    right = sum(not caption.is_mistake for caption in captions)
+        assert caption == (f"true: {label}", f"{100 * float(row[best]):.0f} % {best}")
+        assert (index in mistakes) == (best != label)
+    right = 10 - len(mistakes)
     assert f"run, 1 epoch\n{right} of 10 predictions are right" in outcome.out
     assert (tmp_path / "outputs" / "figures" / "predictions.png").exists()
 
@@ -72,8 +74,8 @@ def test_mistakes_are_those_of_the_recorded_predictions(
     assert recorded is not None
     wrong = (~recorded.is_correct).nonzero()[0]
     outcome = script("predict", "--wrong", run, "--rows", 1, "--columns", 4)
-    images, captions, *_ = drawn
-    assert len(captions) == min(4, len(wrong)) and all(caption.is_mistake for caption in captions)
+    images, captions, _, _, mistakes = drawn
+    assert len(captions) == len(mistakes) == min(4, len(wrong))
     most_confident = sorted(wrong, key=lambda index: -recorded.confidences[index])[:4]
     np.testing.assert_array_equal(images, build_parts(resolve(compose(TINY))).dataset.test.images[most_confident])
     assert f"{len(wrong)} of 64 test images are wrong" in outcome.out
@@ -107,8 +109,9 @@ def test_own_picture_gets_the_prediction_of_its_image(
     outcome = script("predict", run, "own.png")
     assert outcome.code == 0, outcome.err
     expected = logits_of(run, image[None]).softmax(-1)[0]
-    _, seen, probabilities, names = drawn
-    np.testing.assert_array_equal(seen, image)
+    _, title, images, probabilities, names = drawn
+    np.testing.assert_array_equal(images["what the model saw"], image[0])
+    assert title == f"{names[int(expected.argmax())]}: {100 * float(expected.max()):.0f} %"
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     printed = re.findall(r"^(\d) +([\d.]+) % ", outcome.out, re.MULTILINE)
     assert [name for name, _ in printed] == [names[index] for index in expected.argsort(descending=True)]
@@ -120,14 +123,14 @@ def test_own_picture_gets_the_prediction_of_its_image(
 def test_inspection_adds_up_to_the_lead(script: RunScript, drawn: list[Any], run: Path, tmp_path: Path) -> None:
     outcome = script("inspect_model", run, "--image", 7)
     assert outcome.code == 0, outcome.err
-    templates, names, explanation = drawn
+    _, _, _, names, evidence, templates = drawn[:6]
     state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)["model"]
     np.testing.assert_array_equal(templates, state["weight"].reshape(10, 28, 28))
     test = build_parts(resolve(compose(TINY))).dataset.test
     logits = logits_of(run, test.images[7:8])[0]
     best, second = logits.topk(2).indices.tolist()
     rival = second if best == int(test.labels[7]) else int(test.labels[7])
-    (over_all, for_all), (over_rival, for_rival) = explanation.evidence.items()
+    (over_all, for_all), (over_rival, for_rival) = evidence.items()
     assert over_all.startswith(
         f"{names[best]} over the mean of all\nlead {float(logits[best] - logits.mean()):+.2f} = "
     )
@@ -255,12 +258,9 @@ def exchange_checkpoint(run: Path) -> None:
         (spoil_config, "model._target_=os.system is refused"),
     ],
 )
-@pytest.mark.parametrize("name", ["predict", "inspect_model"])
-def test_folder_that_cannot_be_used_exits_with_4(
-    spoil: Any, message: str, name: str, script: RunScript, run: Path
-) -> None:
+def test_folder_that_cannot_be_used_exits_with_4(spoil: Any, message: str, script: RunScript, run: Path) -> None:
     spoil(run)
-    outcome = script(name, run)
+    outcome = script("predict", run)
     assert outcome.code == 4 and outcome.err.startswith("ERROR: ") and message in outcome.err
     assert len(outcome.err.splitlines()) == 1
 

@@ -30,7 +30,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def names(captions: list[Any]) -> list[str]:
-    return [caption.names[0] for caption in captions]
+    return [name for (name,) in captions]
 
 
 def test_lessons_grid_is_the_default(script: RunScript, drawn: list[Any], tmp_path: Path) -> None:

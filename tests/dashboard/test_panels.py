@@ -5,21 +5,23 @@ import errno
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import nn
 
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import DashboardConfig
-from fashion_softmax.dashboard.description import Description, read_defaults
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
 from fashion_softmax.data import Dataset, Split
@@ -62,7 +64,7 @@ def names(accumulator: EventAccumulator) -> set[str]:
 
 
 PICTURES = {"test_images/confusion_matrix", "test_images/mistakes"}
-EVERYTHING = {"weights/templates", "parameters", "precision_recall", "config", "differences", *PICTURES}
+EVERYTHING = {"weights/templates", "parameters", "precision_recall", "config", "overrides", *PICTURES}
 
 
 def test_single_run_gets_everything_but_the_graph(tmp_path: Path) -> None:
@@ -80,7 +82,7 @@ def test_single_run_gets_everything_but_the_graph(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "in_sweep", "expected"),
     [
-        ([], True, {"config", "differences"}),
+        ([], True, {"config", "overrides"}),
         (["dashboard.in_sweeps=true", "dashboard.graph=true"], True, {*EVERYTHING, "graph"}),
         (["model=lenet", "dashboard.histograms=false"], False, EVERYTHING - {"weights/templates", "parameters"}),
         (["dashboard.text=false", "dashboard.pr_curves=false", "dashboard.mistakes=false"], False,
@@ -103,7 +105,7 @@ def test_histogram_counts_every_weight(tmp_path: Path) -> None:
     accumulator.Reload()
     weight, bias = (accumulator.Histograms(f"parameters/{name}")[0].histogram_value for name in ("weight", "bias"))
     assert (weight.min, weight.max, weight.num, weight.sum, weight.sum_squares) == (0, 1, 6, 2.5, 2.25)
-    assert weight.bucket[0] == 3 and weight.bucket[-1] == 2 and sum(weight.bucket) == 6
+    assert [number for number in weight.bucket if number] == [3, 1, 2]
     assert bias.min == bias.max == 0.25 and sum(bias.bucket) == 2
 
 
@@ -141,12 +143,11 @@ def test_what_cannot_be_drawn_costs_a_line_and_not_the_run(
     assert json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf-8"))["state"] == "completed"
 
 
-@pytest.mark.parametrize("name", ["_write_templates", "_write_confusions"])
-def test_full_disk_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_full_disk_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Dashboard, name, fail)
+    monkeypatch.setattr(Dashboard, "_write_confusions", fail)
     with pytest.raises(OSError, match="No space left"):
         record(tmp_path / "run")
     assert not (tmp_path / "run" / "result.json").exists()
@@ -171,7 +172,7 @@ def test_graph_leaves_the_run_as_it_was(
     state, was_training = torch.get_rng_state(), model.training
     events = EventFile(tmp_path)
     Dashboard(events, dataclasses.replace(NOTHING, graph=True), model, blank((1, 28, 28), 10)).log_start(
-        Description({}, {}, []), "", is_new=True
+        {}, {}, [], is_new=True
     )
     events.close()
     assert torch.equal(torch.get_rng_state(), state) and model.training == was_training
@@ -179,57 +180,40 @@ def test_graph_leaves_the_run_as_it_was(
     assert ("no graph" in caplog.text) == isinstance(model, Untraceable)
 
 
-def test_defaults_are_those_that_hydra_composes() -> None:
-    config, choices = read_defaults()
-    assert config == compose()
-    assert choices == {
-        "dataset": "fashion_mnist", "model": "softmax_regression", "loss": "ce", "optimizer": "sgd",
-        "scheduler": "constant",
-    }  # fmt: skip
+def start(folder: Path, config: dict[str, Any], choices: dict[str, str], overrides: Sequence[str]) -> list[Any]:
+    """Write what describes a run; returns the hyper-parameters, the trial's name, and the texts as pages show them."""
+    events = EventFile(folder)
+    dashboard = Dashboard(events, dataclasses.replace(NOTHING, text=True), nn.Linear(1, 1), blank((1, 1, 1), 2))
+    dashboard.log_start(config, choices, overrides, is_new=True)
+    events.close()
+    accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    accumulator.Reload()
+    content = accumulator.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    begin = HParamsPluginData.FromString(content).session_start_info
+    kinds = {key: value.WhichOneof("kind") for key, value in begin.hparams.items()}
+    values = {key: getattr(begin.hparams[key], kind) for key, kind in kinds.items()}
+    texts = [accumulator.Tensors(f"{tag}/text_summary") for tag in ("config", "overrides")]
+    return [values, begin.group_name, *(markdown_to_safe_html(text.tensor_proto.string_val[0]) for (text,) in texts)]
 
 
-DEFAULTS = read_defaults()[1]
+def test_f3_texts_are_shown_as_they_are(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script> | `x` **b** [a](javascript:b)\n\n# c \\ &lt;\r<b>"
+    for html in start(tmp_path, {"model": {"x": evil}}, {}, [f"model.x={evil}"])[2:]:
+        tags = set(re.findall(r"<(\w+)", html))
+        assert tags == {"pre", "code"} and "alert(1)" in html
 
 
-def describe(*overrides: str, **choices: str) -> Description:
-    return Description(compose(overrides), DEFAULTS | choices, overrides)
-
-
-def test_differences_name_options_and_values() -> None:
-    text = describe("loss=mse", "optimizer.lr=0.5", loss="mse").texts()["differences"]
-    lines = text.replace("&#95;", "_").splitlines()
-    assert lines[:2] == ["| key | default | this run |", "|---|---|---|"]
-    assert "| loss | ce | mse |" in lines and "| optimizer.lr | 0.1 | 0.5 |" in lines
-    assert "| loss.label_smoothing | 0 | (none) |" in lines and not any("_target_" in line for line in lines)
-
-
-def test_default_run_differs_in_nothing() -> None:
-    assert describe().texts()["differences"] == "nothing differs\n"
-
-
-def test_f3_differences_show_any_text_in_one_cell() -> None:
-    evil = "<script>alert(1)</script> | `x` **b** [a](javascript:b)\n\n# c \\ &lt; " + 10_000 * "y"
-    config = compose()
-    config["dataset"]["root"] = evil
-    html = markdown_to_safe_html(Description(config, {}, []).texts()["differences"])
-    assert "<script" not in html and "<a" not in html and "<strong" not in html and "<h1" not in html
-    row = next(row for row in html.split("<tr>") if "dataset.root" in row)
-    assert row.count("<td>") == 3
-
-
-def test_f5_secrets_of_the_environment_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f5_secrets_of_the_environment_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD", "hunter2")
     overrides = ["dataset=idx", "dataset.root=${oc.env:PASSWORD}", "+dataset.x=${dataset.root}", "scheduler=cosine"]
-    description = describe(*overrides, dataset="idx", scheduler="cosine")
-    shown = str([description.hyperparameters, description.trial, description.texts()])
+    shown = str(start(tmp_path, compose(overrides), {"dataset": "idx", "scheduler": "cosine"}, overrides))
     assert "hunter2" not in shown and "oc.env" in shown
 
 
-def test_trial_has_a_name_and_typed_values_without_the_seed() -> None:
-    overrides = ("loss=huber", "model=mlp", "model.hidden_sizes=[64]", "seed=3", "optimizer.lr=0.5")
-    description = describe(*overrides, loss="huber", model="mlp")
-    assert description.trial == "mlp huber lr=0.5 hidden_sizes=[64]"
-    values = description.hyperparameters
+def test_trial_has_a_name_and_typed_values_without_the_seed(tmp_path: Path) -> None:
+    overrides = ["loss=huber", "model=mlp", "model.hidden_sizes=[64]", "seed=3", "optimizer.lr=0.5"]
+    values, trial, _, text = start(tmp_path, compose(overrides), {"loss": "huber", "model": "mlp"}, overrides)
+    assert trial == "mlp huber lr=0.5 hidden_sizes=[64]" and "\n".join(overrides) in text
     assert values["loss"] == "huber" and values["optimizer.lr"] == 0.5 and values["model.hidden_sizes"] == "[64]"
     assert "loss.delta" not in values  # other losses have none, and parallel coordinates would leave their runs out
     assert "seed" not in values and None not in values.values()
