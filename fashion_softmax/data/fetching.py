@@ -107,7 +107,7 @@ def debian_package(package: str) -> Iterator[str]:
             run([*apt_get, "download", package], check=True)
             run(["dpkg-deb", "-x", *map(str, folder.glob("*.deb")), "unpacked"], check=True)
         except (OSError, subprocess.SubprocessError) as error:
-            reasons = [line for line in str(getattr(error, "stderr", "")).splitlines() if line.startswith("E:")]
+            reasons = [line[3:] for line in str(getattr(error, "stderr", "")).splitlines() if line.startswith("E: ")]
             raise FetchError(f"Debian package {package}: {reasons[-1] if reasons else error}") from error
         data_file = next((folder / "unpacked").rglob("*-ubyte.gz"), folder / "none")
         yield data_file.parent.as_uri()

@@ -93,22 +93,6 @@ def test_switches_decide(tmp_path: Path, overrides: Sequence[str], in_sweep: boo
     assert names(record(tmp_path / "run", "loss=huber", *overrides, in_sweep=in_sweep)) == expected
 
 
-def test_histogram_counts_every_weight(tmp_path: Path) -> None:
-    model = nn.Linear(3, 2)
-    with torch.no_grad():
-        model.weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.5, 1.0]]))
-        model.bias.fill_(0.25)
-    events = EventFile(tmp_path)
-    Dashboard(events, dataclasses.replace(NOTHING, histograms=True), model, blank((1, 1, 3), 2)).log_epoch(1)
-    events.close()
-    accumulator = EventAccumulator(str(tmp_path))
-    accumulator.Reload()
-    weight, bias = (accumulator.Histograms(f"parameters/{name}")[0].histogram_value for name in ("weight", "bias"))
-    assert (weight.min, weight.max, weight.num, weight.sum, weight.sum_squares) == (0, 1, 6, 2.5, 2.25)
-    assert [number for number in weight.bucket if number] == [3, 1, 2]
-    assert bias.min == bias.max == 0.25 and sum(bias.bucket) == 2
-
-
 def test_precision_and_recall_are_those_of_the_definition(tmp_path: Path) -> None:
     labels = np.array([0, 0, 1, 1], np.uint8)
     of_zero = np.array([0.9, 0.3, 0.6, 0.1], np.float32)
