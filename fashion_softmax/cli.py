@@ -66,12 +66,12 @@ def train(cfg: "DictConfig") -> float | None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from fashion_softmax.config.jobs import make_job
+    from fashion_softmax.config.jobs import read_job
     from fashion_softmax.runs.folder import read_folder, write_folder
     from fashion_softmax.runs.lock import claim
 
     hydra = HydraConfig.get()
-    job, run_dir = make_job(cfg, hydra), Path(hydra.runtime.output_dir)
+    job, run_dir = read_job(cfg, hydra), Path(hydra.runtime.output_dir)
     with claim(run_dir):
         write_folder(run_dir, job.config, job.overrides, job.choices)
         _train(run_dir, is_shown=hydra.mode == RunMode.RUN)

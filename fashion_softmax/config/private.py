@@ -15,7 +15,6 @@ IS_HYDRA_1_3 = hydra.__version__.startswith("1.3")
 VERSION_BASE: dict[str, Any] = {"version_base": "1.3"} if IS_HYDRA_1_3 else {}
 # What the user's own command names is trusted; what stands in a run folder is checked by `trust.py` before.
 _CHECKS_OFF: Any = getattr(hydra.utils, "UNSAFE_DISABLE_EXECUTION_CHECKS", None)
-TRUSTED: dict[str, Any] = {} if IS_HYDRA_1_3 else {"_execution_whitelist_": _CHECKS_OFF}
 TRUSTED_MAIN: dict[str, Any] = {} if IS_HYDRA_1_3 else {"execution_whitelist": _CHECKS_OFF}
 # OmegaConf 2.3 had an older function of the name that 2.4 has chosen.
 register_resolver: Any = OmegaConf.register_new_resolver if IS_HYDRA_1_3 else OmegaConf.register_resolver
