@@ -173,7 +173,7 @@ def test_a7_alias_bomb_behind_a_search_path_is_refused_in_time(train: Train, tmp
     start = time.monotonic()
     folders = [f"hydra.run.dir={tmp_path}/run"]
     result = train(f"--config-dir={tmp_path}/mine", "--config-name", "primary", *folders)
-    assert_refused(result, tmp_path, "bomb.yaml: its YAML aliases expand")
+    assert_refused(result, tmp_path, "bomb.yaml: its 81 aliases are too many")
     assert time.monotonic() - start < 10
 
 

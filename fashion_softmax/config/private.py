@@ -3,6 +3,7 @@
 Each private name has its reason; a test counts them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import hydra
@@ -20,12 +21,19 @@ TRUSTED_MAIN: dict[str, Any] = {} if IS_HYDRA_1_3 else {"execution_whitelist": _
 register_resolver: Any = OmegaConf.register_new_resolver if IS_HYDRA_1_3 else OmegaConf.register_resolver
 
 
-def list_options() -> list[str]:
-    """List the options of Hydra's command line, such as `--multirun` and `-m`."""
-    # Hydra exits with a page of usage on an unknown option; nothing public lists the known ones for a close match.
+def parse_arguments(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]]:
+    """Read Hydra's command line, its overrides anywhere between the options, none of which is abbreviated.
+
+    Returns:
+        The values by option and the `overrides`; what cannot be read; the names of all options.
+    """
+    # Hydra reads overrides on one side of the options only, and answers an unknown option with a page of usage.
     from hydra._internal.utils import get_args_parser
 
-    return [option for action in get_args_parser()._actions for option in action.option_strings]
+    parser = get_args_parser()
+    parser.allow_abbrev = False
+    options, unknown = parser.parse_known_intermixed_args(arguments)
+    return options, unknown, [name for action in parser._actions for name in action.option_strings]
 
 
 def make_graph(model: Any, images: Any) -> Any:
