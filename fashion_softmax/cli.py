@@ -133,13 +133,13 @@ def end_on_signals() -> None:
     An exception would be swallowed by an import that copes with errors, or leave a traceback. While runs are trained,
     `runs/interruption.py` lets the step under way end and saves the state.
     """
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        os.write(2, b"interrupted\n")
+        os._exit(128 + number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    os.write(2, b"interrupted\n")
-    os._exit(128 + number)
+        signal.signal(number, end)
 
 
 @contextmanager
@@ -148,8 +148,8 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interruption:
-        print(interruption if isinstance(interruption, Interrupted) else "interrupted", file=sys.stderr)
-        sys.exit(interruption.exit_code if isinstance(interruption, Interrupted) else 130)
+        print(str(interruption) or "interrupted", file=sys.stderr)
+        sys.exit(getattr(interruption, "exit_code", 130))
     except BrokenPipeError:  # `--help | head`: what is left of the output goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -181,8 +181,7 @@ def _prepare_arguments(arguments: list[str]) -> list[str]:
 
     options, unknown, known = parse_arguments(arguments)
     if unknown:
-        allowed = [name for name in known if name.startswith("--")]
-        raise ConfigError(f"{unknown[0]} is no option{suggest(unknown[0], allowed)}")
+        raise ConfigError(f"{unknown[0]} is no option{suggest(unknown[0], known)}")
     if options.experimental_rerun:
         raise ConfigError("--experimental-rerun is refused: it executes what is in the file")
     check_files(filter(None, (str(CONFIG_DIR), options.config_path, options.config_dir)), options.overrides)

@@ -22,12 +22,8 @@ from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineErro
 MAX_ALIASES = 10  # in a YAML file; each may repeat all that stands before it
 # `hydra.searchpath` with its list, in a file or on the command line.
 SEARCH_PATH = re.compile(r"searchpath\s*[:=]((?:\s*- [^\n]*)+|\s*\[[^\]]*\])")
-# What the machine refuses, as opposed to a file our own code should have found: not allowed; no space, or broken; not
-# possible with that name.
-MACHINE_ERRNOS = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
-    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
-}
+# A file that is not there, or is used as what it is not, is a bug of ours; all else the machine refuses.
+BUG_ERRNOS = (None, errno.ENOENT, errno.EBADF, errno.EINVAL)
 IN_FILE = re.compile(r"In '[^']*': ")  # how a message of Hydra's opens
 TWICE = r"\1 is chosen twice: for another option write \1=OPTION without +, in a file `override /\1: OPTION`"
 SEVERAL = r"\1 has several values: add -m to run one job for each, or write key=[...] for a list"
@@ -46,7 +42,7 @@ def translate(error: BaseException) -> FashionSoftmaxError | None:
     if isinstance(error, FashionSoftmaxError):
         return error
     for cause in (error, error.__cause__):  # a log that cannot be opened is only the cause of a ValueError
-        if isinstance(cause, OSError) and cause.errno in MACHINE_ERRNOS:
+        if isinstance(cause, OSError) and cause.errno not in BUG_ERRNOS:
             return MachineError(str(cause) if cause.filename else f"{cause}, while the run's folder was written")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in str(error)):
         return MachineError(f"not enough memory: {str(error).splitlines()[0] if str(error) else 'no details given'}")

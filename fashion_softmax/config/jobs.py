@@ -161,27 +161,25 @@ def apply_overrides(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
 
     Args:
         config: it is not changed.
-        lines: an option of a group replaces the whole component; keys of Hydra and of `sweep` are left out.
+        lines: an option of a group replaces the whole component, `~key` makes a value null; keys of Hydra and of
+            `sweep` are left out.
 
     Raises:
-        ConfigError: an override is an option such as `-m`, has several values, or takes a key away.
+        ConfigError: an override has several values.
         HydraException: it cannot be read or applied.
     """
-    if flags := [line for line in lines if line.startswith("-")]:
-        raise ConfigError(f"resume= takes no options: leave out {' '.join(flags)}")
     applied = OmegaConf.create(config)
     OmegaConf.set_struct(applied, True)
     for override in OverridesParser.create().parse_overrides(list(lines)):
-        key, is_added = override.key_or_group, override.is_add() or override.is_force_add()
+        key = override.key_or_group
         if override.is_sweep_override():
             raise ConfigError(f"{override.input_line} has several values, but a run is resumed with one")
         if override.is_hydra_override() or key.partition(".")[0] == "sweep":
             continue  # the folder is given by resume=
-        if override.is_delete():
-            raise ConfigError(f"{override.input_line} takes a key away; a run is resumed with the keys it has")
         if key in COMPONENTS:
             OmegaConf.update(applied, key, compose([str(override.input_line)])[key], merge=False)
         else:
+            is_added = override.is_add() or override.is_force_add()
             OmegaConf.update(applied, key, override.value(), force_add=is_added)
     return cast(PlainConfig, OmegaConf.to_container(applied, resolve=False))
 
@@ -189,11 +187,8 @@ def apply_overrides(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
 def _own_choices(choices: dict[str, str], overrides: Sequence[str]) -> dict[str, str]:
     """Keep the options of the project's groups; one whose class was overridden has a name that would be wrong."""
     replaced = {line.lstrip("+").partition("._target_=")[0] for line in overrides if "._target_=" in line}
-    return {
-        group: option
-        for group, option in choices.items()
-        if isinstance(option, str) and not group.startswith("hydra/") and group not in replaced
-    }
+    own = {group for group, option in choices.items() if isinstance(option, str) and not group.startswith("hydra/")}
+    return {group: choices[group] for group in choices if group in own - replaced}
 
 
 def find_options(config: DictConfig) -> SweepConfig:
@@ -205,10 +200,10 @@ def find_options(config: DictConfig) -> SweepConfig:
     Raises:
         ConfigError: names the key and what to do instead.
     """
-    hydra = config.hydra
-    if hydra.job.chdir:
+    if config.hydra.job.chdir:
         raise ConfigError("hydra.job.chdir=true cannot be used with -m: many runs train in one process; leave it out")
-    if OmegaConf.to_container(hydra.sweep, resolve=False)["subdir"] != SUBDIR:  # type: ignore[index, call-overload]
+    hydra = cast(dict[str, Any], OmegaConf.to_container(config.hydra, resolve=False))
+    if hydra["sweep"]["subdir"] != SUBDIR:
         raise ConfigError(
             "hydra.sweep.subdir cannot be used with -m: each run's folder is named by its number and what makes it "
             "different; choose the sweep's folder with hydra.sweep.dir=FOLDER"

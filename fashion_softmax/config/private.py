@@ -25,7 +25,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]
     """Read Hydra's command line, its overrides anywhere between the options, none of which is abbreviated.
 
     Returns:
-        The values by option and the `overrides`; what cannot be read; the names of all options.
+        The values by option and the `overrides`; what cannot be read; the long names of all options.
     """
     # Hydra reads overrides on one side of the options only, and answers an unknown option with a page of usage.
     from hydra._internal.utils import get_args_parser
@@ -33,7 +33,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]
     parser = get_args_parser()
     parser.allow_abbrev = False
     options, unknown = parser.parse_known_intermixed_args(arguments)
-    return options, unknown, [name for action in parser._actions for name in action.option_strings]
+    return options, unknown, [action.option_strings[0] for action in parser._actions if action.option_strings]
 
 
 def make_graph(model: Any, images: Any) -> Any:

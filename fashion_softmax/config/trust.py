@@ -137,16 +137,13 @@ def _find_resolver(text: str, trusted: Sequence[str]) -> str | None:
 
 
 def _is_component(target: str) -> bool:
-    if target in FUNCTIONS:
-        return True
-    module_name = next((name for name in CLASSES if target.startswith(f"{name}.")), None)
-    if module_name is None:
-        return False
+    module = next((name for name in CLASSES if target.startswith(f"{name}.")), None)
+    if target in FUNCTIONS or module is None:
+        return target in FUNCTIONS
     try:
-        component = operator.attrgetter(target.removeprefix(f"{module_name}."))(importlib.import_module(module_name))
+        component = operator.attrgetter(target.removeprefix(f"{module}."))(importlib.import_module(module))
     except AttributeError:
         return False
     # Defined where it claims to be: `torch.nn.modules.module.os.system` leads out of torch.
-    if not inspect.isclass(component) or not f"{component.__module__}.".startswith(f"{module_name}."):
-        return False
-    return issubclass(component, tuple(pkgutil.resolve_name(base) for base in CLASSES[module_name]))
+    is_inside = inspect.isclass(component) and f"{component.__module__}.".startswith(f"{module}.")
+    return is_inside and issubclass(component, tuple(map(pkgutil.resolve_name, CLASSES[module])))
