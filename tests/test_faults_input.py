@@ -82,12 +82,11 @@ def assert_refused(result: subprocess.CompletedProcess[str], tmp_path: Path, *wo
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ("dataset=mnis", ["did you mean mnist?", "fashion_mnist, idx, kmnist, mnist, synthetic"]),
         ("", ["cannot read the argument"]),
         ("+seed.\x1b[2J=1", ["cannot read the argument"]),
         ("seed='\x1b[2J'", ["seed=\N{REPLACEMENT CHARACTER}[2J has the wrong type"]),
     ],
-    ids=["option", "nothing", "escape in a key", "escape in a value"],
+    ids=["nothing", "escape in a key", "escape in a value"],
 )
 def test_a1_to_a3_h8_slip_of_the_pen_is_one_line(train: Train, tmp_path: Path, argument: str, words: list[str]) -> None:
     result = train(argument)
@@ -177,22 +176,13 @@ def test_a7_alias_bomb_behind_a_search_path_is_refused_in_time(train: Train, tmp
     assert time.monotonic() - start < 10
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"a: !!python/object/apply:os.mkdir [executed]\n", ["odd.yaml, line 1", "could not determine a constructor"]),
-        (b"a: " + b"{b: " * 3000 + b"1" + b"}" * 3000, ["nested too deeply"]),
-    ],
-    ids=["python object", "nesting"],
-)
-def test_a7_odd_yaml_is_one_line(train: Train, tmp_path: Path, content: bytes, words: list[str]) -> None:
+def test_a7_yaml_that_names_a_function_is_one_line(train: Train, tmp_path: Path) -> None:
     folder = tmp_path / "mine" / "loss"
     folder.mkdir(parents=True)
-    (folder / "odd.yaml").write_bytes(content)
-    start = time.monotonic()
+    (folder / "odd.yaml").write_text("a: !!python/object/apply:os.mkdir [executed]\n", encoding="utf-8")
     result = train("--config-dir", str(folder.parent), "loss=odd", f"hydra.run.dir={tmp_path}/run")
-    assert_refused(result, tmp_path, *words)
-    assert time.monotonic() - start < 10 and {path.name for path in tmp_path.iterdir()} == {"mine"}
+    assert_refused(result, tmp_path, "odd.yaml, line 1", "could not determine a constructor")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine"}
 
 
 # A8 to A10: also tests/test_cli.py.
@@ -213,11 +203,11 @@ def test_a9_no_warning_of_a_sweep(train: Train, tmp_path: Path) -> None:
 
 
 LOOKING = [
-    *(["--cfg", "all"], ["--info", "all"], ["-h"]),
+    *(["--help"], ["--hydra-help"], ["--cfg", "job"], ["--info", "all"]),
     *(
         pytest.param(arguments, marks=pytest.mark.slow)
         for arguments in (
-            *(["--cfg", "hydra"], ["--info", "searchpath"], ["--version"]),
+            *(["--cfg", "all"], ["--cfg", "hydra"], ["--info", "defaults"], ["--info", "searchpath"], ["--version"]),
             *(["--cfg", "job", "--resolve"], ["--cfg", "job", "-p", "loss"]),
         )
     ),

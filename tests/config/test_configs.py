@@ -13,6 +13,7 @@ from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, register, reso
 from fashion_softmax.config.settings import fingerprint, job_name, run_suffix
 from fashion_softmax.data import make_synthetic
 from fashion_softmax.data.idx import find_idx_files
+from fashion_softmax.errors import ConfigError
 from fashion_softmax.files import dump_yaml, load_yaml
 from tests.conftest import TINY, write_idx_folder
 
@@ -66,6 +67,25 @@ def test_runtime_facts_reach_the_model() -> None:
     dataset = make_synthetic(image_shape=[3, 5, 7], num_classes=4, num_train=8, num_test=4)
     model = build_as(torch.nn.Module, compose(["model=mlp"]), "model", dataset.image_shape, dataset.num_classes)
     assert model(torch.zeros(1, 3, 5, 7)).shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ("dataset.val_size=256", "dataset.val_size=256 is out of range: there are 256 training images"),
+        ("model=lenet dataset.image_shape=[1,11,11]", "model: images of 11 x 11 pixels are too small for LeNet"),
+        (
+            "loss._target_=torch.nn.CrossEntropyLoss ~loss.label_smoothing",
+            "expected a fashion_softmax.learning.losses.Loss",
+        ),
+        ("optimizer._target_=torch.optim.LBFGS ~optimizer.weight_decay", "its step needs closure"),
+    ],
+)
+def test_a4_parts_that_do_not_fit_are_refused(overrides: str, words: str) -> None:
+    config = resolve(compose([*TINY, *overrides.split()]))
+    with pytest.raises(ConfigError) as raised:
+        build_parts(config)
+    assert words in str(raised.value)
 
 
 def test_components_inside_a_component_are_built() -> None:
