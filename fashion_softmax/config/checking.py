@@ -14,9 +14,9 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from fashion_softmax.config.schema import COMPONENTS, Config
+from fashion_softmax.config.schema import COMPONENTS, DEFAULTS, Config
 from fashion_softmax.errors import ConfigError
 
 Check = tuple[str, Callable[[Any], bool]]  # what is allowed, in words, and whether a number is
@@ -57,7 +57,8 @@ def check_values(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: lists every problem with its dotted key, the value, what is allowed and the nearest fix.
     """
-    problems = _check_fields(Config, config, "")
+    own = {key: value for key, value in config.items() if key not in COMPONENTS}
+    problems = _check_keys("", own, find_hints(Config), DEFAULTS)
     for key in COMPONENTS:
         problems += _check_component(key, config.get(key))
     for key, words in WORDS.items():
@@ -78,18 +79,6 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
     return f"{close}; allowed: {', '.join(allowed)}" if allowed else ""
 
 
-def _check_fields(kind: type, values: Mapping[str, Any], prefix: str) -> list[str]:
-    """Check the keys that the project itself has; components are left out."""
-    hints = find_hints(kind)
-    problems = _check_keys(prefix, values, hints, "")
-    for name, expected in hints.items():
-        if dataclasses.is_dataclass(expected) and isinstance(values.get(name), Mapping):
-            problems += _check_fields(cast(type, expected), values[name], f"{prefix}{name}.")
-        elif name not in COMPONENTS:
-            problems += _check_value(f"{prefix}{name}", values.get(name, "???"), expected)
-    return problems
-
-
 def _check_component(key: str, node: Any) -> list[str]:
     if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
         return [f"{key}: is no component (found {show_value(node)}); choose one of the options in conf/{key}"]
@@ -98,17 +87,26 @@ def _check_component(key: str, node: Any) -> list[str]:
         hints, required, open_ended = _read_signature(target, len(COMPONENTS[key]))
     except Exception as error:  # whatever importing foreign code raises
         return [f"{key}._target_={target} cannot be imported ({error})"]
-    problems = [] if open_ended else _check_keys(f"{key}.", values, hints, f" to {target}")
-    for name, value in values.items():
-        problems += _check_value(f"{key}.{name}", value, hints.get(name, Any))
-    missing = [f"{key}.{name}" for name in required if name not in values]
-    return problems + [f"{name} is required by {target}: add +{name}=VALUE" for name in missing]
+    hints = {**dict.fromkeys(values, Any), **hints} if open_ended else hints
+    return _check_keys(f"{key}.", values, hints, required, f" to {target}")
 
 
-def _check_keys(prefix: str, values: Mapping[str, Any], hints: Iterable[str], owner: str) -> list[str]:
-    allowed = [prefix + name for name in hints]
-    unknown = [key for name in values if (key := f"{prefix}{name}") not in allowed]
-    return [f"{key} is unknown{owner}{suggest(key, allowed)}" for key in unknown]
+def _check_keys(
+    prefix: str, values: Mapping[Any, Any], hints: Mapping[str, Any], required: Iterable[str], owner: str = ""
+) -> list[str]:
+    problems = []
+    for name in dict.fromkeys((*values, *required)):
+        key, value, expected = f"{prefix}{name}", values.get(name), hints.get(name)
+        if name not in hints:
+            problems.append(f"{key} is unknown{owner}{suggest(key, [prefix + each for each in hints])}")
+        elif name not in values:
+            problems.append(f"{key} is required: add +{key}=VALUE")
+        elif isinstance(expected, type) and dataclasses.is_dataclass(expected) and isinstance(value, Mapping):
+            inner = find_hints(expected)
+            problems += _check_keys(f"{key}.", value, inner, inner)
+        else:
+            problems += _check_value(key, value, expected)
+    return problems
 
 
 @functools.lru_cache(maxsize=256)
