@@ -1,6 +1,6 @@
 """Run folders from other people: what their configurations may name, and where their files lie.
 
-`instantiate` calls whatever a configuration names, and a resolver such as `oc.env` reads the environment. What stands
+Building calls whatever a configuration names, and a resolver such as `oc.env` reads the environment. What stands
 in a run folder may therefore only name components of a known kind that are defined where they claim to be (a path such
 as `torch.nn.modules.module.os.system` leads out), and use no resolver but those of our own configurations.
 """
