@@ -8,11 +8,10 @@ import atexit
 import gc
 import logging
 import os
-import re
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,8 +21,6 @@ from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-CONFIG_PATH_FLAGS = ("--config-path", "-cp")
 
 _until_the_end = ExitStack()  # of the process
 
@@ -42,13 +39,11 @@ def main() -> None:
     with exit_on_error():
         import hydra
 
-        from fashion_softmax.config.explain import refuse_alias_bombs
         from fashion_softmax.config.private import TRUSTED_MAIN, VERSION_BASE
         from fashion_softmax.config.schema import CONFIG_DIR, register
 
         register()
         sys.argv[1:] = _prepare_arguments(sys.argv[1:])
-        refuse_alias_bombs(_config_folders())
         if any(argument.startswith("resume=") for argument in sys.argv[1:]) and not _resume():
             return
         hydra.main(config_path=str(CONFIG_DIR), config_name="config", **VERSION_BASE, **TRUSTED_MAIN)(train)()
@@ -66,12 +61,12 @@ def train(cfg: "DictConfig") -> float | None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from fashion_softmax.config.jobs import make_job
+    from fashion_softmax.config.jobs import read_job
     from fashion_softmax.runs.folder import read_folder, write_folder
     from fashion_softmax.runs.lock import claim
 
     hydra = HydraConfig.get()
-    job, run_dir = make_job(cfg, hydra), Path(hydra.runtime.output_dir)
+    job, run_dir = read_job(cfg, hydra), Path(hydra.runtime.output_dir)
     with claim(run_dir):
         write_folder(run_dir, job.config, job.overrides, job.choices)
         _train(run_dir, is_shown=hydra.mode == RunMode.RUN)
@@ -138,13 +133,13 @@ def end_on_signals() -> None:
     An exception would be swallowed by an import that copes with errors, or leave a traceback. While runs are trained,
     `runs/interruption.py` lets the step under way end and saves the state.
     """
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        os.write(2, b"interrupted\n")
+        os._exit(128 + number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    os.write(2, b"interrupted\n")
-    os._exit(128 + number)
+        signal.signal(number, end)
 
 
 @contextmanager
@@ -153,15 +148,15 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interruption:
-        print(interruption if isinstance(interruption, Interrupted) else "interrupted", file=sys.stderr)
-        sys.exit(interruption.exit_code if isinstance(interruption, Interrupted) else 130)
+        print(str(interruption) or "interrupted", file=sys.stderr)
+        sys.exit(getattr(interruption, "exit_code", 130))
     except BrokenPipeError:  # `--help | head`: what is left of the output goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
         from fashion_softmax.config.explain import translate
 
-        known = error if isinstance(error, FashionSoftmaxError) else translate(error, _config_folders())
+        known = error if isinstance(error, FashionSoftmaxError) else translate(error)
         if known is None:
             # Printed here: Hydra would turn an exception of its callback into a warning, and go on.
             traceback.print_exc()
@@ -170,49 +165,28 @@ def exit_on_error() -> Iterator[None]:
         sys.exit(known.exit_code)
 
 
-def _prepare_arguments(arguments: Sequence[str]) -> list[str]:
-    """Make arguments mean what a user expects where Hydra's parser would not.
+def _prepare_arguments(arguments: list[str]) -> list[str]:
+    """Make arguments mean what a user expects where Hydra would not, and check the files that they lead to.
 
-    -m goes to the front, since overrides are accepted on one side of it only; a relative --config-path is relative to
-    the working folder, not to this file; options cannot be abbreviated, so that none slips past the checks here.
+    Options go to the front, since Hydra accepts overrides on one side of them only; a relative --config-path is
+    relative to the working folder, not to this file.
 
     Raises:
-        ConfigError: an unknown option, or `--experimental-rerun`, which would unpickle a file.
+        ConfigError: an unknown option, a file that cannot be used, or `--experimental-rerun`, which would unpickle one.
     """
     from fashion_softmax.config.checking import suggest
-    from fashion_softmax.config.private import list_options
-
-    known = list_options()
-    prepared: list[str] = []
-    for argument, previous in zip(arguments, ["", *arguments], strict=False):
-        name, separator, value = argument.partition("=")
-        if name.startswith("--experimental-rerun"):
-            raise ConfigError("--experimental-rerun is refused: it executes what is in the file")
-        if name.startswith("--") and name not in known:
-            raise ConfigError(f"{name} is no option{suggest(name, [option for option in known if option[:2] == '--'])}")
-        if name in CONFIG_PATH_FLAGS and separator:
-            argument = f"{name}={_absolute_folder(value)}"
-        elif previous in CONFIG_PATH_FLAGS:
-            argument = _absolute_folder(argument)
-        if argument != "experiment=null":  # the default; Hydra refuses its own spelling of it
-            prepared.append(argument)
-    multirun = [argument for argument in prepared if argument in ("-m", "--multirun")]
-    return multirun[:1] + [argument for argument in prepared if argument not in multirun]
-
-
-def _absolute_folder(path: str) -> str:
-    return str(Path(path).absolute()) if Path(path).is_dir() else path
-
-
-def _config_folders() -> list[Path]:
-    """List the folders of configuration files: ours, and those named on the command line."""
+    from fashion_softmax.config.explain import check_files
+    from fashion_softmax.config.private import parse_arguments
     from fashion_softmax.config.schema import CONFIG_DIR
 
-    folders = [CONFIG_DIR]
-    for argument, following in zip(sys.argv, [*sys.argv[1:], ""], strict=True):
-        name, _, attached = argument.partition("=")
-        if name in (*CONFIG_PATH_FLAGS, "--config-dir", "-cd"):
-            folders.append(Path(attached or following))
-        elif name == "hydra.searchpath":
-            folders += [Path(entry.removeprefix("file://")) for entry in re.split(r"[\[\],'\"\s]+", attached) if entry]
-    return [folder for folder in folders if folder.is_dir()]
+    options, unknown, known = parse_arguments(arguments)
+    if unknown:
+        raise ConfigError(f"{unknown[0]} is no option{suggest(unknown[0], known)}")
+    if options.experimental_rerun:
+        raise ConfigError("--experimental-rerun is refused: it executes what is in the file")
+    check_files(filter(None, (str(CONFIG_DIR), options.config_path, options.config_dir)), options.overrides)
+    flags = [argument for argument in arguments if argument not in options.overrides]
+    if options.config_path and Path(options.config_path).is_dir():
+        flags.append(f"--config-path={Path(options.config_path).absolute()}")
+    # The default; Hydra refuses its own spelling of it.
+    return flags + [line for line in options.overrides if line != "experiment=null"]

@@ -6,16 +6,18 @@ Library code raises these and never exits; `cli.py` turns them into one line on 
 from collections.abc import Sequence
 
 
-def _show(error: BaseException) -> str:
-    """Give an error's message; what a terminal would obey is replaced, except line breaks."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in str(*error.args[-1:]))
+def printable(text: str, keep: str = "") -> str:
+    """Replace what a terminal would obey instead of showing it, except the characters to keep."""
+    return "".join(c if c.isprintable() or c in keep else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 class FashionSoftmaxError(Exception):
-    """Base of every error that is reported as a message instead of a traceback."""
+    """Base of every error that is reported as a message instead of a traceback; the message is printable."""
 
     exit_code = 1
-    __str__ = _show
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), keep="\n")
 
 
 class ConfigError(FashionSoftmaxError):
@@ -25,11 +27,7 @@ class ConfigError(FashionSoftmaxError):
 
     @classmethod
     def from_problems(cls, problems: Sequence[str]) -> "ConfigError":
-        """Join several problems into one error: one line each, counted when there are more than one.
-
-        Args:
-            problems: at least one message, each naming its dotted key.
-        """
+        """Join at least one problem into an error; more than one are counted and get a line each."""
         lines = [f"{len(problems)} problems in the configuration:", *(f"  {line}" for line in problems)]
         return cls("\n".join(lines) if len(problems) > 1 else problems[0])
 
@@ -72,9 +70,10 @@ class Interrupted(KeyboardInterrupt):
         message: what was saved and how to resume.
     """
 
-    __str__ = _show
-
     def __init__(self, signal_number: int, message: str = "interrupted") -> None:
-        super().__init__(signal_number, message)
+        super().__init__(signal_number, message)  # both, or it could not be pickled
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number  # as a shell reports it
+
+    def __str__(self) -> str:
+        return printable(self.args[1])

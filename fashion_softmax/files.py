@@ -17,22 +17,17 @@ import yaml
 
 START_DIR = Path.cwd()  # where the user stands; a run may change into its own folder
 CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
-MAX_JSON_BYTES = 2**20
-MAX_YAML_BYTES = 2**20
+MAX_BYTES = 2**20  # of a YAML or JSON file
 MAX_DEPTH = 20  # of nested values; libyaml crashes at more than 20 000
 LOCK_TIMEOUT_S = 900.0  # longer than the slowest download that is still accepted
 # What YAML 1.2 and OmegaConf take for a number beyond YAML 1.1: 1e-3 has no dot.
 FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads YAML as OmegaConf does; with libyaml, which PyYAML's wheels have, ten times faster than in Python."""
-
-
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Writes what `_Loader` reads: a text that looks like a number is quoted."""
-
-
+# Read YAML as OmegaConf does, and write what is read back the same: a text that looks like a number is quoted. With
+# libyaml, which PyYAML's wheels have, this is ten times faster than in Python.
+_Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+_Dumper: Any = type("_Dumper", (getattr(yaml, "CSafeDumper", yaml.SafeDumper),), {})
 for _kind in (_Loader, _Dumper):
     _kind.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+0123456789."))
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))  # a text
@@ -69,15 +64,16 @@ def write_together(
         The files that could not be written, each with its error; they are as they were, and the others are written.
     """
     failures: dict[Path, OSError] = {}
-    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
+    temporary = {path: _temporary_path(path) for path in contents}
+    is_synced_at_once = len(contents) > 1 and hasattr(os, "sync")
     try:
         for path, content in contents.items():
             with _collect(failures, path), temporary[path].open("wb") as file:
                 file.writelines([content] if isinstance(content, bytes) else content)
                 file.flush()
-                if flush and (len(contents) == 1 or not hasattr(os, "sync")):
+                if flush and not is_synced_at_once:
                     os.fsync(file.fileno())
-        if flush and len(contents) > 1 and hasattr(os, "sync"):
+        if flush and is_synced_at_once:
             os.sync()
         for path in contents:
             if path not in failures:
@@ -99,9 +95,13 @@ def _collect(failures: dict[Path, OSError], path: Path) -> Iterator[None]:
         failures[path] = error
 
 
+def _temporary_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 def link_atomically(source: Path, path: Path) -> None:
     """Give a file a second name, which may belong to another file yet; where there are no links, copy it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary_path(path)
     temporary.unlink(missing_ok=True)
     try:
         os.link(source, temporary)
@@ -117,7 +117,7 @@ def remove_temporary_files(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def read_bounded(path: Path, max_bytes: int) -> bytes:
+def read_bounded(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """Read a file that may come from other people.
 
     Raises:
@@ -134,16 +134,9 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a file of one JSON object, which may come from other people.
-
-    Args:
-        path: of the file, at most `MAX_JSON_BYTES` long.
-
-    Returns:
-        Its content; empty when there is no such file or it holds something else.
-    """
+    """Read a file of one JSON object, which may come from other people; empty when it is missing or something else."""
     try:
-        content = json.loads(read_bounded(path, MAX_JSON_BYTES))
+        content = json.loads(read_bounded(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -170,20 +163,22 @@ def finite_or_none(value: Any) -> Any:
     return value
 
 
-def load_yaml(text: str) -> Any:
-    """Read YAML into plain values; interpolations stay text.
+def load_yaml(text: str | bytes) -> Any:
+    """Read YAML, which may come from other people, into plain values; interpolations stay text.
+
+    Args:
+        text: bytes are UTF-8.
 
     Raises:
-        ValueError: it is no YAML, or it is dangerous: it has aliases, which could expand without end, or is nested so
-            deeply that libyaml would crash.
+        ValueError: it is no YAML, or it has aliases, which could expand without end, or is nested so deeply that
+            libyaml would crash.
     """
+    depth = 0
     try:
-        depth = 0
-        if len(text) > 10_000 or "&" in text:  # others cannot be dangerous
-            for event in yaml.parse(text, Loader=_Loader):
-                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-                if isinstance(event, yaml.AliasEvent) or depth > MAX_DEPTH:
-                    raise ValueError("it has aliases, or is nested too deeply")
+        for event in yaml.parse(text, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > MAX_DEPTH:
+                raise ValueError("it has aliases, or is nested too deeply")
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())[:200]) from error
@@ -191,10 +186,7 @@ def load_yaml(text: str) -> Any:
 
 def dump_yaml(value: Any) -> str:
     """Write plain values as YAML, in their order."""
-    text: str = yaml.dump(
-        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000
-    )
-    return text
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000))
 
 
 @contextlib.contextmanager

@@ -171,27 +171,17 @@ def test_a7_alias_bomb_behind_a_search_path_is_refused_in_time(train: Train, tmp
     start = time.monotonic()
     folders = [f"hydra.run.dir={tmp_path}/run"]
     result = train(f"--config-dir={tmp_path}/mine", "--config-name", "primary", *folders)
-    assert_refused(result, tmp_path, "bomb.yaml: its YAML aliases expand")
+    assert_refused(result, tmp_path, "bomb.yaml: its 81 aliases are too many")
     assert time.monotonic() - start < 10
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"a: !!python/object/apply:os.mkdir [executed]\n", ["odd.yaml, line 1", "could not determine a constructor"]),
-        (b"a: " + b"{b: " * 3000 + b"1" + b"}" * 3000, ["nested too deeply"]),
-    ],
-    ids=["python object", "nesting"],
-)
-def test_a7_odd_yaml_is_one_line(train: Train, tmp_path: Path, content: bytes, words: list[str]) -> None:
+def test_a7_yaml_that_names_a_function_is_one_line(train: Train, tmp_path: Path) -> None:
     folder = tmp_path / "mine" / "loss"
     folder.mkdir(parents=True)
-    (folder / "odd.yaml").write_bytes(content)
-    start = time.monotonic()
+    (folder / "odd.yaml").write_text("a: !!python/object/apply:os.mkdir [executed]\n", encoding="utf-8")
     result = train("--config-dir", str(folder.parent), "loss=odd", f"hydra.run.dir={tmp_path}/run")
-    assert_refused(result, tmp_path, *words)
-    assert time.monotonic() - start < 10 and {path.name for path in tmp_path.iterdir()} == {"mine"}
+    assert_refused(result, tmp_path, "odd.yaml, line 1", "could not determine a constructor")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine"}
 
 
 # A8 to A10: also tests/test_cli.py.
@@ -212,10 +202,12 @@ def test_a9_no_warning_of_a_sweep(train: Train, tmp_path: Path) -> None:
 
 
 LOOKING = [
-    ["--cfg", "all"],
+    *(["--help"], ["--cfg", "job"]),
     *(
         pytest.param(arguments, marks=pytest.mark.slow)
-        for arguments in (["--info", "all"], ["-h"], ["--version"], ["--cfg", "job", "-p", "loss"])
+        for arguments in (
+            *(["--hydra-help"], ["--info", "all"], ["--cfg", "all"], ["--version"], ["--cfg", "job", "-p", "loss"]),
+        )
     ),
 ]
 

@@ -16,10 +16,10 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from fashion_softmax.config.schema import COMPONENTS, Config
+from fashion_softmax.config.schema import COMPONENTS, DEFAULTS, Config
 from fashion_softmax.errors import ConfigError
 
-Check = tuple[str, Callable[[Any], bool]]  # what is allowed, in words, and whether a value is
+Check = tuple[str, Callable[[Any], bool]]  # what is allowed, in words, and whether a number is
 
 POSITIVE: Check = ("a finite number above 0", lambda value: 0 < value < math.inf)
 NOT_NEGATIVE: Check = ("a finite number, 0 or more", lambda value: 0 <= value < math.inf)
@@ -27,27 +27,24 @@ FRACTION: Check = ("a number from 0 to 1", lambda value: 0 <= value <= 1)
 BELOW_ONE: Check = ("a number from 0 to below 1", lambda value: 0 <= value < 1)
 COUNT: Check = ("a whole number from 1 to 2147483647", lambda value: 1 <= value < 2**31)
 COUNT_OR_ZERO: Check = ("a whole number from 0 to 2147483647", lambda value: 0 <= value < 2**31)
-
-# What is allowed -> the keys; of a list, each element is checked. None, where the type allows it, always passes.
-KEYS_BY_RANGE: dict[Check, tuple[str, ...]] = {
-    ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32): ("seed",),
-    ("a whole number from 0 to 64", lambda value: 0 <= value <= 64): ("dataset.num_workers",),
-    ("a number of pixels from 1 to 1024", lambda value: 1 <= value <= 1024): ("dataset.resize",),
-    COUNT: (
-        *("trainer.num_epochs", "trainer.log_every", "trainer.save_every", "sweep.max_stack_size"),
-        *("dataset.batch_size", "dataset.num_classes", "dataset.num_train", "dataset.num_test", "dataset.image_shape"),
-        *("model.hidden_sizes", "scheduler.num_epochs", "scheduler.step_size"),
+# Of a list, each element is checked.
+RANGES: dict[str, Check] = {
+    "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32),
+    "dataset.num_workers": ("a whole number from 0 to 64", lambda value: 0 <= value <= 64),
+    "dataset.resize": ("a number of pixels from 1 to 1024", lambda value: 1 <= value <= 1024),
+    **dict.fromkeys(("trainer.num_epochs", "trainer.log_every", "trainer.save_every", "sweep.max_stack_size"), COUNT),
+    **dict.fromkeys(("dataset.batch_size", "dataset.num_classes", "dataset.num_train", "dataset.num_test"), COUNT),
+    **dict.fromkeys(
+        ("dataset.image_shape", "model.hidden_sizes", "scheduler.num_epochs", "scheduler.step_size"), COUNT
     ),
-    COUNT_OR_ZERO: ("dataset.val_size", "dataset.data_seed", "scheduler.warmup_epochs"),
-    NOT_NEGATIVE: ("dataset.noise_std", "model.init_std", "optimizer.weight_decay", "optimizer.eps"),
-    POSITIVE: ("loss.delta", "optimizer.lr", "scheduler.gamma"),
-    FRACTION: ("loss.label_smoothing", "scheduler.final_fraction"),
-    BELOW_ONE: ("model.dropout", "optimizer.momentum", "optimizer.betas", "optimizer.alpha"),
+    **dict.fromkeys(("dataset.val_size", "dataset.data_seed", "scheduler.warmup_epochs"), COUNT_OR_ZERO),
+    **dict.fromkeys(("dataset.noise_std", "model.init_std", "optimizer.weight_decay", "optimizer.eps"), NOT_NEGATIVE),
+    **dict.fromkeys(("loss.delta", "optimizer.lr", "scheduler.gamma"), POSITIVE),
+    **dict.fromkeys(("loss.label_smoothing", "scheduler.final_fraction"), FRACTION),
+    **dict.fromkeys(("model.dropout", "optimizer.momentum", "optimizer.betas", "optimizer.alpha"), BELOW_ONE),
 }
-RANGES = {key: check for check, keys in KEYS_BY_RANGE.items() for key in keys}
+WORDS = {"device": "auto|cpu|cuda|cuda:N|mps", "dtype": "float32|float64"}
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-DTYPES = ("float32", "float64")
 FIRST_EDITION = re.compile(r"fashion_softmax\.(?=(losses|models|schedules)\.)")
 
 
@@ -55,25 +52,22 @@ def check_values(config: Mapping[str, Any]) -> None:
     """Check a configuration; imports what its components name, and with that torch.
 
     Args:
-        config: plain values of the shape of `schema.Config`. An interpolation that is still text passes.
+        config: plain values of the shape of `schema.Config`, without interpolations.
 
     Raises:
         ConfigError: lists every problem with its dotted key, the value, what is allowed and the nearest fix.
     """
-    problems = _check_fields(Config, config, "")
+    own = {key: value for key, value in config.items() if key not in COMPONENTS}
+    problems = _check_keys("", own, find_hints(Config), DEFAULTS)
     for key in COMPONENTS:
         problems += _check_component(key, config.get(key))
-    device, dtype = config.get("device"), config.get("dtype")
-    if isinstance(device, str) and not ("${" in device or device.partition(":")[0] in DEVICES):
-        problems.append(f"device={device} is unknown; allowed: {', '.join(DEVICES)}, cuda:N{_close(device, DEVICES)}")
-    if isinstance(dtype, str) and not ("${" in dtype or dtype in DTYPES):
-        problems.append(f"dtype={dtype} is unknown; allowed: {', '.join(DTYPES)}")
-    if not problems:
-        warmup, num_epochs = config["scheduler"].get("warmup_epochs", 0), config["trainer"]["num_epochs"]
-        if isinstance(warmup, int) and isinstance(num_epochs, int) and warmup >= num_epochs:
-            problems = [
-                "scheduler.warmup_epochs must be below trainer.num_epochs: the full rate would never be reached"
-            ]
+    for key, words in WORDS.items():
+        value = config.get(key)
+        if isinstance(value, str) and not re.fullmatch(words.replace("N", r"(0|[1-9]\d?)"), value):
+            problems.append(f"{key}={value} is unknown{suggest(value, words.split('|'))}")
+    warmup = None if problems else config["scheduler"].get("warmup_epochs")
+    if isinstance(warmup, int) and warmup >= config["trainer"]["num_epochs"]:
+        problems = ["scheduler.warmup_epochs must be below trainer.num_epochs: the full rate would never be reached"]
     if problems:
         raise ConfigError.from_problems(problems)
 
@@ -81,48 +75,37 @@ def check_values(config: Mapping[str, Any]) -> None:
 def suggest(name: str, allowed: Iterable[str]) -> str:
     """Word what is allowed instead of `name`: the close match, if any, then all of it."""
     allowed = sorted(allowed)
-    return f"{_close(name, allowed)}; allowed: {', '.join(allowed)}" if allowed else ""
-
-
-def _close(name: str, allowed: Sequence[str]) -> str:
-    matches = difflib.get_close_matches(name, allowed, n=1)
-    return f"; did you mean {matches[0]}?" if matches else ""
-
-
-def _check_fields(kind: type, values: Mapping[str, Any], prefix: str) -> list[str]:
-    """Check the keys that the project itself has; components are left out."""
-    hints = find_hints(kind)
-    allowed = [prefix + name for name in hints]
-    problems = [
-        f"{key} is unknown{suggest(key, allowed)}" for name in values if (key := f"{prefix}{name}") not in allowed
-    ]
-    for name, expected in hints.items():
-        key, value = prefix + name, values.get(name, "???")
-        if isinstance(expected, type) and dataclasses.is_dataclass(expected) and isinstance(value, Mapping):
-            problems += _check_fields(expected, value, f"{key}.")
-        elif expected is not Any:  # as components are
-            problems += _check_value(key, value, expected, f"{key} is missing from the configuration")
-    return problems
+    close = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(name, allowed, n=1))
+    return f"{close}; allowed: {', '.join(allowed)}" if allowed else ""
 
 
 def _check_component(key: str, node: Any) -> list[str]:
     if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
         return [f"{key}: is no component (found {show_value(node)}); choose one of the options in conf/{key}"]
-    target = node["_target_"]
+    target, values = node["_target_"], {name: value for name, value in node.items() if name != "_target_"}
     try:
         hints, required, open_ended = _read_signature(target, len(COMPONENTS[key]))
     except Exception as error:  # whatever importing foreign code raises
         return [f"{key}._target_={target} cannot be imported ({error})"]
+    hints = {**dict.fromkeys(values, Any), **hints} if open_ended else hints
+    return _check_keys(f"{key}.", values, hints, required, f" to {target}")
+
+
+def _check_keys(
+    prefix: str, values: Mapping[Any, Any], hints: Mapping[str, Any], required: Iterable[str], owner: str = ""
+) -> list[str]:
     problems = []
-    for name, value in node.items():
-        dotted = f"{key}.{name}"
-        if name in hints or (open_ended and name != "_target_"):
-            problems += _check_value(dotted, value, hints.get(name, Any), f"{dotted} is required: add {dotted}=VALUE")
-        elif name != "_target_":
-            problems.append(f"{dotted} is unknown to {target}{suggest(dotted, [f'{key}.{each}' for each in hints])}")
-    problems += [
-        f"{key}.{name} is required by {target}: add +{key}.{name}=VALUE" for name in required if name not in node
-    ]
+    for name in dict.fromkeys((*values, *required)):
+        key, value, expected = f"{prefix}{name}", values.get(name), hints.get(name)
+        if name not in hints:
+            problems.append(f"{key} is unknown{owner}{suggest(key, [prefix + each for each in hints])}")
+        elif name not in values:
+            problems.append(f"{key} is required: add +{key}=VALUE")
+        elif isinstance(expected, type) and dataclasses.is_dataclass(expected) and isinstance(value, Mapping):
+            inner = find_hints(expected)
+            problems += _check_keys(f"{key}.", value, inner, inner)
+        else:
+            problems += _check_value(key, value, expected)
     return problems
 
 
@@ -142,9 +125,9 @@ def _read_signature(target: str, num_runtime: int) -> tuple[dict[str, Any], list
     return types_by_name, required, open_ended
 
 
-def _check_value(key: str, value: Any, expected: Any, if_missing: str) -> list[str]:
-    if isinstance(value, str) and (value == "???" or "${" in value):
-        return [if_missing] if value == "???" else []
+def _check_value(key: str, value: Any, expected: Any) -> list[str]:
+    if value == "???":
+        return [f"{key} is required: add {key}=VALUE"]
     if not matches_type(value, expected):
         return [f"{key}={show_value(value)} has the wrong type: expected {name_type(expected)}"]
     allowed, is_allowed = RANGES.get(key, ("", lambda _: True))
@@ -179,12 +162,10 @@ def matches_type(value: Any, expected: Any) -> bool:
         value: None, bool, int, float, str, list or dict.
         expected: an annotation; one that no YAML value could fit, such as a class of torch, accepts nothing.
     """
-    if expected in (int, float):
-        return isinstance(value, int | expected) and not isinstance(value, bool)
     if expected is Any:
         return True
-    if expected is None or expected is types.NoneType:
-        return value is None
+    if expected in (int, float):
+        return isinstance(value, int | expected) and not isinstance(value, bool)
     if isinstance(expected, type) and not typing.get_origin(expected):
         return isinstance(value, expected)
     origin, args = typing.get_origin(expected), typing.get_args(expected)

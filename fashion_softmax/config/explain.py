@@ -5,11 +5,10 @@ The exceptions of Hydra, OmegaConf and PyYAML carry what is needed (the key, the
 """
 
 import errno
-import itertools
 import os
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
@@ -20,13 +19,11 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from fashion_softmax.config.checking import find_hints, name_type, suggest
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError
 
-MAX_YAML_NODES = 10_000  # after expanding aliases; a configuration of ours has about 100
-# What the machine refuses, as opposed to a file our own code should have found: not allowed; no space, or broken; not
-# possible with that name.
-MACHINE_ERRNOS = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
-    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
-}
+MAX_ALIASES = 10  # in a YAML file; each may repeat all that stands before it
+# `hydra.searchpath` with its list, in a file or on the command line.
+SEARCH_PATH = re.compile(r"searchpath\s*[:=]((?:\s*- [^\n]*)+|\s*\[[^\]]*\])")
+# A file that is not there, or is used as what it is not, is a bug of ours; all else the machine refuses.
+BUG_ERRNOS = (None, errno.ENOENT, errno.EBADF, errno.EINVAL)
 IN_FILE = re.compile(r"In '[^']*': ")  # how a message of Hydra's opens
 TWICE = r"\1 is chosen twice: for another option write \1=OPTION without +, in a file `override /\1: OPTION`"
 SEVERAL = r"\1 has several values: add -m to run one job for each, or write key=[...] for a list"
@@ -40,24 +37,16 @@ OUR_WORDS = {
 }
 
 
-def translate(error: BaseException, config_folders: Sequence[Path] = ()) -> FashionSoftmaxError | None:
-    """Find the user's error in an exception.
-
-    Args:
-        error: anything that was raised.
-        config_folders: of configuration files, to name the file that is not UTF-8.
-
-    Returns:
-        The error to show; None for a bug.
-    """
+def translate(error: BaseException) -> FashionSoftmaxError | None:
+    """Find the user's error in anything that was raised; None for a bug."""
     if isinstance(error, FashionSoftmaxError):
         return error
     for cause in (error, error.__cause__):  # a log that cannot be opened is only the cause of a ValueError
-        if isinstance(cause, OSError) and cause.errno in MACHINE_ERRNOS:
+        if isinstance(cause, OSError) and cause.errno not in BUG_ERRNOS:
             return MachineError(str(cause) if cause.filename else f"{cause}, while the run's folder was written")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc" in str(error)):
         return MachineError(f"not enough memory: {str(error).splitlines()[0] if str(error) else 'no details given'}")
-    message = _explain(error, config_folders)
+    message = _explain(error)
     if message is None and _is_raised_by_hydra(error):
         message = f"Hydra cannot use this command line ({type(error).__name__}: {_one_line(str(error))[:200]})"
     return ConfigError(message) if message else None
@@ -68,7 +57,7 @@ def describe(error: BaseException) -> str:
     return str(error) if isinstance(error, FashionSoftmaxError) else f"{type(error).__name__}: {error}"
 
 
-def _explain(error: BaseException, folders: Sequence[Path]) -> str | None:
+def _explain(error: BaseException) -> str | None:
     """Say in a line why a configuration could not be composed; None when the error is none of composition."""
     text = str(error).partition("\n\nConfig search path")[0]
     if isinstance(error, MissingConfigException) and error.options:
@@ -87,9 +76,6 @@ def _explain(error: BaseException, folders: Sequence[Path]) -> str | None:
         return "the configuration is nested too deeply, or its defaults include themselves"
     if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
         return f"{mark.name}, line {mark.line + 1}: is no valid YAML: {error.problem}"
-    if isinstance(error, UnicodeDecodeError):
-        names = ", ".join(str(path) for path in _yaml_files(folders) if error.object in path.read_bytes())
-        return f"{names}: is not UTF-8 ({error})" if names else None
     for pattern, words in OUR_WORDS.items():
         if found := re.search(pattern, text) if isinstance(error, HydraException | ValueError) else None:
             return found.expand(words)
@@ -120,52 +106,35 @@ def _is_raised_by_hydra(error: BaseException) -> bool:
     return packages[-1:] in (["hydra"], ["omegaconf"])
 
 
-def refuse_alias_bombs(folders: Sequence[Path]) -> None:
-    """Refuse YAML whose aliases expand beyond all measure, on which OmegaConf 2.3 would hang.
+def check_files(folders: Iterable[str], overrides: Iterable[str] = ()) -> None:
+    """Refuse configuration files that Hydra would not name, or on whose aliases OmegaConf 2.3 would hang.
 
     Args:
-        folders: searched for `*.yaml`, with their subfolders, and with the folders that `hydra.searchpath` in one of
-            the files adds. Files without aliases cost one look for an ampersand.
+        folders: searched for `*.yaml` with their subfolders, and with those that `hydra.searchpath` adds.
+        overrides: of the command line.
 
     Raises:
         ConfigError: names the file.
     """
-    known = list(folders)
+    known = [*folders, *_search_path(" ".join(overrides))]
     for folder in known:  # which grows
-        for path in _yaml_files([folder]):
-            content = path.read_bytes()
-            if (b"&" not in content or b"*" not in content) and b"searchpath" not in content:
-                continue
+        paths = [Path(parent, name) for parent, _, names in os.walk(folder, followlinks=True) for name in names]
+        for path in sorted(path for path in paths if path.suffix == ".yaml"):
             try:
-                node = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
-            except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+                text = path.read_text(encoding="utf-8")
+                events = yaml.parse(text) if text.count("*") > MAX_ALIASES else ()
+                num_aliases = sum(isinstance(event, yaml.AliasEvent) for event in events)
+            except UnicodeDecodeError as error:
+                raise ConfigError(f"{path}: is not UTF-8 ({error})") from error
+            except yaml.YAMLError:
                 continue  # reported when Hydra reads it, if it does
-            if _count_nodes(node, {}) > MAX_YAML_NODES:
+            if num_aliases > MAX_ALIASES:
                 raise ConfigError(
-                    f"{path}: its YAML aliases expand to more than {MAX_YAML_NODES} values; write them out"
+                    f"{path}: its {num_aliases} aliases are too many, allowed are {MAX_ALIASES}; write them out"
                 )
-            known += [added for added in _search_path(node) if added not in known]
+            known += [added for added in _search_path(text) if added not in known]
 
 
-def _search_path(node: yaml.Node | None) -> list[Path]:
-    for key in ("hydra", "searchpath"):
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        node = next((value for name, value in pairs if name.value == key), None)
-    entries = node.value if isinstance(node, yaml.SequenceNode) else []
-    return [Path(str(entry.value).removeprefix("file://")) for entry in entries]
-
-
-def _yaml_files(folders: Sequence[Path]) -> list[Path]:
-    walks = [walk for folder in folders for walk in os.walk(folder, followlinks=True)]
-    return sorted(Path(folder, name) for folder, _, names in walks for name in names if name.endswith(".yaml"))
-
-
-def _count_nodes(node: yaml.Node | None, counted: dict[int, int]) -> int:
-    """Count a node's values as if every alias were written out; shared nodes are counted once and remembered."""
-    if not isinstance(node, yaml.CollectionNode):
-        return 1
-    if id(node) not in counted:
-        counted[id(node)] = MAX_YAML_NODES + 1  # stands for the node inside itself: a cycle never ends
-        parts = node.value if isinstance(node, yaml.SequenceNode) else itertools.chain(*node.value)
-        counted[id(node)] = 1 + sum(_count_nodes(part, counted) for part in parts)
-    return counted[id(node)]
+def _search_path(text: str) -> list[str]:
+    entries = [entry for found in SEARCH_PATH.findall(text) for entry in re.split(r"[\[\],'\"\n]|- ", found)]
+    return [entry.strip().removeprefix("file://") for entry in entries if entry.strip()]

@@ -6,11 +6,11 @@ torch, so that `--help` and completion stay fast.
 """
 
 import functools
+import operator
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import MISSING as MISSING_DEFAULT
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -111,6 +111,9 @@ class Config:
     sweep: SweepConfig = field(default_factory=SweepConfig)
 
 
+DEFAULTS = {key: value for key, value in asdict(Config()).items() if value != MISSING}
+
+
 def register() -> None:
     """Make the schema, the stacks' configuration and the resolvers known to Hydra; may be called again."""
     store = ConfigStore.instance()
@@ -126,9 +129,14 @@ def register() -> None:
     store.store(name=STACK_CONFIG, node=stack)
     register_resolver("project_dir", project_dir, replace=True)
     # Cached, since Hydra asks for the folder's name several times.
-    register_resolver("unique_id", _unique_id, use_cache=True, replace=True)
-    register_resolver("job_name", _job_name, replace=True)
-    register_resolver("run_suffix", _run_suffix, replace=True)
+    register_resolver("unique_id", lambda: secrets.token_hex(3), use_cache=True, replace=True)
+    register_resolver("job_name", lambda number, lines: job_name(number, _as_written(lines)), replace=True)
+    register_resolver("run_suffix", lambda lines: run_suffix(_as_written(lines)), replace=True)
+
+
+def _as_written(overrides: ListConfig) -> list[str]:
+    # An interpolation in them may stand for a secret.
+    return cast(list[str], OmegaConf.to_container(overrides, resolve=False))
 
 
 def project_dir() -> str:
@@ -137,21 +145,13 @@ def project_dir() -> str:
     return str(Path.cwd() if installed else CONFIG_DIR.parent)
 
 
-def copy_plain(value: Any) -> Any:
-    """Copy plain values, dictionaries and lists included."""
-    if isinstance(value, dict):
-        return {key: copy_plain(item) for key, item in value.items()}
-    return [copy_plain(item) for item in value] if isinstance(value, list) else value
-
-
 def with_defaults(config: Mapping[str, Any]) -> PlainConfig:
-    """Add the project's own keys that a configuration lacks, as one of an earlier version does; components are left."""
-    filled = dict(config)
-    for each in fields(Config):
-        if each.default_factory is not MISSING_DEFAULT and isinstance(filled.setdefault(each.name, {}), Mapping):
-            filled[each.name] = {**asdict(each.default_factory()), **filled[each.name]}
-        elif each.default_factory is MISSING_DEFAULT and each.default != MISSING:
-            filled.setdefault(each.name, each.default)
+    """Copy a configuration, and add the project's own keys that it lacks, as one of an earlier version does."""
+    filled = {key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()}
+    for key, default in DEFAULTS.items():
+        given = filled.setdefault(key, default)
+        if isinstance(default, dict) and isinstance(given, dict):
+            filled[key] = {**default, **given}
     return filled
 
 
@@ -170,7 +170,8 @@ def resolve(config: Mapping[str, Any]) -> PlainConfig:
     config = with_defaults(config)
     try:
         return cast(PlainConfig, _fill_in(config, config))
-    except (LookupError, OmegaConfBaseException):  # OmegaConf does all else, in 5 ms, and says which key is wrong
+    # OmegaConf does all else, in 5 ms, and says which key is wrong.
+    except (LookupError, TypeError, RecursionError, OmegaConfBaseException):
         return cast(PlainConfig, OmegaConf.to_container(OmegaConf.create(config), resolve=True))
 
 
@@ -182,31 +183,11 @@ def _fill_in(value: Any, config: Mapping[str, Any]) -> Any:
     if not isinstance(value, str) or "${" not in value:
         return value
     if match := KEY.fullmatch(value):
-        found: Any = config
-        for key in match[1].split("."):
-            if not isinstance(found, Mapping):
-                raise LookupError(value)
-            found = found[key]
-        if found == value:  # it refers to itself
-            raise LookupError(value)
-        return _fill_in(found, config)
-    if KEY.search(value) or value.count("${") != 1:
-        raise LookupError(value)
+        return _fill_in(functools.reduce(operator.getitem, match[1].split("."), config), config)
     return _call_resolver(value, str(Path.cwd()))
 
 
 @functools.lru_cache(maxsize=256)
 def _call_resolver(text: str, working_dir: str) -> Any:
-    return OmegaConf.to_container(OmegaConf.create({"value": text}), resolve=True)["value"]  # type: ignore[index, call-overload]
-
-
-def _unique_id() -> str:
-    return secrets.token_hex(3)
-
-
-def _job_name(number: int, overrides: ListConfig) -> str:
-    return job_name(number, cast(list[str], OmegaConf.to_container(overrides)))
-
-
-def _run_suffix(overrides: ListConfig) -> str:
-    return run_suffix(cast(list[str], OmegaConf.to_container(overrides)))
+    """Fill in what refers to no other key, such as `${project_dir:}/data`, as long as the working folder stays."""
+    return OmegaConf.to_container(OmegaConf.create([text]), resolve=True)[0]  # type: ignore[index]

@@ -6,24 +6,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fashion_softmax.files import MAX_DEPTH
+from fashion_softmax.errors import printable as printable
 
 Value = bool | int | float | str | None
 
 GROUPS = ("experiment", "dataset", "model", "loss", "optimizer", "scheduler")  # whose options are words enough
 
-# Neither the machine, nor what is recorded, nor the company of a run is in its folder's name.
-NOT_IN_NAMES = re.compile(
-    r"[+~]*(device|dataset\.(root|mirror|num_workers)|trainer\.(log|save)_every|(dashboard|sweep)\.)"
-)
-
-# Where a run was trained, what was recorded and in what company: none of it changes its result.
-SAYS_NOTHING = ("device", "dataset.mirror", "dataset.num_workers", "trainer.log_every", "trainer.save_every")
 SECTIONS_THAT_SAY_NOTHING = ("sweep", "dashboard")
 ALWAYS_NAMED = ("loss", "optimizer.lr")
 SHARED_BY_OPTIONS = ("dataset.batch_size", "dataset.val_size", "optimizer.lr")
 NAMED_FIRST = ("experiment", "model", "loss", "optimizer", "scheduler", "optimizer.lr")  # a table may cut the rest
-# What a run may change when it is resumed, with a value that stands for all.
+# What a run may change when it is resumed, with a value that stands for all. Except for the number of epochs, it says
+# where a run was trained and what was recorded, which does not change the result.
 CHANGEABLE: dict[str, Any] = {
     "trainer.num_epochs": 1,
     "trainer.log_every": 1,
@@ -40,13 +34,13 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
     """List what decides a run's result.
 
     Args:
-        config: plain values, of the shape of `config.Config`; may be a part or somebody else's.
+        config: plain values, of the shape of `schema.Config`; may be a part or somebody else's.
         choices: group to option; a group without one is named by its class.
 
     Returns:
         Groups first (`loss` to `huber`), then dotted keys (`optimizer.lr` to 0.1) and `seed`; lists as text.
     """
-    flat = dict(flatten(config))
+    flat = {key: value for key, value in flatten(config) if key == "dataset.root" or not _says_nothing(key)}
     named: dict[str, Value] = {}
     for group in GROUPS:
         target = flat.pop(f"{group}._target_", None)
@@ -56,10 +50,12 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
     if "dataset.name" in flat:  # a published data set is the same in every folder
         del flat["dataset.name"]
         flat.pop("dataset.root", None)
-    for key, value in flat.items():
-        if key not in SAYS_NOTHING and key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING:
-            named[printable(key)] = _plain(value)
-    return named
+    return named | {printable(key): _plain(value) for key, value in flat.items()}
+
+
+def _says_nothing(key: str) -> bool:
+    is_changeable = key in CHANGEABLE and key != "trainer.num_epochs"
+    return is_changeable or key.partition(".")[0] in SECTIONS_THAT_SAY_NOTHING
 
 
 def _plain(value: Any) -> Value:
@@ -76,7 +72,7 @@ def is_comparable(key: str, overrides: Sequence[str]) -> bool:
         overrides: of the run's command line.
     """
     section, _, name = key.partition(".")
-    return section not in GROUPS or not name or key in SHARED_BY_OPTIONS or key in _keys(overrides)
+    return section not in GROUPS or not name or key in SHARED_BY_OPTIONS or key in map(_key, overrides)
 
 
 def name_trial(hyperparameters: Mapping[str, Value], overrides: Sequence[str]) -> str:
@@ -86,12 +82,12 @@ def name_trial(hyperparameters: Mapping[str, Value], overrides: Sequence[str]) -
         hyperparameters: from `find_hyperparameters`.
         overrides: of its command line.
     """
-    given = (*ALWAYS_NAMED, *_keys(overrides))
+    given = {*ALWAYS_NAMED, *map(_key, overrides)}
     return word(hyperparameters, [key for key in hyperparameters if key in given])
 
 
-def _keys(overrides: Sequence[str]) -> set[str]:
-    return {override.partition("=")[0].lstrip("+~") for override in overrides}
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
 
 
 def word(hyperparameters: Mapping[str, Value], keys: Sequence[str]) -> str:
@@ -121,19 +117,17 @@ def show(value: Value) -> str:
     return printable(str(value))
 
 
-def flatten(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Walk through nested dictionaries: every value that is none, with its dotted key.
-
-    Raises:
-        ValueError: they are nested too deeply to be a configuration.
-    """
-    if depth > MAX_DEPTH:
-        raise ValueError("nested too deeply")
+def flatten(value: Any, key: str = "", *, into_lists: bool = False) -> Iterator[tuple[str, Any]]:
+    """Walk through nested dictionaries, and lists if asked: every value that is none, with its dotted key."""
     if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from flatten(item, f"{key}.{name}" if key else str(name), depth + 1)
+        pairs: Iterable[tuple[Any, Any]] = value.items()
+    elif into_lists and isinstance(value, list):
+        pairs = enumerate(value)
     else:
         yield key, value
+        return
+    for name, item in pairs:
+        yield from flatten(item, f"{key}.{name}" if key else str(name), into_lists=into_lists)
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:
@@ -143,9 +137,9 @@ def fingerprint(config: Mapping[str, Any]) -> str:
         config: plain values. What may change when a run is resumed, such as its number of epochs, leaves the digest as
             it is, also where another key takes its value from it.
     """
-    from fashion_softmax.config.schema import copy_plain, resolve, with_defaults  # imports Hydra: reading runs need not
+    from fashion_softmax.config.schema import resolve, with_defaults  # imports Hydra: reading runs need not
 
-    neutral = copy_plain(with_defaults(config))
+    neutral = with_defaults(config)
     for key, value in CHANGEABLE.items():
         section, _, name = key.rpartition(".")
         node = neutral.get(section) if section else neutral
@@ -165,30 +159,24 @@ def job_name(number: int, overrides: Iterable[str]) -> str:
     Returns:
         A single path component of at most 120 bytes.
     """
-    return f"{number:03d}_{_name(list(overrides))}".rstrip("_-.")
+    return f"{number:03d}_{_name(overrides)}".rstrip("_-.")
 
 
 def run_suffix(overrides: Iterable[str]) -> str:
     """Name what the command of a single run set, such as `_huber_lr0.5`, for the end of its folder's name.
 
     Args:
-        overrides: its `key=value` pairs; anything may be in them. What says nothing about the run, such as where its
-            data is, is left out.
+        overrides: its `key=value` pairs; anything may be in them. What says nothing about the run is left out.
 
     Returns:
         At most 101 bytes of a path component; empty where nothing is left.
     """
-    return f"_{_name([line for line in overrides if not NOT_IN_NAMES.match(line)])}".rstrip("_-.")
+    return f"_{_name([line for line in overrides if not _says_nothing(_key(line))])}".rstrip("_-.")
 
 
-def _name(overrides: Sequence[str]) -> str:
+def _name(overrides: Iterable[str]) -> str:
     words = []
     for override in sorted(overrides):
         key, _, value = override.partition("=")
         words.append(value if key in GROUPS else key.lstrip("+").rpartition(".")[2] + value)
     return re.sub(r"[^\w.+-]+", "-", "_".join(words)).encode()[:100].decode(errors="ignore")
-
-
-def printable(text: str) -> str:
-    """Replace what a terminal would obey instead of showing it."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -1,6 +1,6 @@
 """Run folders from other people: what their configurations may name, and where their files lie.
 
-`instantiate` calls whatever a configuration names, and a resolver such as `oc.env` reads the environment. What stands
+Building calls whatever a configuration names, and a resolver such as `oc.env` reads the environment. What stands
 in a run folder may therefore only name components of a known kind that are defined where they claim to be (a path such
 as `torch.nn.modules.module.os.system` leads out), and use no resolver but those of our own configurations.
 """
@@ -11,18 +11,18 @@ import operator
 import os
 import pkgutil
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fashion_softmax.config.checking import check_values, modernize
 from fashion_softmax.config.explain import translate
 from fashion_softmax.config.schema import PlainConfig, register, resolve, with_defaults
+from fashion_softmax.config.settings import flatten
 from fashion_softmax.errors import CheckpointError, ConfigError
-from fashion_softmax.files import CONFIG_PATH, MAX_DEPTH, MAX_YAML_BYTES, load_yaml, read_bounded
+from fashion_softmax.files import CONFIG_PATH, load_yaml, read_bounded
 
 FUNCTIONS = {
     *(f"fashion_softmax.data.{name}" for name in ("load_published", "load_idx", "make_synthetic")),
@@ -65,10 +65,9 @@ def read_trusted_config(run_dir: Path, trusted: Sequence[str]) -> PlainConfig:
         CheckpointError: it cannot be read, names what is refused, or has a value that is not allowed.
     """
     path = run_dir / CONFIG_PATH
-    if not OmegaConf.has_resolver(RESOLVERS[0]):
-        register()
+    register()
     try:
-        content = load_yaml(read_bounded(path, MAX_YAML_BYTES).decode())
+        content = load_yaml(read_bounded(path))
         check_config(content, trusted, path)
         config = with_defaults(content)
         check_values(resolve(config))
@@ -92,20 +91,21 @@ def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:
     if not isinstance(config, dict):
         raise CheckpointError(f"{source}: is no configuration")
     packages = tuple(f"{package}." for package in trusted)
-    for key, value in _values(config, "", 0, source):
-        name = key.rpartition(".")[2]
-        if name.startswith("_") and name != "_target_":
+    for key, value in flatten(config, into_lists=True):
+        text, names = str(value), key.split(".")
+        is_target = names[-1] == "_target_"
+        if any(name.startswith("_") for name in names[: -1 if is_target else None]):
             raise CheckpointError(f"{source}: {key} is refused in a run folder")
         if isinstance(value, str) and (resolver := _find_resolver(value, trusted)):
-            raise CheckpointError(
-                f"{source}: {key}={value[:200]} is refused: it uses {resolver}; "
-                f"if you know the run, add trust={resolver}"
+            remedy = f"it uses {resolver}; if you know the run, add trust={resolver}"
+        elif is_target and not (text.startswith(packages) or _is_component(modernize(text))):
+            remedy = (
+                "it is no component of fashion-softmax, torch.nn or torch.optim; if you know what it does, add "
+                f"trust={text.partition('.')[0]}"
             )
-        if name == "_target_" and not (str(value).startswith(packages) or _is_component(modernize(str(value)))):
-            raise CheckpointError(
-                f"{source}: {key}={str(value)[:200]} is refused: it is no component of fashion-softmax, torch.nn or "
-                f"torch.optim; if you know what it does, add trust={str(value).partition('.')[0]}"
-            )
+        else:
+            continue
+        raise CheckpointError(f"{source}: {key}={text[:200]} is refused: {remedy}")
 
 
 def refuse_links_out(run_dir: Path) -> None:
@@ -125,17 +125,6 @@ def refuse_links_out(run_dir: Path) -> None:
                 raise CheckpointError(f"{path}: is neither a file nor a folder; not read")
 
 
-def _values(value: Any, key: str, depth: int, source: Path) -> Iterator[tuple[str, Any]]:
-    """Walk through a tree: every dictionary entry and list item, with its dotted key."""
-    if depth > MAX_DEPTH:
-        raise CheckpointError(f"{source}: is nested too deeply")
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, item in pairs:
-        dotted = f"{key}.{name}" if key else str(name)
-        yield dotted, item
-        yield from _values(item, dotted, depth + 1, source)
-
-
 def _find_resolver(text: str, trusted: Sequence[str]) -> str | None:
     """Find what an interpolation calls that it may not; `${trainer.num_epochs}` calls nothing."""
     for rest in text.split("${")[1:]:
@@ -148,16 +137,13 @@ def _find_resolver(text: str, trusted: Sequence[str]) -> str | None:
 
 
 def _is_component(target: str) -> bool:
-    if target in FUNCTIONS:
-        return True
-    module_name = next((name for name in CLASSES if target.startswith(f"{name}.")), None)
-    if module_name is None:
-        return False
+    module = next((name for name in CLASSES if target.startswith(f"{name}.")), None)
+    if target in FUNCTIONS or module is None:
+        return target in FUNCTIONS
     try:
-        component = operator.attrgetter(target.removeprefix(f"{module_name}."))(importlib.import_module(module_name))
+        component = operator.attrgetter(target.removeprefix(f"{module}."))(importlib.import_module(module))
     except AttributeError:
         return False
     # Defined where it claims to be: `torch.nn.modules.module.os.system` leads out of torch.
-    if not inspect.isclass(component) or not f"{component.__module__}.".startswith(f"{module_name}."):
-        return False
-    return issubclass(component, tuple(pkgutil.resolve_name(base) for base in CLASSES[module_name]))
+    is_inside = inspect.isclass(component) and f"{component.__module__}.".startswith(f"{module}.")
+    return is_inside and issubclass(component, tuple(map(pkgutil.resolve_name, CLASSES[module])))

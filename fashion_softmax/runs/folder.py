@@ -21,7 +21,7 @@ import numpy as np
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import CONFIG_PATH as CONFIG_PATH
-from fashion_softmax.files import MAX_YAML_BYTES, dump_yaml, load_yaml, read_bounded, read_json, to_json
+from fashion_softmax.files import dump_yaml, load_yaml, read_bounded, read_json, to_json
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.lock import claim, is_abandoned, make_status
 
@@ -223,7 +223,7 @@ def _texts(value: Any) -> dict[str, str]:
 
 def _read_yaml(path: Path, kind: type[Any]) -> Any:
     try:
-        value = None if path.parent.is_symlink() else load_yaml(read_bounded(path, MAX_YAML_BYTES).decode())
+        value = None if path.parent.is_symlink() else load_yaml(read_bounded(path))
     except (OSError, ValueError):
         value = None
     return value if isinstance(value, kind) else kind()

@@ -1,5 +1,8 @@
 """Checks of a configuration: every problem at once, each with its key, its value and what is allowed."""
 
+import copy
+import functools
+import math
 from typing import Any, Literal
 
 import pytest
@@ -9,79 +12,93 @@ from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
 from fashion_softmax.errors import ConfigError
 
-OUT_OF_RANGE = [
-    *(f"optimizer.lr={value}" for value in (-1, 0, "nan", "inf")),
-    *(f"dataset.{key}" for key in ("batch_size=0", "num_workers=-1", "val_size=-1", "resize=0", "resize=[28,0]")),
-    *("trainer.num_epochs=-1", "trainer.num_epochs=0", "trainer.log_every=0", "seed=-1"),
-    *("loss.label_smoothing=1.5", "model.init_std=-0.1", "optimizer.weight_decay=-1", "scheduler.warmup_epochs=-1"),
-]
+MISSING = object()
 
 
-@pytest.mark.parametrize("override", OUT_OF_RANGE)
-def test_value_out_of_range_is_refused(override: str) -> None:
-    key, _, value = override.partition("=")
+@functools.cache
+def composed(*overrides: str) -> dict[str, Any]:
+    return resolve(compose(overrides))
+
+
+def find_problems(options: str, changes: dict[str, Any]) -> str:
+    """Check the configuration of some options with values changed, added or taken away; the message."""
+    config = copy.deepcopy(composed(*options.split()))
+    for key, value in changes.items():
+        section, _, name = key.rpartition(".")
+        node = config[section] if section else config
+        if value is MISSING:
+            del node[name]
+        else:
+            node[name] = value
     with pytest.raises(ConfigError) as raised:
-        check_values(resolve(compose([override])))
-    assert str(raised.value).startswith(f"{key}={value.replace(',', ', ')} is out of range: must be ")
+        check_values(config)
+    return str(raised.value)
+
+
+def test_value_out_of_range_is_refused() -> None:
+    for key, values in {
+        "optimizer.lr": (-1, 0, math.nan, math.inf),
+        "dataset.batch_size": (0, 10**19),
+        "dataset.num_workers": (-1, 65),
+        "dataset.val_size": (-1,),
+        "dataset.resize": (0, [28, 0]),
+        "trainer.num_epochs": (-1, 0),
+        "trainer.log_every": (0,),
+        "seed": (-1, 2**32),
+        "loss.label_smoothing": (1.5,),
+        "model.init_std": (-0.1,),
+        "optimizer.weight_decay": (-1,),
+        "scheduler.warmup_epochs": (-1,),
+    }.items():
+        for value in values:
+            assert find_problems("", {key: value}).startswith(f"{key}={value} is out of range: must be ")
 
 
 @pytest.mark.parametrize(
-    ("overrides", "message"),
+    ("options", "changes", "message"),
     [
-        (["loss=huber", "loss.delta=0"], "loss.delta=0 is out of range: must be a finite number above 0"),
-        (["optimizer=momentum", "optimizer.momentum=1.5"], "optimizer.momentum=1.5 is out of range"),
-        (["optimizer=adam", "optimizer.betas=[0.9,1]"], "optimizer.betas=[0.9, 1] is out of range"),
-        (["optimizer.lr=abc"], "optimizer.lr='abc' has the wrong type: expected float"),
-        (["optimizer.lr=true"], "optimizer.lr=True has the wrong type: expected float"),
-        (["optimizer=adam", "optimizer.betas=[0.9]"], "optimizer.betas=[0.9] has the wrong type"),
-        (["dataset.batch_size=1.5"], "dataset.batch_size=1.5 has the wrong type: expected int"),
-        (["loss=mse", "loss.input=logit"], "expected probabilities or logits"),
+        ("loss=huber", {"loss.delta": 0}, "loss.delta=0 is out of range: must be a finite number above 0"),
+        ("optimizer=momentum", {"optimizer.momentum": 1.5}, "optimizer.momentum=1.5 is out of range"),
+        ("optimizer=adam", {"optimizer.betas": [0.9, 1]}, "optimizer.betas=[0.9, 1] is out of range"),
+        ("optimizer=adam", {"optimizer.betas": [0.9]}, "optimizer.betas=[0.9] has the wrong type"),
+        ("", {"optimizer.lr": "abc"}, "optimizer.lr='abc' has the wrong type: expected float"),
+        ("", {"optimizer.lr": True}, "optimizer.lr=True has the wrong type: expected float"),
+        ("", {"dataset.batch_size": 1.5}, "dataset.batch_size=1.5 has the wrong type: expected int"),
+        ("loss=mse", {"loss.input": "logit"}, "expected probabilities or logits"),
         (
-            ["+optimizer.lrr=1"],
+            "",
+            {"optimizer.lrr": 1},
             "optimizer.lrr is unknown to fashion_softmax.learning.optimizers.SGD; did you mean optimizer.lr?",
         ),
-        (["+optimizer.params=1"], "optimizer.params is unknown"),
-        (["+extra=1"], "extra is unknown"),
-        (["trainer.num_epochs=???"], "trainer.num_epochs is missing from the configuration"),
-        (["+model._partial_=true"], "model._partial_ is unknown"),
-        (["scheduler.warmup_epochs=10"], "scheduler.warmup_epochs must be below trainer.num_epochs"),
-        (["dataset.resize=[28]"], "dataset.resize=[28] has the wrong type: expected int or [int, int] or null"),
-        (["dataset=synthetic", "dataset.image_shape=[28,28]"], "expected [int, int, int]"),
-        (["dataset.batch_size=10000000000000000000"], "is out of range: must be a whole number from 1 to"),
-        (["device=gpu"], "device=gpu is unknown; allowed: auto, cpu, cuda, mps, cuda:N"),
-        (["dataset=idx"], "dataset.root is required: add dataset.root=VALUE"),
-        (["~scheduler.warmup_epochs", "scheduler=step", "~scheduler.step_size"], "scheduler.step_size is required"),
-        (["optimizer._target_=torch.optim.SDG"], "optimizer._target_=torch.optim.SDG cannot be imported"),
-        (["~model"], "model: is no component (found '???')"),
+        ("", {"optimizer.params": 1}, "optimizer.params is unknown"),
+        ("", {"extra": 1}, "extra is unknown"),
+        ("", {"trainer.num_epochs": "???"}, "trainer.num_epochs is required: add trainer.num_epochs=VALUE"),
+        ("", {"model._partial_": True}, "model._partial_ is unknown"),
+        ("", {"scheduler.warmup_epochs": 10}, "scheduler.warmup_epochs must be below trainer.num_epochs"),
+        ("", {"dataset.resize": [28]}, "dataset.resize=[28] has the wrong type: expected int or [int, int] or null"),
+        ("dataset=synthetic", {"dataset.image_shape": [28, 28]}, "expected [int, int, int]"),
+        ("", {"device": "gpu"}, "device=gpu is unknown; did you mean cpu?; allowed: auto, cpu, cuda, cuda:N, mps"),
+        ("", {"device": "cuda:01"}, "device=cuda:01 is unknown"),
+        ("", {"dtype": "float16"}, "dtype=float16 is unknown; did you mean float64?; allowed: float32, float64"),
+        ("dataset=idx", {}, "dataset.root is required: add dataset.root=VALUE"),
+        ("scheduler=step", {"scheduler.step_size": MISSING}, "scheduler.step_size is required"),
+        ("", {"optimizer._target_": "torch.optim.SDG"}, "optimizer._target_=torch.optim.SDG cannot be imported"),
+        ("", {"model": MISSING}, "model: is no component (found null)"),
+        ("", {"dashboard.templates": "yes"}, "dashboard.templates='yes' has the wrong type: expected bool"),
+        ("", {"dashboard.templates": None}, "dashboard.templates=null has the wrong type: expected bool"),
+        ("", {"dashboard.template": True}, "dashboard.template is unknown; did you mean dashboard.templates?"),
+        ("", {"dashboard": 3}, "dashboard=3 has the wrong type: expected a group of keys"),
     ],
 )
-def test_problem_is_named(overrides: list[str], message: str) -> None:
-    with pytest.raises(ConfigError) as raised:
-        check_values(resolve(compose(overrides)))
-    assert message in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"templates": "yes"}, "dashboard.templates='yes' has the wrong type: expected bool"),
-        ({"templates": None}, "dashboard.templates=null has the wrong type: expected bool"),
-        ({"template": True}, "dashboard.template is unknown; did you mean dashboard.templates?"),
-        (3, "dashboard=3 has the wrong type"),
-    ],
-)
-def test_own_keys_of_a_wrong_type_are_refused(section: object, message: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        check_values(resolve(compose() | {"dashboard": section}))
-    assert message in str(caught.value)
+def test_problem_is_named(options: str, changes: dict[str, Any], message: str) -> None:
+    assert message in find_problems(options, changes)
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    with pytest.raises(ConfigError) as raised:
-        check_values(resolve(compose(["optimizer.lr=-1", "trainer.num_epochs=0", "model.init_std=x"])))
-    lines = str(raised.value).splitlines()
+    wrong = {"optimizer.lr": -1, "trainer.num_epochs": 0, "model.init_std": "x"}
+    lines = find_problems("", wrong).splitlines()
     assert lines[0] == "3 problems in the configuration:" and len(lines) == 4
-    assert all(any(key in line for line in lines) for key in ("optimizer.lr", "trainer.num_epochs", "model.init_std"))
+    assert all(any(key in line for line in lines) for key in wrong)
 
 
 @pytest.mark.parametrize(

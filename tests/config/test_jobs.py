@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from fashion_softmax.config.jobs import JobComposer, apply_overrides, compose, expand_grid, read_job
+from fashion_softmax.config.jobs import JobComposer, apply_overrides, compose, expand_grid, find_options, read_job
 from fashion_softmax.config.private import VERSION_BASE
 from fashion_softmax.config.schema import CONFIG_DIR, register
 from fashion_softmax.errors import ConfigError
@@ -56,8 +57,9 @@ def test_grid_is_in_hydras_order() -> None:
         [f"seed={seed}", "x=y", f"optimizer.lr={lr}", f"z={z}"] for seed in (0, 1) for lr in (0.1, 0.2) for z in (1, 2)
     ]
     assert expand_grid(["a=b"]) == [["a=b"]] and expand_grid([]) == [[]]
-    with pytest.raises(ConfigError, match="names no values of a grid"):
-        expand_grid(["optimizer.lr=interval(0,1)"])
+    for line, words in (("optimizer.lr=interval(0,1)", "names no values of a grid"), ("seed=range(5,5)", "no jobs")):
+        with pytest.raises(ConfigError, match=words):
+            expand_grid([line])
 
 
 def test_overrides_of_a_resumed_run() -> None:
@@ -65,16 +67,26 @@ def test_overrides_of_a_resumed_run() -> None:
     changed = apply_overrides(config, ["trainer.num_epochs=20", "loss=mse", "sweep.dry_run=true", "hydra.run.dir=x"])
     assert changed["trainer"]["num_epochs"] == 20 and "SquaredError" in changed["loss"]["_target_"]
     assert config == compose()
-    for line, words in (("-m", "takes no options"), ("seed=1,2", "several values"), ("~seed", "takes a key away")):
-        with pytest.raises(ConfigError, match=words):
-            apply_overrides(config, [line])
+    assert apply_overrides(config, ["~trainer.save_every", "+loss.x=1"])["trainer"]["save_every"] is None
+    with pytest.raises(ConfigError, match="several values"):
+        apply_overrides(config, ["seed=1,2"])
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [("hydra.job.chdir=true", "hydra.job.chdir=true cannot be used"), ("hydra.sweep.subdir=x", "hydra.sweep.subdir")],
+)
+def test_hydras_settings_that_cannot_hold_for_a_stack_are_refused(line: str, words: str) -> None:
+    register()
+    with initialize_config_dir(config_dir=str(CONFIG_DIR), **VERSION_BASE):
+        config = hydra_compose("config", overrides=[line], return_hydra_config=True)
+    with pytest.raises(ConfigError, match=words):
+        find_options(config)
 
 
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("hydra.job.chdir=true", "hydra.job.chdir=true cannot be used with -m"),
-        ("hydra.sweep.subdir=x", "hydra.sweep.subdir cannot be used with -m"),
         ("+hydra.job.env_set.X=1,2", "start a sweep for each value"),
         ("+model.x=${hydra:job.num}", "cannot be used with -m"),
     ],

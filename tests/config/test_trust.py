@@ -54,7 +54,7 @@ def write_config(run_dir: Path, text: str) -> Path:
     ],
 )
 def test_g1_target_that_is_no_component_is_refused(target: object) -> None:
-    with pytest.raises(CheckpointError, match=r"loss\.deep\.0\._target_="):
+    with pytest.raises(CheckpointError, match=r"loss\.deep\.0\._target_"):
         check_config({"loss": {"deep": [{"_target_": target}]}}, [], SOURCE)
 
 
@@ -63,7 +63,7 @@ def test_g1_target_that_is_no_component_is_refused(target: object) -> None:
     [
         (
             {"loss": {"_target_": "fashion_softmax.learning.losses.CrossEntropy", "_args_": [1]}},
-            "loss._args_ is refused",
+            "loss._args_.0 is refused",
         ),
         ({"loss": "${oc.create:{_target_:os.system}}"}, "it uses oc.create"),
         ({"dataset": {"mirror": "http://127.0.0.1:9/${oc.env:HOME}"}}, "it uses oc.env"),
@@ -76,14 +76,6 @@ def test_g1_special_keys_and_resolvers_are_refused(config: object, words: str) -
     with pytest.raises(CheckpointError) as error:
         check_config(config, [], SOURCE)
     assert words in str(error.value) and str(SOURCE) in str(error.value)
-
-
-def test_g1_nesting_without_end_is_refused() -> None:
-    config: dict[str, object] = {}
-    for _ in range(1000):
-        config = {"deeper": config}
-    with pytest.raises(CheckpointError, match="nested too deeply"):
-        check_config(config, [], SOURCE)
 
 
 def test_own_configurations_and_torchs_components_are_accepted() -> None:
@@ -102,10 +94,11 @@ def test_own_configurations_and_torchs_components_are_accepted() -> None:
         (BOMB.encode(), "has aliases"),
         (b"a: \xff", "cannot be read"),
         (b"a: [", "cannot be read"),
+        (b"a: " + b"[" * 21 + b"]" * 21, "nested too deeply"),
         (b"a: !!python/object/apply:os.system [ls]", "cannot be read"),
         (b"#" * 2**21, "is longer than"),
     ],
-    ids=["alias bomb", "not utf-8", "cut", "python object", "huge"],
+    ids=["alias bomb", "not utf-8", "cut", "nested", "python object", "huge"],
 )
 def test_yaml_from_other_people_is_refused_in_one_line(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / ".hydra" / "config.yaml"
@@ -182,7 +175,7 @@ def test_h6_link_to_itself_is_refused_in_a_line(tmp_path: Path, kind: str) -> No
         ({"scheduler": {"_target_": "torch.optim.lr_scheduler.StepLR"}}, "scheduler.step_size is required"),
         ({"optimizer": {"_target_": "torch.optim.SGD", "lr": "fast"}}, "optimizer.lr='fast' has the wrong type"),
         ({"dtype": "${dtype}"}, "dtype"),
-        ({"dtype": "${device}", "device": "${dtype}"}, "nested too deeply"),
+        ({"dtype": "${device}", "device": "${dtype}"}, "Recursive interpolation"),
         ({"dtype": "${nothing.here}"}, "dtype: Interpolation key 'nothing.here' not found"),
         ({1: 2}, "1 is unknown"),
         ({"\x1b[2J": 2}, "\N{REPLACEMENT CHARACTER}[2J is unknown"),
