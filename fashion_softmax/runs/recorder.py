@@ -134,7 +134,12 @@ def _keep_until(run_dir: Path, last_epoch: int) -> list[dict[str, Any]]:
 
 def log_into(run_dir: Path, message: str, error: BaseException | None = None) -> None:
     """Write into a run's own log; of a sweep's runs the terminal gets a table at the end."""
-    details = "".join(traceback.format_exception(error)) if error else ""
+    details = ""
+    try:
+        if error:
+            raise error  # one that nobody raised has no traceback yet
+    except BaseException:
+        details = traceback.format_exc()
     with contextlib.suppress(OSError), (run_dir / "train.log").open("a", encoding="utf-8") as file:
         file.write(f"{now()} INFO {__name__}: {message}\n{details}")
 
