@@ -1,4 +1,4 @@
-"""What is private in Hydra, OmegaConf and torch, and what differs between the two generations of Hydra: all of it here.
+"""What is private in Hydra and OmegaConf, and what differs between the two generations of Hydra: all of it here.
 
 Each private name has its reason; a test counts them.
 """
@@ -27,11 +27,3 @@ def list_options() -> list[str]:
     from hydra._internal.utils import get_args_parser
 
     return [option for action in get_args_parser()._actions for option in action.option_strings]
-
-
-def make_graph(model: Any, images: Any) -> Any:
-    """Make TensorBoard's graph of a model, a `GraphDef`."""
-    # The public way, `SummaryWriter.add_graph`, writes it into an event file of its own.
-    from torch.utils.tensorboard._pytorch_graph import graph
-
-    return graph(model, (images,))[0]

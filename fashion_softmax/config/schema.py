@@ -35,6 +35,8 @@ COMPONENTS = {
 }
 # What Hydra composes for a stack of a sweep: the folders of its runs, and where Hydra may put files of its own.
 STACK_CONFIG = "stack_of_runs"
+# Keys of earlier versions, which a run folder may still have.
+RETIRED = {"dashboard": ("pr_curves", "graph")}
 KEY = re.compile(r"\$\{([\w.]+)\}")  # an interpolation that is nothing but another key
 
 PlainConfig = dict[str, Any]
@@ -76,12 +78,8 @@ class DashboardConfig:
     """At the end, which classes of test images are taken for which."""
     mistakes: bool = True
     """At the end, the test images that are misclassified with most confidence."""
-    pr_curves: bool = True
-    """At the end, precision against recall for each class of test images."""
     text: bool = True
     """The configuration, and the overrides of the command."""
-    graph: bool = False
-    """The model's graph."""
     in_sweeps: bool = False
     """Whether the jobs of a sweep record all this; if not, curves, hyper-parameters and text."""
 
@@ -145,11 +143,12 @@ def copy_plain(value: Any) -> Any:
 
 
 def with_defaults(config: Mapping[str, Any]) -> PlainConfig:
-    """Add the project's own keys that a configuration lacks, as one of an earlier version does; components are left."""
+    """Give a configuration of an earlier version the project's own keys that it lacks, without those that are gone."""
     filled = dict(config)
     for each in fields(Config):
         if each.default_factory is not MISSING_DEFAULT and isinstance(filled.setdefault(each.name, {}), Mapping):
-            filled[each.name] = {**asdict(each.default_factory()), **filled[each.name]}
+            own = {key: value for key, value in filled[each.name].items() if key not in RETIRED.get(each.name, ())}
+            filled[each.name] = {**asdict(each.default_factory()), **own}
         elif each.default_factory is MISSING_DEFAULT and each.default != MISSING:
             filled.setdefault(each.name, each.default)
     return filled

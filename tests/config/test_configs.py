@@ -116,7 +116,7 @@ def test_dashboard_and_missing_keys_say_nothing_about_a_run() -> None:
         ("", ""),
         ("loss=huber\noptimizer.lr=0.5", "_huber_lr0.5"),
         ("experiment=best_linear\nseed=1", "_best_linear_seed1"),
-        ("dataset.root=/a/b\ndevice=cpu\ntrainer.log_every=1\ndashboard.graph=true\nsweep.resume=true", ""),
+        ("dataset.root=/a/b\ndevice=cpu\ntrainer.log_every=1\ndashboard.text=false\nsweep.resume=true", ""),
         ("+x=../..", "_x"),
         ("dataset.resize=32\n~y", "_resize32_-y"),
         ("loss=" + "é" * 300, "_" + "é" * 50),

@@ -52,7 +52,7 @@ def explain_failure(overrides: Sequence[str], *folders: Path) -> str:
         ("trainer.save_every=x", "trainer.save_every=x has the wrong type: expected int or null"),
         ("trainer=null", "trainer=null has the wrong type: expected a group of keys"),
         ("dashboard=1", "dashboard=1 has the wrong type: expected a group of keys"),
-        ("dashboard.graph=maybe", "dashboard.graph=maybe has the wrong type: expected bool"),
+        ("dashboard.text=maybe", "dashboard.text=maybe has the wrong type: expected bool"),
         ("seed=[1]", "seed=[1] has the wrong type: expected int"),
         ("device=null", "device=null has the wrong type: expected str"),
         ("hydra.job.num=x", "hydra.job.num=x has the wrong type: expected int"),
