@@ -114,7 +114,7 @@ def test_picture_of_nothing_is_said_to_be_one(size: tuple[int, int], tmp_path: P
 def test_what_is_no_picture_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.png: (is no picture that can be read|cannot be read)"):
+    with pytest.raises(DataError, match=r"a\.png: cannot be read as a picture"):
         read_photo(path, FASHION)
 
 
@@ -128,7 +128,7 @@ def test_cut_missing_and_huge_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="2 channels"):
         read_photo(path, FASHION.repeat(2, 1))
     for size in ((10_000, 9_000), (20_000, 10_000)):  # Pillow warns of the first and refuses the second
-        with pytest.raises(DataError, match="too large"):
+        with pytest.raises(DataError, match="exceeds limit"):
             read_photo(save(tmp_path / "b.png", Image.new("1", size)), FASHION)
 
 
