@@ -85,7 +85,7 @@ def _show_key(each: Setting | RecordedRun, key: str) -> str:
 
 def _list_facts(comparison: Comparison) -> list[Column]:
     """Word what is known of a setting: the most important first."""
-    metric, split = comparison.metric, comparison.split
+    metric, split = comparison.metric, comparison.metric.partition("/")[0]
     entropy = f"{split}/cross_entropy"
     columns: list[Column] = [
         ("seeds", lambda setting: str(len(setting.runs))),

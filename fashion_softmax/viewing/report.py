@@ -120,7 +120,7 @@ def _collect(comparison: Comparison) -> dict[str, Any]:
         del facts["path"], facts["hyperparameters"]  # the setting has these already
     return content | {
         "date": datetime.now().astimezone().isoformat(" ", "minutes"),
-        "split": comparison.split,
+        "split": comparison.metric.partition("/")[0],
         "shared": _find_shared(comparison),
         "curves": _describe_curves(comparison),
         **describe_predictions(comparison),

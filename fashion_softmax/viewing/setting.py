@@ -83,7 +83,7 @@ class Setting:
 
 
 def make_setting(
-    rank: int, name: str, runs: list[RecordedRun], metric: str, best: Sequence[RecordedRun], is_tested: bool
+    rank: int, name: str, runs: list[RecordedRun], metric: str, best: Sequence[RecordedRun] | None
 ) -> Setting:
     """Summarize runs that differ only in their seed.
 
@@ -92,12 +92,11 @@ def make_setting(
         name: of the setting.
         runs: at least one, all with the metric.
         metric: tag that settings are ranked by.
-        best: runs of the best setting, empty where it is this one.
-        is_tested: see `ranking.compare`.
+        best: runs of the best setting, empty where it is this one; None where predictions are not read.
     """
     values = [run.metrics[metric] for run in runs]
     mean = fmean(values)
-    num_images = _count_images(runs, metric) if is_tested else None
+    num_images = None if best is None else _count_images(runs, metric)
     cross_entropy = f"{metric.partition('/')[0]}/cross_entropy"
     return Setting(
         rank=rank,
@@ -112,7 +111,7 @@ def make_setting(
         cross_entropy=_average(run.metrics.get(cross_entropy) for run in runs),
         seconds=_average(run.seconds.get("total") for run in runs),
         stack_size=runs[0].stack_size,
-        against_best=_test(best, runs) if is_tested else None,
+        against_best=_test(best, runs) if best else None,
         runs=runs,
         best_run=runs[values.index(max(values) if is_accuracy(metric) else min(values))],
     )
