@@ -35,14 +35,16 @@ NUM_MISTAKES = 24
 CHARTS = {name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss", "accuracy", "cross_entropy")}
 LAYOUT = custom_scalars({"train beside test": CHARTS})
 # Tags of what is written once a run has ended, and of what its beginning says; a resumed run writes them anew.
-OF_THE_END = TIME, TEST_IMAGES = "time/", "test_images/"
+TIME, TEST_IMAGES = "time/", "test_images/"
+OF_THE_END = (TIME, TEST_IMAGES, "precision_recall/")  # the last one is of earlier versions
 TEXTS = ("config", "overrides")
 
 
 def switch_off(switches: DashboardConfig) -> DashboardConfig:
     """Switch off everything but the text."""
-    off = dict.fromkeys((field.name for field in dataclasses.fields(DashboardConfig)), False)
-    return DashboardConfig(**{**off, "text": switches.text})
+    return DashboardConfig(
+        templates=False, histograms=False, confusion_matrix=False, mistakes=False, text=switches.text
+    )
 
 
 class Dashboard:

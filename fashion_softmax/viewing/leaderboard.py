@@ -1,5 +1,6 @@
 """A comparison in the terminal: the leaderboard, averages by a hyper-parameter, and two runs side by side."""
 
+import textwrap
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
@@ -62,8 +63,7 @@ def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> No
 
 def _word_reason(run: RecordedRun, metric: str) -> str:
     reason = f"has no {metric}" if run.is_complete else run.error or ""
-    reason = "" if reason == run.state else reason
-    return reason if len(reason) <= MAX_ERROR_LENGTH else f"{reason[: MAX_ERROR_LENGTH - 3]}..."
+    return "" if reason == run.state else textwrap.shorten(reason, MAX_ERROR_LENGTH, placeholder="...")
 
 
 def _list_keys(comparison: Comparison) -> list[Column]:

@@ -30,7 +30,7 @@ MAX_VALUES = 250_000  # of all curves, about 2 MB; longer ones are thinned out
 JOINS: dict[str, Callable[[Sequence[float]], float]] = {"mean": fmean, "low": min, "high": max}  # over seeds
 # Of each run, beside what is computed here.
 RUN_FACTS = ("name", "state", "seed", "metrics", "best", "seconds", "stack_size", "hyperparameters", "error")
-# Nothing ends the data's element.
+# Nothing ends the data's script element; ASCII spares U+2028 and lone surrogates, too.
 ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&"})
 
 
@@ -87,13 +87,14 @@ def make_report(comparison: Comparison) -> str:
         HTML, at most a few MB. The page's own policy lets it run the scripts inside it and load nothing at all.
     """
     style = _read("style.css")
+    content = finite_or_none(_collect(comparison))
     script = "\n".join(map(_read, SCRIPTS))
     return Template(_read("page.html")).substitute(
         style=style,
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        data=_to_json(_collect(comparison)),
+        data=json.dumps(content, separators=(",", ":"), allow_nan=False).translate(ESCAPES),
     )
 
 
@@ -104,11 +105,6 @@ def _read(name: str) -> str:
 def _hash(text: str) -> str:
     """Compute what a content security policy knows an inline script or style by."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _to_json(content: Any) -> str:
-    """Write JSON that may stand inside an HTML script element: ASCII, which spares U+2028 and lone surrogates too."""
-    return json.dumps(finite_or_none(content), separators=(",", ":"), allow_nan=False).translate(ESCAPES)
 
 
 def _collect(comparison: Comparison) -> dict[str, Any]:
