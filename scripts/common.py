@@ -161,10 +161,9 @@ def load_run_and_photo(options: argparse.Namespace, *not_with_photo: str) -> "tu
     print(f"{shorten(run_dir)}, {count(run.epoch, 'epoch')}")
     if not pictures:
         return run, None
-    from fashion_softmax.figures.photo import read_photo, study
+    from fashion_softmax.figures.photo import read_photo
 
-    dataset = run.parts.dataset
-    photo = read_photo(pictures[0], study(dataset.train.images.numpy()), dataset.image_shape)
+    photo = read_photo(pictures[0], run.parts.dataset.train.images.numpy())
     print(f"{printable(str(pictures[0]))}: {'; '.join(photo.steps)}")
     return run, photo
 

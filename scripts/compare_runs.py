@@ -21,11 +21,10 @@ from fashion_softmax.config.settings import shorten_keys
 from fashion_softmax.dashboard.console import make_console
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import finite_or_none
-from fashion_softmax.viewing.leaderboard import show_leaderboard
+from fashion_softmax.viewing.leaderboard import show_by, show_differences, show_leaderboard
 from fashion_softmax.viewing.ranking import Comparison, compare
 from fashion_softmax.viewing.report import make_report, to_csv, to_dict
 from fashion_softmax.viewing.runs import read_run, read_runs
-from fashion_softmax.viewing.tables import show_by, show_differences
 
 STDOUT = "-"
 WIDE = 250

@@ -1,4 +1,4 @@
-"""What is private in Hydra, OmegaConf and torch, and what differs between the two generations of Hydra: all of it here.
+"""What is private in Hydra and OmegaConf, and what differs between the two generations of Hydra: all of it here.
 
 Each private name has its reason; a test counts them.
 """
@@ -34,11 +34,3 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]
     parser.allow_abbrev = False
     options, unknown = parser.parse_known_intermixed_args(arguments)
     return options, unknown, [action.option_strings[0] for action in parser._actions if action.option_strings]
-
-
-def make_graph(model: Any, images: Any) -> Any:
-    """Make TensorBoard's graph of a model, a `GraphDef`."""
-    # The public way, `SummaryWriter.add_graph`, writes it into an event file of its own.
-    from torch.utils.tensorboard._pytorch_graph import graph
-
-    return graph(model, (images,))[0]

@@ -35,6 +35,8 @@ COMPONENTS = {
 }
 # What Hydra composes for a stack of a sweep: the folders of its runs, and where Hydra may put files of its own.
 STACK_CONFIG = "stack_of_runs"
+# Keys of earlier versions, which a run folder may still have.
+RETIRED = {"dashboard": ("pr_curves", "graph")}
 KEY = re.compile(r"\$\{([\w.]+)\}")  # an interpolation that is nothing but another key
 
 PlainConfig = dict[str, Any]
@@ -76,12 +78,8 @@ class DashboardConfig:
     """At the end, which classes of test images are taken for which."""
     mistakes: bool = True
     """At the end, the test images that are misclassified with most confidence."""
-    pr_curves: bool = True
-    """At the end, precision against recall for each class of test images."""
     text: bool = True
     """The configuration, and the overrides of the command."""
-    graph: bool = False
-    """The model's graph."""
     in_sweeps: bool = False
     """Whether the jobs of a sweep record all this; if not, curves, hyper-parameters and text."""
 
@@ -146,12 +144,13 @@ def project_dir() -> str:
 
 
 def with_defaults(config: Mapping[str, Any]) -> PlainConfig:
-    """Copy a configuration, and add the project's own keys that it lacks, as one of an earlier version does."""
+    """Copy a configuration: of an earlier version, with the keys that it lacks and without those that are gone."""
     filled = {key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()}
     for key, default in DEFAULTS.items():
         given = filled.setdefault(key, default)
         if isinstance(default, dict) and isinstance(given, dict):
-            filled[key] = {**default, **given}
+            kept = {name: value for name, value in given.items() if name not in RETIRED.get(key, ())}
+            filled[key] = {**default, **kept}
     return filled
 
 

@@ -13,7 +13,6 @@ import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import google_crc32c
 from google.protobuf.message import DecodeError
@@ -60,10 +59,6 @@ class EventFile:
     def write_scalars(self, values: Mapping[str, float], step: int) -> None:
         """Add a point to each of several curves, by tag."""
         self.write(Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]), step)
-
-    def write_graph(self, graph: Any) -> None:
-        """Add the model's graph, a `GraphDef`."""
-        self._write(Event(graph_def=graph.SerializeToString()))
 
     def write_end(self, *, succeeded: bool) -> None:
         """Tell the HParams table how the run ended."""

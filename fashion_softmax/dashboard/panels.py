@@ -1,24 +1,20 @@
-"""What TensorBoard gets of a run beside its metrics: weights as pictures, histograms, confusions, mistakes, a graph.
+"""What TensorBoard gets of a run beside its metrics: weights as pictures, histograms, confusions, mistakes, text.
 
 What cannot be drawn is left out with a line in the log, and the run continues; only an error of the disk ends it.
 """
 
-import contextlib
 import dataclasses
-import io
 import logging
 import textwrap
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch import nn
-from torch.utils.tensorboard.summary import custom_scalars, histogram, pr_curve, text
+from torch.utils.tensorboard.summary import custom_scalars, histogram, text
 
 from fashion_softmax.config.schema import DashboardConfig
 from fashion_softmax.config.settings import find_hyperparameters, is_comparable, name_trial
@@ -34,21 +30,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NUM_BINS = 24
-NUM_THRESHOLDS = 127  # the most that TensorBoard's protocol buffers carry
-MAX_CURVES = 100  # classes; with more, nobody looks at every curve
 NUM_MISTAKES = 24
 # One chart per measure with all splits in it; without this TensorBoard draws a chart per tag.
 CHARTS = {name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss", "accuracy", "cross_entropy")}
 LAYOUT = custom_scalars({"train beside test": CHARTS})
 # Tags of what is written once a run has ended, and of what its beginning says; a resumed run writes them anew.
-OF_THE_END = TIME, TEST_IMAGES, CURVES = "time/", "test_images/", "precision_recall/"
+TIME, TEST_IMAGES = "time/", "test_images/"
+OF_THE_END = (TIME, TEST_IMAGES, "precision_recall/")  # the last one is of earlier versions
 TEXTS = ("config", "overrides")
 
 
 def switch_off(switches: DashboardConfig) -> DashboardConfig:
     """Switch off everything but the text."""
-    off = dict.fromkeys((field.name for field in dataclasses.fields(DashboardConfig)), False)
-    return DashboardConfig(**{**off, "text": switches.text})
+    return DashboardConfig(
+        templates=False, histograms=False, confusion_matrix=False, mistakes=False, text=switches.text
+    )
 
 
 class Dashboard:
@@ -67,16 +63,13 @@ class Dashboard:
         self.model = model
         self.dataset = dataset
 
-    def log_start(
-        self, config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str], *, is_new: bool
-    ) -> None:
-        """Write what describes the run: hyper-parameters, charts, the configuration as text, the model's graph.
+    def log_start(self, config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str]) -> None:
+        """Write what describes the run: hyper-parameters, charts, the configuration as text.
 
         Args:
             config: of the shape of `schema.Config`, interpolations unresolved.
             choices: group to option.
             overrides: of its command line.
-            is_new: False for a run that is resumed.
         """
         settings = find_hyperparameters(config, choices)
         settings.pop("seed", None)  # a row of TensorBoard's table has several
@@ -89,8 +82,6 @@ class Dashboard:
             for tag, code in zip(TEXTS, (dump_yaml(config), "\n".join(overrides) or "none"), strict=True):
                 # Four spaces make it a code block: nothing in it becomes Markdown or HTML.
                 self.events.write(text(tag, textwrap.indent(code, "    ", lambda _: True)))
-        if is_new:
-            self._attempt("graph", self._write_graph)
 
     def log_epoch(self, step: int) -> None:
         """Write what changes with every epoch; flush the events before the checkpoint that counts the epoch.
@@ -107,12 +98,10 @@ class Dashboard:
 
         Args:
             step: images seen.
-            predictions: of the test images, with all probabilities.
+            predictions: of the test images.
         """
         self._attempt("confusion_matrix", self._write_confusions, step, predictions)
         self._attempt("mistakes", self._write_mistakes, step, predictions)
-        if predictions.probabilities is not None:
-            self._attempt("pr_curves", self._write_curves, step, predictions.labels, predictions.probabilities)
 
     def _attempt(self, name: str, write: Callable[..., None], *arguments: Any) -> None:
         """Write something if it is switched on; if it fails, switch it off and let the run continue."""
@@ -162,11 +151,6 @@ class Dashboard:
         title = f"{len(wrong)} of {len(self.dataset.test)} test images are misclassified; the most confident mistakes"
         self._write_picture(f"{TEST_IMAGES}mistakes", step, draw_sheet(pixels, captions, title))
 
-    def _write_curves(self, step: int, labels: NDArray[np.unsignedinteger], probabilities: NDArray[np.float32]) -> None:
-        for index, name in enumerate(self.dataset.class_names[:MAX_CURVES]):
-            tag, is_class = f"{CURVES}{index} {name}", labels == index
-            self.events.write(pr_curve(tag, is_class, probabilities[:, index], num_thresholds=NUM_THRESHOLDS), step)
-
     def _write_picture(self, tag: str, step: int, picture: "Picture") -> None:
         from fashion_softmax.dashboard.pictures import to_png
 
@@ -174,14 +158,3 @@ class Dashboard:
             encoded_image_string=to_png(picture), width=picture.width, height=picture.height, colorspace=3
         )
         self.events.write(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
-
-    def _write_graph(self) -> None:
-        from fashion_softmax.config.private import make_graph
-
-        parameter = next(self.model.parameters())
-        blank = torch.zeros(1, *self.dataset.image_shape, device=parameter.device, dtype=parameter.dtype)
-        # torch prints errors and warns about its own code, and the model may draw random numbers: hide it from the run.
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-            warnings.simplefilter("ignore")
-            nodes = make_graph(self.model, blank)
-        self.events.write_graph(nodes)

@@ -18,10 +18,10 @@ from rich.text import Text
 
 SIDE = 84  # pixels of an image on a sheet; 28 x 28 becomes 84 x 84
 GAP, LINE = 12, 18  # pixels between things, and of a line of text
-SMALL, NORMAL = 11, 13  # font sizes in pixels
+FONT_SIZE = 13  # pixels
 MAX_CAPTION, MAX_LABEL = 22, 18  # letters
 MAX_TEMPLATES = 100
-MAX_NUMBERS, MAX_CLASSES = 20, 100  # classes up to which a confusion matrix shows counts, and all
+MAX_CLASSES, CELL = 50, 46  # of a confusion matrix, and the pixels of a cell
 INK, GRID_LINE = (34, 34, 34), (220, 220, 220)
 
 Scale = NDArray[np.uint8]  # colours, shape (255, 3)
@@ -37,7 +37,10 @@ def _make_scale(first: str, middle: str, last: str) -> Scale:
 DIVERGING = _make_scale("#2166AC", "#F7F7F7", "#B2182B")
 SEQUENTIAL = _make_scale("white", "#6BAED6", "#08306B")
 
-_font = functools.cache(ImageFont.load_default)  # Pillow's own, by size
+
+@functools.cache
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(FONT_SIZE)  # Pillow's own
 
 
 def draw_templates(weights: NDArray[Any], names: Sequence[str]) -> Image.Image:
@@ -62,7 +65,7 @@ def draw_sheet(pictures: Iterable[NDArray[np.uint8]], captions: Sequence[Sequenc
         captions: N; lines are cut to `MAX_CAPTION` letters.
         title: above them.
     """
-    font, images = _font(NORMAL), [_fit(Image.fromarray(np.ascontiguousarray(picture))) for picture in pictures]
+    font, images = _font(), [_fit(Image.fromarray(np.ascontiguousarray(picture))) for picture in pictures]
     texts = [[cut(line, MAX_CAPTION) for line in lines] for lines in captions[: len(images)]]
     step_x = max(SIDE, *(math.ceil(font.getlength(line)) for lines in texts for line in lines)) + GAP
     height = max(image.height for image in images)
@@ -86,17 +89,16 @@ def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title
         title: above it.
 
     Returns:
-        The matrix of the first `MAX_CLASSES` classes, with counts up to `MAX_NUMBERS` classes.
+        The matrix of the first `MAX_CLASSES` classes.
     """
     counts = np.asarray(counts)[:MAX_CLASSES, :MAX_CLASSES]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    has_numbers = len(counts) <= MAX_NUMBERS
-    cell, font = (46, _font(NORMAL)) if has_numbers else (14, _font(SMALL))
+    font = _font()
     labels = [cut(name, MAX_LABEL) for name in names[: len(counts)]]
-    side, margin = len(counts) * cell, math.ceil(max(map(font.getlength, labels))) + 10
+    side, margin = len(counts) * CELL, math.ceil(max(map(font.getlength, labels))) + 10
     strip = Image.new("RGB", (margin, side), "white")
     for index, label in enumerate(labels):
-        ImageDraw.Draw(strip).text((4, (index + 0.5) * cell), label, fill=INK, font=font, anchor="lm")
+        ImageDraw.Draw(strip).text((4, (index + 0.5) * CELL), label, fill=INK, font=font, anchor="lm")
     left, top = GAP + margin, LINE + 2 * GAP + margin
     title += "; rows: true class, columns: predicted class"
     sheet, draw = _make_sheet("RGB", left + side + GAP, top + side + GAP, title)
@@ -104,11 +106,11 @@ def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title
     sheet.paste(strip.transpose(Image.Transpose.ROTATE_90), (left, top - margin))  # reads upwards
     cells = Image.fromarray(_colour(shares, SEQUENTIAL)).resize((side, side), Image.Resampling.NEAREST)
     sheet.paste(cells, (left, top))
-    for edge in range(0, side + 1, cell):
+    for edge in range(0, side + 1, CELL):
         draw.line((left, top + edge, left + side, top + edge), GRID_LINE)
         draw.line((left + edge, top, left + edge, top + side), GRID_LINE)
-    for row, column in np.argwhere(counts).tolist() if has_numbers else ():
-        place = left + (column + 0.5) * cell, top + (row + 0.5) * cell
+    for row, column in np.argwhere(counts).tolist():
+        place = left + (column + 0.5) * CELL, top + (row + 0.5) * CELL
         fill = "white" if shares[row, column] > 0.5 else INK
         draw.text(place, str(counts[row, column]), fill=fill, font=font, anchor="mm")
     return sheet
@@ -146,9 +148,9 @@ def cut(text: str, num_letters: int) -> str:
 
 def _make_sheet(mode: str, width: int, height: int, title: str) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     """Make a white picture, with a title if there is room for one line at its top; a long title makes it wider."""
-    sheet = Image.new(mode, (max(width, math.ceil(_font(NORMAL).getlength(title)) + 2 * GAP), height), "white")
+    sheet = Image.new(mode, (max(width, math.ceil(_font().getlength(title)) + 2 * GAP), height), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, GAP), title, fill="black", font=_font(NORMAL))
+    draw.text((GAP, GAP), title, fill="black", font=_font())
     return sheet, draw
 
 

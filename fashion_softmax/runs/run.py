@@ -124,7 +124,7 @@ class Run:
         switches = switch_off(self._switches) if in_sweep and not self._switches.in_sweeps else self._switches
         self._dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
         folder = self.folder
-        self._dashboard.log_start(folder.config, folder.choices, folder.overrides, is_new=not self.epoch)
+        self._dashboard.log_start(folder.config, folder.choices, folder.overrides)
 
     def restore_random_state(self) -> None:
         """Let torch draw what it would have drawn next, had the run not been interrupted."""

@@ -20,7 +20,6 @@ MAX_GROUPS, MAX_ALONE = 8, 8  # runs that are compared image by image, and pictu
 MAX_SIDE = 96  # pixels; larger pictures are made smaller, since a page holds a hundred of them
 
 Member = tuple[Setting, Predictions]  # of the setting's best run
-Indices = NDArray[np.intp]  # of test images
 
 
 def describe_predictions(comparison: Comparison) -> dict[str, Any]:
@@ -34,16 +33,41 @@ def describe_predictions(comparison: Comparison) -> dict[str, Any]:
     members = [(setting, each) for setting, each in found if each is not None and len(each.labels)]
     if not members:
         return {"best": None, "sees": None, "pictures": {}, "without_pictures": "", "class_names": []}
-    setting, predictions = members[0]
-    run, sees = setting.best_run, _describe_groups(members, comparison.keys)
-    best = {"rank": setting.rank, "run": run.name, "seed": run.seed} | _describe_best(predictions)
+    (setting, predictions), run = members[0], members[0][0].best_run
+    wrong = np.flatnonzero(~predictions.is_correct)
+    best = {"rank": setting.rank, "run": run.name, "seed": run.seed, "counts": _count_confusions(predictions)}
+    best |= {"num_images": len(predictions.labels), "num_wrong": len(wrong)}
+    best["mistakes"] = _list_surest(wrong, MAX_MISTAKES, predictions, predictions)
+    sees = _describe_groups(members, comparison.keys)
     lists = [best["mistakes"], *(group["images"] for group in (sees["groups"] if sees else []))]
     indices = [image["index"] for images in lists for image in images]
     return {"best": best, "sees": sees, **_describe_images(run, predictions, indices)}
 
 
+def _count_confusions(predictions: Predictions) -> list[list[int]] | None:
+    """Count images by true class (row) and predicted class (column); None if the classes are too many for a page."""
+    num_classes = int(max(predictions.labels.max(), predictions.classes.max())) + 1
+    if num_classes > MAX_CLASSES:
+        return None
+    pairs = predictions.labels.astype(np.int64) * num_classes + predictions.classes
+    counts: list[list[int]] = np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, -1).tolist()
+    return counts
+
+
+def _list_surest(wanted: NDArray[np.intp], limit: int, sure: Predictions, other: Predictions) -> list[dict[str, Any]]:
+    """List the images, of those wanted, that a run is surest of, and what another run, or the same, takes them for."""
+    order = np.argsort(-np.nan_to_num(sure.confidences[wanted]), kind="stable")
+    indices = wanted[order[:limit]]
+    columns = (indices, sure.labels[indices], sure.confidences[indices], other.classes[indices])
+    names = ("index", "true", "confidence", "taken_for")
+    return [dict(zip(names, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
 def _describe_images(run: RecordedRun, predictions: Predictions, indices: Sequence[int]) -> dict[str, Any]:
     """Load a run's data set for pictures of test images and the names of its classes."""
+    from PIL import Image
+
+    from fashion_softmax.dashboard.pictures import to_pixels, to_png
     from fashion_softmax.data.published import PUBLISHED
     from fashion_softmax.viewing.trained import load_images  # imports torch, which takes a second
 
@@ -54,51 +78,13 @@ def _describe_images(run: RecordedRun, predictions: Predictions, indices: Sequen
         names, images = list(map(str, dataset.class_names)), dataset.test.images.numpy()
         if not np.array_equal(dataset.test.labels.numpy(), predictions.labels):
             raise DataError("it has other test labels on this machine than the run's predictions")
-        pictures = {index: _encode(images[index]) for index in indices}
+        for index in indices:
+            image = Image.fromarray(np.ascontiguousarray(to_pixels(images[index][None])[0]))
+            image.thumbnail((MAX_SIDE, MAX_SIDE))
+            pictures[index] = f"data:image/png;base64,{base64.b64encode(to_png(image)).decode()}"
     except Exception as error:  # the configuration may come from other people and hold anything
         problem = f"the run's data set cannot be shown: {' '.join(str(error).split())}"
     return {"pictures": pictures, "without_pictures": problem, "class_names": names}
-
-
-def _encode(pixels: NDArray[np.uint8]) -> str:
-    """Encode a picture, shape (C, H, W)."""
-    from PIL import Image
-
-    from fashion_softmax.dashboard.pictures import to_pixels, to_png
-
-    image = Image.fromarray(np.ascontiguousarray(to_pixels(pixels[None])[0]))
-    image.thumbnail((MAX_SIDE, MAX_SIDE))
-    return f"data:image/png;base64,{base64.b64encode(to_png(image)).decode()}"
-
-
-def _describe_best(predictions: Predictions) -> dict[str, Any]:
-    """Describe a run's `mistakes`, and `counts` of images by true class (row) and predicted class (column)."""
-    wrong = np.flatnonzero(~predictions.is_correct)
-    num_classes = int(max(predictions.labels.max(), predictions.classes.max())) + 1
-    counts = None  # when the classes are too many for a page
-    if num_classes <= MAX_CLASSES:
-        counts = np.zeros((num_classes, num_classes), np.int64)
-        np.add.at(counts, (predictions.labels, predictions.classes), 1)
-    return {
-        "num_images": len(predictions.labels),
-        "num_wrong": len(wrong),
-        "counts": None if counts is None else counts.tolist(),
-        "mistakes": _list_surest(wrong, MAX_MISTAKES, predictions, predicted=predictions),
-    }
-
-
-def _list_surest(indices: Indices, limit: int, predictions: Predictions, **others: Predictions) -> list[dict[str, Any]]:
-    """List the images that a run is surest of, with its confidence and, by name, the classes others predict."""
-    order = np.argsort(-np.nan_to_num(predictions.confidences[indices]), kind="stable")
-    return [
-        {
-            "index": index,
-            "true": int(predictions.labels[index]),
-            "confidence": float(predictions.confidences[index]),
-            **{name: int(other.classes[index]) for name, other in others.items()},
-        }
-        for index in indices[order[:limit]].tolist()
-    ]
 
 
 def _describe_groups(members: Sequence[Member], keys: Sequence[str]) -> dict[str, Any] | None:
@@ -108,9 +94,8 @@ def _describe_groups(members: Sequence[Member], keys: Sequence[str]) -> dict[str
     key = "loss" if "loss" in keys else keys[0]
     best: dict[str, Member] = {}
     for setting, predictions in members:
-        value = show(setting.hyperparameters[key]) if key in setting.hyperparameters else ""
-        if value not in best and compare_pair(members[0][0].best_run, setting.best_run):
-            best[value] = setting, predictions
+        if compare_pair(members[0][0].best_run, setting.best_run):  # of the same images
+            best.setdefault(show(setting.hyperparameters.get(key, "")), (setting, predictions))
     groups = list(best.items())[:MAX_GROUPS]
     if len(groups) < 2:
         return None
@@ -119,15 +104,10 @@ def _describe_groups(members: Sequence[Member], keys: Sequence[str]) -> dict[str
     described = []
     for place, (value, (setting, predictions)) in enumerate(groups):
         alone = np.flatnonzero(correct[place] & (num_right == 1))
-        other = groups[0 if place else 1][1][1]  # the best of the others
         facts = {"value": value, "run": setting.best_run.name, "rank": setting.rank}
         facts |= {"num_right": int(correct[place].sum()), "num_alone": len(alone)}
-        described.append(facts | {"images": _list_surest(alone, MAX_ALONE, predictions, other=other)})
-    return {
-        "key": key,
-        "num_values": len(best),
-        "num_images": correct.shape[1],
-        "num_all_right": int((num_right == len(groups)).sum()),
-        "num_none_right": int((num_right == 0).sum()),
-        "groups": described,
-    }
+        best_other = groups[0 if place else 1][1][1]
+        described.append(facts | {"images": _list_surest(alone, MAX_ALONE, predictions, best_other)})
+    numbers = {"num_values": len(best), "num_images": correct.shape[1]}
+    numbers |= {"num_all_right": int(correct.all(0).sum()), "num_none_right": int((num_right == 0).sum())}
+    return {"key": key, "groups": described} | numbers

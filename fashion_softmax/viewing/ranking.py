@@ -33,11 +33,6 @@ class Comparison:
     unfinished: list[RecordedRun]
 
     @property
-    def split(self) -> str:
-        """What the metric was measured on."""
-        return self.metric.partition("/")[0]
-
-    @property
     def runs(self) -> list[RecordedRun]:
         """All that are ranked, best setting first."""
         return [run for setting in self.settings for run in setting.runs]
@@ -104,7 +99,7 @@ def _rank(runs: Sequence[RecordedRun], metric: str, keys: Sequence[str], is_test
     for rank, group in enumerate(order, start=1):
         first = group[0]
         name = word(first.hyperparameters, keys) or name_trial(first.hyperparameters, first.overrides) or first.name
-        settings.append(make_setting(rank, name, group, metric, order[0] if rank > 1 else [], is_tested))
+        settings.append(make_setting(rank, name, group, metric, (order[0] if rank > 1 else []) if is_tested else None))
     return settings
 
 

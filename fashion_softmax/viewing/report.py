@@ -28,55 +28,48 @@ PAGE_DIR = Path(__file__).parent / "page"
 SCRIPTS = ("main.js", "header.js", "table.js", "filters.js", "charts.js", "curves.js", "panels.js", "predictions.js")
 MAX_VALUES = 250_000  # of all curves, about 2 MB; longer ones are thinned out
 JOINS: dict[str, Callable[[Sequence[float]], float]] = {"mean": fmean, "low": min, "high": max}  # over seeds
-ESCAPES = str.maketrans(
-    {character: f"\\u{ord(character):04x}" for character in "<>&"}
-)  # nothing ends the data's element
+# Of each run, beside what is computed here.
+RUN_FACTS = ("name", "state", "seed", "metrics", "best", "seconds", "stack_size", "hyperparameters", "error")
+# Nothing ends the data's script element; ASCII spares U+2028 and lone surrogates, too.
+ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&"})
 
 
 def to_dict(comparison: Comparison) -> dict[str, Any]:
-    """Describe all of a comparison in plain values, for JSON and for the page."""
+    """Describe all of a comparison in plain values, for JSON, for CSV and for the page."""
+
+    def describe_run(run: RecordedRun) -> dict[str, Any]:
+        facts = {name: getattr(run, name) for name in RUN_FACTS}
+        best_epoch = (find_best(run.rows, comparison.metric) or (None,))[0]
+        return facts | {"num_epochs": len(run.rows), "best_epoch": best_epoch, "path": printable(str(run.path))}
+
+    def describe_setting(setting: Setting) -> dict[str, Any]:
+        test, runs = setting.against_best, [describe_run(run) for run in setting.runs]
+        facts = {name: value for name, value in vars(setting).items() if name != "best_run"}
+        return facts | {"num_seeds": len(runs), "against_best": test and vars(test), "runs": runs}
+
     return vars(comparison) | {
-        "settings": [_describe_setting(setting, comparison.metric) for setting in comparison.settings],
-        "unfinished": [_describe_run(run, comparison.metric) | {"error": run.error} for run in comparison.unfinished],
+        "settings": [describe_setting(setting) for setting in comparison.settings],
+        "unfinished": [describe_run(run) for run in comparison.unfinished],
     }
 
 
-def _describe_setting(setting: Setting, metric: str) -> dict[str, Any]:
-    facts = {name: value for name, value in vars(setting).items() if name != "best_run"}
-    test, runs = setting.against_best, [_describe_run(run, metric) for run in setting.runs]
-    return facts | {"num_seeds": len(runs), "against_best": test and vars(test), "runs": runs}
-
-
-def _describe_run(run: RecordedRun, metric: str) -> dict[str, Any]:
-    names = ("name", "state", "seed", "metrics", "best", "seconds", "stack_size", "hyperparameters")
-    facts = {name: getattr(run, name) for name in names}
-    best_epoch, _ = find_best(run.rows, metric) or (None, None)
-    return {"path": printable(str(run.path)), "num_epochs": len(run.rows), "best_epoch": best_epoch} | facts
-
-
 def to_csv(comparison: Comparison) -> str:
-    """Write a line for each run, ranked ones first, with its hyper-parameters, metrics and its setting's mean."""
-    rows = [
-        {"rank": setting.rank, "ranked_by": comparison.metric, "mean": setting.mean, "deviation": setting.deviation}
-        | {"p_value": setting.against_best and setting.against_best.p_value}
-        | _flatten(run)
-        for setting in comparison.settings
-        for run in setting.runs
-    ]
-    rows += [_flatten(run) for run in comparison.unfinished]
-    first = ["rank", "name", "state", "seed", "ranked_by", "mean", "deviation", "p_value"]
+    """Write a line for each run, ranked ones first: the facts of `to_dict`, with its setting's mean."""
+    content, rows = to_dict(comparison), []
+    for setting in [*content["settings"], {"runs": content["unfinished"]}]:
+        shared = {"ranked_by": comparison.metric if "rank" in setting else None}
+        shared |= {name: setting.get(name) for name in ("mean", "deviation")}
+        shared |= {"p_value": (setting.get("against_best") or {}).get("p_value")}
+        for run in setting["runs"]:
+            facts = {"rank": setting.get("rank")} | {name: run[name] for name in ("name", "state", "seed")} | shared
+            facts |= {"num_epochs": run["num_epochs"]} | run["hyperparameters"] | run["metrics"]
+            facts |= {f"{kind}/{name}": value for kind in ("best", "seconds") for name, value in run[kind].items()}
+            rows.append(facts | {"path": run["path"]})
     text = io.StringIO()
-    writer = csv.DictWriter(text, dict.fromkeys([*first, *(name for row in rows for name in row)]), lineterminator="\n")
+    writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
-
-
-def _flatten(run: RecordedRun) -> dict[str, Any]:
-    best = {f"best/{name}": value for name, value in run.best.items()}
-    seconds = {f"seconds/{name}": value for name, value in run.seconds.items()}
-    facts = {"name": run.name, "state": run.state, "num_epochs": len(run.rows)}
-    return facts | run.hyperparameters | run.metrics | best | seconds | {"path": printable(str(run.path))}
 
 
 def _harmless(value: Any) -> Any:
@@ -94,13 +87,14 @@ def make_report(comparison: Comparison) -> str:
         HTML, at most a few MB. The page's own policy lets it run the scripts inside it and load nothing at all.
     """
     style = _read("style.css")
+    content = finite_or_none(_collect(comparison))
     script = "\n".join(map(_read, SCRIPTS))
     return Template(_read("page.html")).substitute(
         style=style,
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        data=_to_json(_collect(comparison)),
+        data=json.dumps(content, separators=(",", ":"), allow_nan=False).translate(ESCAPES),
     )
 
 
@@ -113,21 +107,16 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _to_json(content: Any) -> str:
-    """Write JSON that may stand inside an HTML script element: ASCII, which spares U+2028 and lone surrogates too."""
-    return json.dumps(finite_or_none(content), separators=(",", ":"), allow_nan=False).translate(ESCAPES)
-
-
 def _collect(comparison: Comparison) -> dict[str, Any]:
     """Describe what the page shows. It may be shown to other people: it names no folder of its author's."""
     content, keys = to_dict(comparison), set(comparison.keys)
     for setting in content["settings"]:
         setting["hyperparameters"] = {key: value for key, value in setting["hyperparameters"].items() if key in keys}
     for facts in [*content["unfinished"], *(run for setting in content["settings"] for run in setting["runs"])]:
-        del facts["path"], facts["hyperparameters"]  # the setting has them already
+        del facts["path"], facts["hyperparameters"]  # the setting has these already
     return content | {
         "date": datetime.now().astimezone().isoformat(" ", "minutes"),
-        "split": comparison.split,
+        "split": comparison.metric.partition("/")[0],
         "shared": _find_shared(comparison),
         "curves": _describe_curves(comparison),
         **describe_predictions(comparison),

@@ -55,7 +55,6 @@ class Setting:
         deviation: its standard deviation over seeds, None for a single one.
         num_images: that the metric was measured on, None where it is not known.
         interval_images: 95 % interval of the mean for the number of images; None where that is not known.
-        interval_seeds: 95 % interval of the mean for the number of seeds; None for a single one.
         best_epoch_mean: of the metric in each run's best epoch; None where no run has epochs.
         test_accuracy: mean over the runs that have one, None where there are none.
         cross_entropy: likewise, on the images that the metric was measured on.
@@ -73,7 +72,6 @@ class Setting:
     deviation: float | None
     num_images: int | None
     interval_images: Interval | None
-    interval_seeds: Interval | None
     best_epoch_mean: float | None
     test_accuracy: float | None
     cross_entropy: float | None
@@ -85,7 +83,7 @@ class Setting:
 
 
 def make_setting(
-    rank: int, name: str, runs: list[RecordedRun], metric: str, best: Sequence[RecordedRun], is_tested: bool
+    rank: int, name: str, runs: list[RecordedRun], metric: str, best: Sequence[RecordedRun] | None
 ) -> Setting:
     """Summarize runs that differ only in their seed.
 
@@ -94,28 +92,26 @@ def make_setting(
         name: of the setting.
         runs: at least one, all with the metric.
         metric: tag that settings are ranked by.
-        best: runs of the best setting, empty where it is this one.
-        is_tested: see `ranking.compare`.
+        best: runs of the best setting, empty where it is this one; None where predictions are not read.
     """
     values = [run.metrics[metric] for run in runs]
-    mean, has_seeds = fmean(values), len(values) > 1
-    num_images = _count_images(runs, metric) if is_tested else None
+    mean = fmean(values)
+    num_images = None if best is None else _count_images(runs, metric)
     cross_entropy = f"{metric.partition('/')[0]}/cross_entropy"
     return Setting(
         rank=rank,
         name=name,
         hyperparameters={key: value for key, value in runs[0].hyperparameters.items() if key != "seed"},
         mean=mean,
-        deviation=stdev(values) if has_seeds else None,
+        deviation=stdev(values) if len(values) > 1 else None,
         num_images=num_images,
         interval_images=wilson_interval(mean, num_images) if num_images and 0 <= mean <= 1 else None,
-        interval_seeds=t_interval(values) if has_seeds and is_tested else None,
         best_epoch_mean=_average(found[1] for run in runs if (found := find_best(run.rows, metric))),
         test_accuracy=_average(run.metrics.get(TEST) for run in runs),
         cross_entropy=_average(run.metrics.get(cross_entropy) for run in runs),
         seconds=_average(run.seconds.get("total") for run in runs),
         stack_size=runs[0].stack_size,
-        against_best=_test(best, runs) if is_tested else None,
+        against_best=_test(best, runs) if best else None,
         runs=runs,
         best_run=runs[values.index(max(values) if is_accuracy(metric) else min(values))],
     )
@@ -185,19 +181,6 @@ def wilson_interval(accuracy: float, num_images: int) -> Interval:
     spread = z * math.sqrt(accuracy * (1 - accuracy) / num_images + (z / (2 * num_images)) ** 2)
     scale = 1 + z**2 / num_images
     return max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale)
-
-
-def t_interval(values: Sequence[float]) -> Interval:
-    """Compute Student's 95 % interval of the mean of normally distributed values, such as those of several seeds.
-
-    Args:
-        values: at least two.
-    """
-    from scipy.special import stdtrit  # a tenth of a second
-
-    quantile = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
-    spread = quantile * stdev(values) / math.sqrt(len(values))
-    return fmean(values) - spread, fmean(values) + spread
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int, float]:

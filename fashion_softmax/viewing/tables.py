@@ -1,99 +1,83 @@
-"""Tables of a comparison for the terminal: averages by a hyper-parameter, and two runs side by side."""
+"""Tables in the terminal, made of columns; and numbers as text."""
 
-from statistics import fmean, stdev
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
-from fashion_softmax.config.settings import GROUPS, SECTIONS_THAT_SAY_NOTHING, Value, flatten, printable, show, word
-from fashion_softmax.dashboard.console import count, shorten
-from fashion_softmax.viewing.leaderboard import NOTHING, format_p, format_value, name_metric
-from fashion_softmax.viewing.ranking import Comparison
-from fashion_softmax.viewing.runs import RecordedRun
-from fashion_softmax.viewing.setting import TEST, Setting, compare_pair
+from fashion_softmax.viewing.runs import is_accuracy
+
+NOTHING = "-"
+MIN_NUMBERS = 2
+
+Column = tuple[str, Callable[[Any], str]]  # a title, and what a row has there
 
 
-def show_by(console: Console, comparison: Comparison, key: str) -> None:
-    """Show, for each value of a hyper-parameter, its best setting and the mean over all of them.
+def show_table(
+    console: Console,
+    title: str,
+    rows: Sequence[Any],
+    texts: Sequence[Column],
+    numbers: Sequence[Column] = (),
+    *,
+    limit: int = 0,
+) -> list[str]:
+    """Show rows of anything; numbers that no row has are left out, and the last ones where the terminal is too narrow.
 
     Args:
         console: to print on.
-        comparison: of the runs.
-        key: such as `loss` or `optimizer.lr`.
+        title: of the table.
+        rows: of any kind that the columns can read.
+        texts: columns that are folded where they are too long.
+        numbers: columns that are not; the first `MIN_NUMBERS` are shown in any terminal.
+        limit: rows that are shown; 0 for all.
+
+    Returns:
+        The titles of the columns that are shown.
     """
-    groups: dict[str, list[Setting]] = {}
-    for setting in comparison.settings:  # best first, and so are the groups and what is in them
-        value = show(setting.hyperparameters[key]) if key in setting.hyperparameters else NOTHING
-        groups.setdefault(value, []).append(setting)
-    metric = comparison.metric
-    table = Table(title=f"{name_metric(metric)} by {key}", title_justify="left")
-    table.add_column(key)
-    unfinished = [show(run.hyperparameters.get(key)) for run in comparison.unfinished]
-    for title in ("settings", "runs", "not ranked", "best", "mean", "worst"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("best setting", overflow="fold")
-    others = [other for other in comparison.keys if other != key]
-    for value, settings in groups.items():
-        means = [setting.mean for setting in settings]
-        table.add_row(
-            value,
-            str(len(settings)),
-            str(sum(len(setting.runs) for setting in settings)),
-            str(unfinished.count(value)),
-            format_value(means[0], metric, settings[0].deviation),
-            format_value(fmean(means), metric, stdev(means) if len(means) > 1 else None),
-            format_value(means[-1], metric),
-            word(settings[0].hyperparameters, others) or NOTHING,
-        )
+    shown = rows[: limit or None]
+    columns = [(name, [word(row) for row in shown]) for name, word in numbers]
+    columns = [column for column in columns if set(column[1]) != {NOTHING}]
+    while True:
+        table = Table(title=title, title_justify="left")
+        for name, _ in texts:
+            table.add_column(name, overflow="fold", max_width=max(8, console.width // (1 + len(texts))))
+        for name, _ in columns:
+            table.add_column(name, justify="right", no_wrap=True)
+        for index, row in enumerate(shown):
+            table.add_row(*(word(row) for _, word in texts), *(cells[index] for _, cells in columns))
+        width = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+        if width <= console.width or len(columns) <= MIN_NUMBERS:
+            break
+        columns.pop()
     console.print(table)
-    for value in sorted(set(unfinished) - groups.keys()):
-        console.print(f"{key}={value}: {count(unfinished.count(value), 'run')}, none of them complete", soft_wrap=True)
-    console.print("best: mean ± deviation over its seeds; mean: ± deviation over the settings", soft_wrap=True)
-    console.print("not ranked: runs that diverged, failed or did not end, which no mean counts", soft_wrap=True)
+    if len(rows) > len(shown):
+        console.print(f"and {len(rows) - len(shown)} more: --limit 0 shows all", soft_wrap=True)
+    return [name for name, _ in (*texts, *columns)]
 
 
-def show_differences(console: Console, first: RecordedRun, second: RecordedRun) -> None:
-    """Show two configurations and their results side by side: what differs first, then the results, then the rest."""
-    table = Table(title="two runs, ≠ where their settings differ", title_justify="left")
-    table.add_column("")
-    table.add_column("key", overflow="fold")
-    for run in (first, second):
-        table.add_column(shorten(run.path), overflow="fold")
-    one, other = _settings(first), _settings(second)
-    sections = [*GROUPS, *(key.partition(".")[0] for key in (*one, *other))]
-    keys = sorted({**one, **other}, key=lambda key: sections.index(key.partition(".")[0]))
-    rows = [(key, *(show(each[key]) if key in each else NOTHING for each in (one, other))) for key in keys]
-    for row in rows:
-        if row[1] != row[2]:
-            table.add_row("≠", *row, style="bold")
-    table.add_section()
-    facts = [_facts(run) for run in (first, second)]
-    for name in dict.fromkeys([*facts[0], *facts[1]]):
-        table.add_row("", name, *(each.get(name, NOTHING) for each in facts))
-    table.add_section()
-    for row in rows:
-        if row[1] == row[2]:
-            table.add_row("", *row, style="dim")
-    console.print(table)
-    if test := compare_pair(first, second):
-        console.print(
-            f"of the test images the first alone gets {test[0]} right, the second alone {test[1]}: "
-            f"McNemar's p {format_p(test[2])}",
-            soft_wrap=True,
-        )
+def name_metric(tag: str) -> str:
+    """Name a tag, such as `test cross-entropy`."""
+    return tag.replace("/", " ").replace("cross_entropy", "cross-entropy")
 
 
-def _settings(run: RecordedRun) -> dict[str, Value]:
-    """List all settings, options by name."""
-    rest = {printable(key): value for key, value in flatten(run.config) if not key.endswith("._target_")}
-    settings = run.hyperparameters | rest
-    return {key: value for key, value in settings.items() if key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING}
+def format_value(value: float | None, metric: str, deviation: float | None = None) -> str:
+    """Format a value of a metric with its unit, and its deviation if there is one, such as `83.18 ± 0.20 %`."""
+    if value is None:
+        return NOTHING
+    spread = "" if deviation is None else f" ± {format_number(deviation, metric)}"
+    return f"{format_number(value, metric)}{spread}{' %' if is_accuracy(metric) else ''}"
 
 
-def _facts(run: RecordedRun) -> dict[str, str]:
-    facts = {"state": run.state, "epochs": str(len(run.rows))} | ({"reason": run.error} if run.error else {})
-    facts |= {name_metric(tag): format_value(value, tag) for tag, value in run.metrics.items() if tag != "lr"}
-    if run.best:
-        best = format_value(run.best.get("objective"), TEST)
-        facts["in best epoch"] = f"{best} in epoch {run.best.get('epoch', 0):.0f}"
-    return facts | {f"seconds, {name}": f"{value:.1f}" for name, value in run.seconds.items()}
+def format_number(value: float, metric: str) -> str:
+    """Format a value of a metric without its unit: percent for an accuracy, four decimals for others."""
+    if is_accuracy(metric):
+        return f"{100 * value:.2f}"
+    return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3g}"
+
+
+def format_p(p_value: float) -> str:
+    """Format a p-value; a very small one without its digits."""
+    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"

@@ -139,7 +139,7 @@ def test_folder_of_a_single_run_says_what_was_set() -> None:
         "": "",
         "loss=huber optimizer.lr=0.5": "_huber_lr0.5",
         "experiment=best_linear seed=1": "_best_linear_seed1",
-        "dataset.root=/a/b ++device=cpu trainer.log_every=1 dashboard.graph=true sweep.resume=true": "",
+        "dataset.root=/a/b ++device=cpu trainer.log_every=1 dashboard.text=false sweep.resume=true": "",
         "+x=../..": "_x",
         "dataset.resize=32 ~y": "_resize32_-y",
         "loss=" + "é" * 300: "_" + "é" * 50,

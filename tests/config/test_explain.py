@@ -50,7 +50,7 @@ def explain_failure(overrides: Sequence[str], *folders: Path) -> str:
         ("trainer.num_epochs=1.5", "trainer.num_epochs=1.5 has the wrong type: expected int"),
         ("trainer.save_every=x", "trainer.save_every=x has the wrong type: expected int or null"),
         ("trainer=null", "trainer=null has the wrong type: expected a group of keys"),
-        ("dashboard.graph=maybe", "dashboard.graph=maybe has the wrong type: expected bool"),
+        ("dashboard.text=maybe", "dashboard.text=maybe has the wrong type: expected bool"),
         ("device=null", "device=null has the wrong type: expected str"),
         ("hydra.job.num=x", "hydra.job.num=x has the wrong type: expected int"),
         ("seed=1,2", f"seed=1,2 {SEVERAL}"),

@@ -12,7 +12,6 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -25,8 +24,6 @@ from fashion_softmax.config.schema import DashboardConfig
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
 from fashion_softmax.data import Dataset, Split
-from fashion_softmax.learning.models import LeNet, SoftmaxRegression
-from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.folder import write_folder
 from fashion_softmax.runs.run import Run
 from fashion_softmax.runs.training import train_folders
@@ -58,16 +55,15 @@ def names(accumulator: EventAccumulator) -> set[str]:
     """Name what there is beside the curves: the first part of each tag."""
     tags = accumulator.Tags()
     found = {tag.removesuffix("/text_summary") for kind in ("images", "histograms", "tensors") for tag in tags[kind]}
-    found = {tag.partition("/")[0] if tag.startswith(("parameters", "precision_recall")) else tag for tag in found}
-    found |= {"graph"} if tags["graph"] else set()
+    found = {tag.partition("/")[0] if tag.startswith("parameters") else tag for tag in found}
     return {tag for tag in found if not tag.startswith(("_hparams_", "custom_scalars"))}
 
 
 PICTURES = {"test_images/confusion_matrix", "test_images/mistakes"}
-EVERYTHING = {"weights/templates", "parameters", "precision_recall", "config", "overrides", *PICTURES}
+EVERYTHING = {"weights/templates", "parameters", "config", "overrides", *PICTURES}
 
 
-def test_single_run_gets_everything_but_the_graph(tmp_path: Path) -> None:
+def test_single_run_gets_everything(tmp_path: Path) -> None:
     events = record(tmp_path / "run", "trainer.num_epochs=2", "loss=huber")
     assert names(events) == EVERYTHING
     assert [image.step for image in events.Images("weights/templates")] == [256, 512]
@@ -83,33 +79,14 @@ def test_single_run_gets_everything_but_the_graph(tmp_path: Path) -> None:
     ("overrides", "in_sweep", "expected"),
     [
         ([], True, {"config", "overrides"}),
-        (["dashboard.in_sweeps=true", "dashboard.graph=true"], True, {*EVERYTHING, "graph"}),
+        (["dashboard.in_sweeps=true"], True, EVERYTHING),
         (["model=lenet", "dashboard.histograms=false"], False, EVERYTHING - {"weights/templates", "parameters"}),
-        (["dashboard.text=false", "dashboard.pr_curves=false", "dashboard.mistakes=false"], False,
+        (["dashboard.text=false", "dashboard.mistakes=false"], False,
          {"weights/templates", "parameters", "test_images/confusion_matrix"}),
     ],
 )  # fmt: skip
 def test_switches_decide(tmp_path: Path, overrides: Sequence[str], in_sweep: bool, expected: set[str]) -> None:
     assert names(record(tmp_path / "run", "loss=huber", *overrides, in_sweep=in_sweep)) == expected
-
-
-def test_precision_and_recall_are_those_of_the_definition(tmp_path: Path) -> None:
-    labels = np.array([0, 0, 1, 1], np.uint8)
-    of_zero = np.array([0.9, 0.3, 0.6, 0.1], np.float32)
-    probabilities = np.stack([of_zero, 1 - of_zero], 1)
-    classes = probabilities.argmax(1).astype(np.uint8)
-    predictions = Predictions(labels, classes, probabilities.max(1), probabilities)
-    events = EventFile(tmp_path)
-    dashboard = Dashboard(events, dataclasses.replace(NOTHING, pr_curves=True), nn.Linear(1, 1), blank((1, 1, 1), 2))
-    dashboard.log_end(1, predictions)
-    events.close()
-    accumulator = EventAccumulator(str(tmp_path))
-    accumulator.Reload()
-    tensor = accumulator.Tensors("precision_recall/0 0")[0].tensor_proto
-    hits, false_alarms, _, missed, precision, recall = np.array(tensor.float_val).reshape(6, 127)
-    half = 63  # the threshold 0.5, above which are an image of class 0 and one of class 1
-    assert (hits[half], false_alarms[half], missed[half]) == (1, 1, 1)
-    assert precision[half] == recall[half] == 0.5 and recall[0] == 1 and precision[0] == 0.5
 
 
 def test_what_cannot_be_drawn_costs_a_line_and_not_the_run(
@@ -137,38 +114,11 @@ def test_full_disk_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not (tmp_path / "run" / "result.json").exists()
 
 
-class Untraceable(nn.Module):
-    """Decides by what it sees, in a way that no trace can follow, and draws while it does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        torch.rand(1)
-        raise RuntimeError("cannot be traced")
-
-
-@pytest.mark.parametrize("model", [Untraceable(), LeNet((1, 28, 28), 10), SoftmaxRegression((1, 28, 28), 10)])
-def test_graph_leaves_the_run_as_it_was(
-    tmp_path: Path, model: nn.Module, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    state, was_training = torch.get_rng_state(), model.training
-    events = EventFile(tmp_path)
-    Dashboard(events, dataclasses.replace(NOTHING, graph=True), model, blank((1, 28, 28), 10)).log_start(
-        {}, {}, [], is_new=True
-    )
-    events.close()
-    assert torch.equal(torch.get_rng_state(), state) and model.training == was_training
-    assert capsys.readouterr().out == ""
-    assert ("no graph" in caplog.text) == isinstance(model, Untraceable)
-
-
 def start(folder: Path, config: dict[str, Any], choices: dict[str, str], overrides: Sequence[str]) -> list[Any]:
     """Write what describes a run; returns the hyper-parameters, the trial's name, and the texts as pages show them."""
     events = EventFile(folder)
     dashboard = Dashboard(events, dataclasses.replace(NOTHING, text=True), nn.Linear(1, 1), blank((1, 1, 1), 2))
-    dashboard.log_start(config, choices, overrides, is_new=True)
+    dashboard.log_start(config, choices, overrides)
     events.close()
     accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0})
     accumulator.Reload()
@@ -227,7 +177,7 @@ def test_run_of_an_older_version_is_resumed_and_may_change_the_switches(
     path = run / ".hydra" / "config.yaml"
     text = path.read_text(encoding="utf-8")
     start, end = text.index("dashboard:"), text.index("sweep:")
-    path.write_text(text[:start] + text[end:], encoding="utf-8")
+    path.write_text(f"{text[:start]}dashboard:\n  pr_curves: true\n  graph: true\n{text[end:]}", encoding="utf-8")
     result = train(f"resume={run}", "trainer.num_epochs=2", "dashboard.histograms=false")
     assert result.returncode == 0, result.stderr
     accumulator = EventAccumulator(str(run), size_guidance={"histograms": 0, "images": 0})

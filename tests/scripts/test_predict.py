@@ -269,7 +269,7 @@ def test_folder_that_cannot_be_used_exits_with_4(spoil: Any, message: str, scrip
     ("arguments", "message", "code"),
     [
         (["none.png"], "none.png", 3),
-        (["text.png"], "text.png: is no picture that can be read", 3),
+        (["text.png"], "text.png: cannot be read as a picture", 3),
         (["text.png", "text.png"], "one run and one picture are expected", 2),
         (["--start", "64"], "--start 64: there are 64 of them, 0 to 63", 2),
         (["--columns", "x"], "x is no whole number from 1 to 100", 2),

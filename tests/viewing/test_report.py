@@ -65,11 +65,11 @@ def test_confusions_and_who_sees_what(record_run: RecordRun, tmp_path: Path) -> 
     assert np.diag(best["counts"]).tolist() == [18] * 10 and best["counts"][3][4] == 2 and best["counts"][3][5] == 0
     confidences = [mistake["confidence"] for mistake in best["mistakes"]]
     assert len(confidences) == 20 and confidences == sorted(confidences, reverse=True)
-    assert [(mistake["true"], mistake["predicted"]) for mistake in best["mistakes"][:2]] == [(9, 0), (8, 9)]
+    assert [(mistake["true"], mistake["taken_for"]) for mistake in best["mistakes"][:2]] == [(9, 0), (8, 9)]
     assert sees["key"] == "loss" and (sees["num_all_right"], sees["num_none_right"]) == (160, 10)
     assert [(group["value"], group["num_alone"]) for group in sees["groups"]] == [("huber", 20), ("ce", 10)]
     image = sees["groups"][0]["images"][0]  # the one it is surest of is number 39
-    assert (image["true"], image["other"]) == (9, 0) and len(sees["groups"][0]["images"]) == 8
+    assert (image["true"], image["taken_for"]) == (9, 0) and len(sees["groups"][0]["images"]) == 8
     assert len(data["pictures"]) == 20 + 8 and data["without_pictures"] == ""  # the other's are among the mistakes
     assert decode(data["pictures"][str(data["best"]["mistakes"][0]["index"])]).shape == (28, 28)
 

@@ -82,9 +82,6 @@ function explain() {
   if (has((setting) => setting.interval_images)) {
     lines.push(`95 % interval (${data.split} images): where the accuracy on endlessly many such images would lie.`);
   }
-  if (has((setting) => setting.interval_seeds)) {
-    lines.push("95 % interval (seeds): where the mean over endlessly many seeds would lie.");
-  }
   if (has((setting) => setting.against_best)) {
     lines.push(
       "p: McNemar's test against the best on the same test images, in the middle one of the seeds. " +

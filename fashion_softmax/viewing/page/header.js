@@ -27,8 +27,8 @@ function findFigures() {
   const best = settings[0];
   if (best) {
     figures.push([hasOneRun ? "Run" : "Best setting", cut(names[0], 60), plural(best.runs.length, "seed")]);
-    const [interval, kind] = best.interval_images ? [best.interval_images, "images"] : [best.interval_seeds, "seeds"];
-    const note = interval ? `95 % interval ${formatInterval(interval)} (${kind})` : "";
+    const interval = best.interval_images;
+    const note = interval ? `95 % interval ${formatInterval(interval)} (images)` : "";
     figures.push([`${hasOneRun ? "Its" : "Best"} ${nameMetric(data.metric)}`, formatMean(best), note]);
     const tested = settings.filter((setting) => setting.against_best);
     const alike = tested.filter((setting) => !setting.against_best.distinguishable);

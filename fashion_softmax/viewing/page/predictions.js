@@ -32,7 +32,7 @@ function drawBest() {
   const cards = best.mistakes.map((mistake) =>
     makeCard(
       mistake.index,
-      `${nameClass(mistake.true)} \u2192 ${nameClass(mistake.predicted)}`,
+      `${nameClass(mistake.true)} \u2192 ${nameClass(mistake.taken_for)}`,
       `${formatPercent(mistake.confidence)} sure`,
     ),
   );
@@ -101,7 +101,7 @@ function makeGroup(group, numImages) {
     `alone right on ${plural(group.num_alone, "image")}.`;
   const cards = group.images
     .filter((image) => image.index in data.pictures)
-    .map((image) => makeCard(image.index, nameClass(image.true), `taken for ${nameClass(image.other)}`));
+    .map((image) => makeCard(image.index, nameClass(image.true), `taken for ${nameClass(image.taken_for)}`));
   const box = make(
     "div",
     { class: "group card" },

@@ -36,11 +36,6 @@ function listColumns() {
       value: (setting) => setting.interval_images?.[0],
       show: (setting) => formatInterval(setting.interval_images),
     },
-    {
-      title: "95 % interval (seeds)",
-      value: (setting) => setting.interval_seeds?.[0],
-      show: (setting) => formatInterval(setting.interval_seeds),
-    },
     { title: "p vs. best", value: (setting) => setting.against_best?.p_value, show: showP },
     {
       title: "worse in",
