@@ -19,6 +19,7 @@ START_DIR = Path.cwd()  # where the user stands; a run may change into its own f
 CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
 MAX_BYTES = 2**20  # of a YAML or JSON file
 MAX_DEPTH = 20  # of nested values; libyaml crashes at more than 20 000
+NUM_FLUSHERS = 16  # threads
 LOCK_TIMEOUT_S = 900.0  # longer than the slowest download that is still accepted
 # What YAML 1.2 and OmegaConf take for a number beyond YAML 1.1: 1e-3 has no dot.
 FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
@@ -54,7 +55,7 @@ def write_together(
 ) -> dict[Path, OSError]:
     """Write several files as one step: none gets its new content before all are on the disk.
 
-    Flushing is what takes time: one file is flushed alone, several by one flush of the whole system where it has one.
+    Flushing is what takes time. Several files are flushed in parallel: `os.sync` would wait for what others write.
 
     Args:
         contents: final name to bytes, see `write_atomically`.
@@ -65,16 +66,23 @@ def write_together(
     """
     failures: dict[Path, OSError] = {}
     temporary = {path: _temporary_path(path) for path in contents}
-    is_synced_at_once = len(contents) > 1 and hasattr(os, "sync")
+
+    def flush_to_disk(path: Path) -> None:
+        with _collect(failures, path), temporary[path].open("rb+") as file:
+            os.fsync(file.fileno())
+
     try:
         for path, content in contents.items():
             with _collect(failures, path), temporary[path].open("wb") as file:
                 file.writelines([content] if isinstance(content, bytes) else content)
-                file.flush()
-                if flush and not is_synced_at_once:
-                    os.fsync(file.fileno())
-        if flush and is_synced_at_once:
-            os.sync()
+        written = [path for path in contents if flush and path not in failures]
+        if len(written) > 1:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(NUM_FLUSHERS) as pool:
+                list(pool.map(flush_to_disk, written))
+        else:
+            list(map(flush_to_disk, written))
         for path in contents:
             if path not in failures:
                 with _collect(failures, path):
@@ -101,6 +109,9 @@ def _temporary_path(path: Path) -> Path:
 
 def link_atomically(source: Path, path: Path) -> None:
     """Give a file a second name, which may belong to another file yet; where there are no links, copy it."""
+    with contextlib.suppress(OSError):
+        os.link(source, path)
+        return
     temporary = _temporary_path(path)
     temporary.unlink(missing_ok=True)
     try:
