@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # a third of a second
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, without the yellow that white paper swallows.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-BLUE, RED, GREEN, ORANGE = COLORS[0], COLORS[1], COLORS[2], COLORS[4]
+BLUE = COLORS[0]
 GREY, PALE = "#666666", "#CCCCCC"
 LINES = ("-", "--", "-.", ":")
 MAX_STYLES = len(COLORS) * len(LINES)  # the numbers of colours and lines have no common divisor

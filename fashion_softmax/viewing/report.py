@@ -26,7 +26,6 @@ from fashion_softmax.viewing.setting import Setting
 
 PAGE_DIR = Path(__file__).parent / "page"
 SCRIPTS = ("main.js", "header.js", "table.js", "filters.js", "charts.js", "curves.js", "panels.js", "predictions.js")
-MAX_VALUES = 250_000  # of all curves, about 2 MB; longer ones are thinned out
 JOINS: dict[str, Callable[[Sequence[float]], float]] = {"mean": fmean, "low": min, "high": max}  # over seeds
 # Of each run, beside what is computed here.
 RUN_FACTS = ("name", "state", "seed", "metrics", "best", "seconds", "stack_size", "hyperparameters", "error")
@@ -84,7 +83,8 @@ def make_report(comparison: Comparison) -> str:
         comparison: of the runs. Pictures need the best run's data set on this machine; without it the page says so.
 
     Returns:
-        HTML, at most a few MB. The page's own policy lets it run the scripts inside it and load nothing at all.
+        HTML, which grows with the epochs of all runs. The page's own policy lets it run the scripts inside it and load
+        nothing at all.
     """
     style = _read("style.css")
     content = finite_or_none(_collect(comparison))
@@ -136,18 +136,16 @@ def _describe_curves(comparison: Comparison) -> list[dict[str, Any]]:
     tags = list(dict.fromkeys(tag for row in first_rows for tag in row if is_metric(tag)))
     # For each setting and epoch, a row of each run; it is empty where the run has fewer epochs.
     settings = [list(zip_longest(*(run.rows for run in each.runs), fillvalue={})) for each in comparison.settings]
-    step = 1 + 3 * len(tags) * sum(map(len, settings)) // MAX_VALUES
     curves = []
     for rows in settings:
-        epochs = range(len(rows), 0, -step)[::-1]  # with the last one
         joins = JOINS if rows and len(rows[0]) > 1 else {"mean": fmean}
         values = {}
         for tag in tags:
-            found = [[row[tag] for row in rows[epoch - 1] if tag in row] for epoch in epochs]
+            found = [[row[tag] for row in each if tag in row] for each in rows]
             if any(found):  # a chart shows five digits
                 values[tag] = {
                     name: [float(f"{join(each):.5g}") if each else None for each in found]
                     for name, join in joins.items()
                 }
-        curves.append({"epochs": list(epochs), "values": values})
+        curves.append({"epochs": list(range(1, len(rows) + 1)), "values": values})
     return curves

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from fashion_softmax.learning.predictions import Predictions
-from fashion_softmax.viewing import report
 from fashion_softmax.viewing.ranking import compare
 from fashion_softmax.viewing.report import make_report
 from fashion_softmax.viewing.runs import read_runs
@@ -163,13 +162,3 @@ def test_made_up_numbers(record_run: RecordRun, tmp_path: Path) -> None:
     data = make_data(tmp_path)
     assert data["best"]["counts"] is None and data["curves"][0]["values"] == {}
     assert data["best"]["mistakes"][0]["confidence"] is None
-
-
-def test_long_curves_are_thinned_out(record_run: RecordRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = record_run("run")
-    rows = [{"epoch": epoch, "images_seen": epoch, "train/loss": 1 / epoch} for epoch in range(1, 1001)]
-    (folder / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    monkeypatch.setattr(report, "MAX_VALUES", 303)
-    curve = make_data(tmp_path)["curves"][0]
-    assert curve["epochs"] == list(range(10, 1001, 10))
-    assert curve["values"]["train/loss"]["mean"][-1] == 0.001
