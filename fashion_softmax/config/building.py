@@ -4,7 +4,7 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -186,10 +186,14 @@ def pick_device(name: str) -> torch.device:
 
 def _require_no_arguments(part: Optimizer | LRScheduler, key: str) -> None:
     """Refuse an optimizer that needs a closure, or a scheduler that needs a metric: the loop has none to give."""
-    parameters = inspect.signature(part.step).parameters.values()
-    needed = [each.name for each in parameters if each.default is each.empty and each.kind < each.VAR_POSITIONAL]
-    if needed:
+    if needed := _find_required(type(part).step):
         raise ConfigError(f"{key}._target_ cannot be used: its step needs {', '.join(needed)}, and the loop has none")
+
+
+@functools.lru_cache(maxsize=64)
+def _find_required(method: Callable[..., Any]) -> list[str]:
+    _, *parameters = inspect.signature(method).parameters.values()
+    return [each.name for each in parameters if each.default is each.empty and each.kind < each.VAR_POSITIONAL]
 
 
 def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) -> None:

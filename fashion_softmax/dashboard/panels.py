@@ -20,7 +20,6 @@ from fashion_softmax.config.schema import DashboardConfig
 from fashion_softmax.config.settings import find_hyperparameters, is_comparable, name_trial
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.data import Dataset
-from fashion_softmax.files import dump_yaml
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.learning.predictions import Predictions
 
@@ -63,11 +62,14 @@ class Dashboard:
         self.model = model
         self.dataset = dataset
 
-    def log_start(self, config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str]) -> None:
+    def log_start(
+        self, config: Mapping[str, Any], yaml_text: str, choices: Mapping[str, str], overrides: Sequence[str]
+    ) -> None:
         """Write what describes the run: hyper-parameters, charts, the configuration as text.
 
         Args:
             config: of the shape of `schema.Config`, interpolations unresolved.
+            yaml_text: its file.
             choices: group to option.
             overrides: of its command line.
         """
@@ -79,7 +81,7 @@ class Dashboard:
         self.events.write(hparams_pb(shared, trial_id=name_trial(settings, overrides)))
         self.events.write(LAYOUT)
         if self.switches.text:
-            for tag, code in zip(TEXTS, (dump_yaml(config), "\n".join(overrides) or "none"), strict=True):
+            for tag, code in zip(TEXTS, (yaml_text, "\n".join(overrides) or "none"), strict=True):
                 # Four spaces make it a code block: nothing in it becomes Markdown or HTML.
                 self.events.write(text(tag, textwrap.indent(code, "    ", lambda _: True)))
 

@@ -24,7 +24,7 @@ from fashion_softmax.runs.checkpoint import (
     restore,
     restore_random_state,
 )
-from fashion_softmax.runs.folder import PREDICTIONS_NAME, RunFolder, require_whole
+from fashion_softmax.runs.folder import CONFIG_PATH, PREDICTIONS_NAME, RunFolder, require_whole
 from fashion_softmax.runs.recorder import Recorder, log_into, state_after
 from fashion_softmax.stacking import Facts
 from fashion_softmax.stacking.training import EpochReport, Pause
@@ -113,8 +113,8 @@ class Run:
             OSError: the folder may not be written.
         """
         self.checkpoint_path.parent.mkdir(exist_ok=True)
-        remove_temporary_files(self.path)
         if self.folder.state != "planned":
+            remove_temporary_files(self.path)
             remove_temporary_files(self.checkpoint_path.parent)
         if self._saved:
             self._restore(self._saved)
@@ -123,8 +123,9 @@ class Run:
         self._recorder.open(last_epoch)
         switches = switch_off(self._switches) if in_sweep and not self._switches.in_sweeps else self._switches
         self._dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
+        yaml_text = (self.path / CONFIG_PATH).read_text(encoding="utf-8")
         folder = self.folder
-        self._dashboard.log_start(folder.config, folder.choices, folder.overrides)
+        self._dashboard.log_start(folder.config, yaml_text, folder.choices, folder.overrides)
 
     def restore_random_state(self) -> None:
         """Let torch draw what it would have drawn next, had the run not been interrupted."""

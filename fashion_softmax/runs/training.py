@@ -148,6 +148,8 @@ class _StackTraining:
             self._end_failed()
         if self.trained:
             display.show_result(first.metrics, first.path, first.seconds)
+            if self.is_shown:
+                log_into(first.path, f"{first.parts.objective_name} {first.objective:.4f}")
 
     def _fit(self, first: Run, batches: Batches, interruption: Interruption) -> Iterator[Reports]:
         batches.num_drawn = first.epoch * len(batches) + (len(first.pause.step_losses) if first.pause else 0)
@@ -176,23 +178,24 @@ class _StackTraining:
         self._end_failed()
 
     def _finish(self, first: Run) -> None:
-        """Write the predictions and results of the runs that trained to their end, and complete them."""
+        """Write the predictions and results of the runs that trained to their end, and complete them.
+
+        They are not flushed: what a power cut takes, resuming makes anew from the checkpoint, which is on the disk.
+        """
         active = self.stack.active
         if not active:
             return
         predictions = predict(self.stack, first.parts.dataset.test.to(first.parts.device), first.parts.dtype)
         finish = [run.finish for run in self.places]
         attempt = self.stack.failures.attempt
-        self._write({index: attempt(index, finish[index], predictions[index], len(self.stack)) for index in active})
-        for index in self.stack.active:
-            run = self.places[index]
-            words = f"after {run.num_epochs} epochs in {run.seconds['total']:.1f} s"
-            log_into(run.path, f"{run.parts.objective_name} {run.objective:.4f} {words}")
+        contents = {index: attempt(index, finish[index], predictions[index], len(self.stack)) for index in active}
+        self._write(contents, flush=False)
 
-    def _write(self, contents: dict[int, dict[Path, bytes] | None]) -> None:
+    def _write(self, contents: dict[int, dict[Path, bytes] | None], *, flush: bool = True) -> None:
         """Write files of all runs as one step, the first file of each run first, then the second of each."""
         files = [list(content.items()) for content in contents.values() if content]
-        unwritten = write_together(dict(entry for entries in zip(*files, strict=True) for entry in entries))
+        together = dict(entry for entries in zip(*files, strict=True) for entry in entries)
+        unwritten = write_together(together, flush=flush)
         for index, content in contents.items():
             for error in (unwritten[path] for path in content or () if path in unwritten):
                 self.stack.failures.errors[index] = error
