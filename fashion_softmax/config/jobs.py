@@ -6,6 +6,7 @@ copies of it with their own values (0.1 ms).
 
 import copy
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -25,6 +26,7 @@ from fashion_softmax.errors import ConfigError
 SUBDIR = "${job_name:${hydra.job.num},${hydra.overrides.task}}"  # in conf/config.yaml, for sweepers of other people
 OWN = dict(flatten(DEFAULTS))  # the keys that have types
 PLAIN = (bool, int, float, str, type(None))
+NUMBER = re.compile(r"([a-z][\w.]*)=((?:0|[1-9]\d{0,15})(?:\.\d+)?)")  # such as optimizer.lr=0.1
 
 
 @dataclass(frozen=True)
@@ -147,13 +149,16 @@ class JobComposer:
         Returns:
             Its key and the value; None for an option of a group, and for what only Hydra can apply.
         """
-        (override,) = self._parser.parse_overrides([line])
-        key, value = override.key_or_group, override.value()
+        value: Any
+        if number := NUMBER.fullmatch(line):  # the parser takes a millisecond
+            key, value, is_change = number[1], float(number[2]) if "." in number[2] else int(number[2]), True
+        else:
+            (override,) = self._parser.parse_overrides([line])
+            key, value, is_change = override.key_or_group, override.value(), override.type == OverrideType.CHANGE
         is_free = key.partition(".")[0] in COMPONENTS and key.count(".") == 1  # of any type
         is_fitting = is_free or (key in OWN and type(value) is type(OWN[key]))
         is_plain = all(isinstance(item, PLAIN) for item in (value if isinstance(value, list) else [value]))
-        is_change = override.type == OverrideType.CHANGE and is_fitting and is_plain and "${" not in line
-        return (key, value) if is_change else None
+        return (key, value) if is_change and is_fitting and is_plain and "${" not in line else None
 
 
 def apply_overrides(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
