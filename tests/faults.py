@@ -92,7 +92,6 @@ def broken_disk(number: int, mode: str) -> Iterator[_Counter]:
     counter = _Counter(number, mode)
     with (
         mock.patch.object(os, "fsync", counter.counted(os.fsync)),
-        mock.patch.object(os, "sync", counter.counted(os.sync)),
         mock.patch.object(os, "link", counter.counted(os.link)),
         mock.patch.object(shutil, "copyfile", counter.counted(shutil.copyfile)),
         mock.patch.object(Path, "open", counter.open_counted(Path.open)),
