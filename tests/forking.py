@@ -23,7 +23,16 @@ from pathlib import Path
 from typing import Any
 
 TIMED_OUT = "timed out"
-HEAVY = ["hydra", "PIL.Image", "rich.progress", "tensorboard", "torch", "torch.utils.tensorboard", "yaml"]
+HEAVY = [
+    "hydra",
+    "PIL.Image",
+    "rich.progress",
+    "tensorboard",
+    "torch",
+    "torch._dynamo",
+    "torch.utils.tensorboard",
+    "yaml",
+]
 
 
 class Process:

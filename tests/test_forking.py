@@ -17,6 +17,7 @@ def test_forked_command_says_the_same_and_ends_the_same(train: Train, arguments:
     assert (forked.returncode, forked.stdout, forked.stderr) == (alone.returncode, alone.stdout, alone.stderr)
 
 
+@pytest.mark.slow
 def test_forked_run_leaves_the_same_files(train: Train, tmp_path: Path) -> None:
     for name, python in (("forked", None), ("alone", [])):
         assert train(*TINY, f"hydra.run.dir={tmp_path}/{name}", python=python).returncode == 0

@@ -50,6 +50,7 @@ def run(folder: Path, config: dict[str, Any]) -> float:
     return float(read_folder(folder).result["objective"])
 
 
+@pytest.mark.slow
 def test_lesson_reaches_its_numbers(fashion_mnist_root: Path, tmp_path: Path) -> None:
     cfg = compose(["experiment=lesson", f"dataset.root='{fashion_mnist_root}'"])
     accuracies = []

@@ -203,6 +203,7 @@ def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) ->
     try:
         with torch.no_grad():
             logits = model.eval()(images)
+        model.train()
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"model: cannot take images of shape {dataset.image_shape} (C, H, W): {error}") from error
     if tuple(logits.shape) != shape:

@@ -140,7 +140,7 @@ class _StackTraining:
                 self._finish(first)
             except (Exception, SystemExit) as error:  # of what all share, such as memory or the data's workers
                 interruption.raise_if_any()  # Ctrl-C reaches the workers, too
-                self.stack.failures.errors |= dict.fromkeys(self.stack.active, error)
+                self.stack.errors |= dict.fromkeys(self.stack.active, error)
             except KeyboardInterrupt as error:
                 for index in self.stack.active:
                     self.places[index].fail(error)
@@ -169,7 +169,7 @@ class _StackTraining:
 
     def _record(self, reports: Reports) -> None:
         """Record where the runs stand, then save all their checkpoints as one step."""
-        attempt = self.stack.failures.attempt
+        attempt = self.stack.attempt
         for index, report in reports.items():
             attempt(index, self.places[index].record, report)
         self._write({index: attempt(index, self.places[index].make_checkpoint) for index in self.stack.active})
@@ -187,7 +187,7 @@ class _StackTraining:
             return
         predictions = predict(self.stack, first.parts.dataset.test.to(first.parts.device), first.parts.dtype)
         finish = [run.finish for run in self.places]
-        attempt = self.stack.failures.attempt
+        attempt = self.stack.attempt
         contents = {index: attempt(index, finish[index], predictions[index], len(self.stack)) for index in active}
         self._write(contents, flush=False)
 
@@ -198,10 +198,10 @@ class _StackTraining:
         unwritten = write_together(together, flush=flush)
         for index, content in contents.items():
             for error in (unwritten[path] for path in content or () if path in unwritten):
-                self.stack.failures.errors[index] = error
+                self.stack.errors[index] = error
 
     def _end_failed(self) -> None:
-        for index, error in self.stack.failures.errors.items():
+        for index, error in self.stack.errors.items():
             if self.places[index] in self.trained:
                 self._end(self.places[index], error)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fashion_softmax.learning.losses import Loss
-from fashion_softmax.stacking.members import Failures
+from fashion_softmax.stacking.members import Attempt
 
 
 class StackedLoss:
@@ -19,12 +19,12 @@ class StackedLoss:
 
     Args:
         losses: one for each member.
-        failures: where a member goes whose loss raises.
+        attempt: calls a member's loss, which may raise.
     """
 
-    def __init__(self, losses: Sequence[Loss], failures: Failures) -> None:
+    def __init__(self, losses: Sequence[Loss], attempt: Attempt) -> None:
         self._losses = list(losses)
-        self._failures = failures
+        self._attempt = attempt
         keys = [_key(loss, index) for index, loss in enumerate(losses)]
         self._groups = [list(group) for _, group in itertools.groupby(range(len(losses)), keys.__getitem__)]
 
@@ -47,7 +47,7 @@ class StackedLoss:
                 continue
             # A single run's loss sees (B, K), so that it is computed the same alone and in any company.
             scores = logits[first]
-            found = self._failures.attempt(first, function, loss, scores)
+            found = self._attempt(first, function, loss, scores)
             losses, gradient = found or (torch.full_like(scores[:, 0], math.nan), torch.zeros_like(scores))
             parts.append((losses.unsqueeze(0), gradient.unsqueeze(0)))
         if len(parts) == 1:

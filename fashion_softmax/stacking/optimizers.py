@@ -1,13 +1,13 @@
 """R optimizers as one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from fashion_softmax.learning.optimizers import SGD
-from fashion_softmax.stacking.members import Failures
+from fashion_softmax.stacking.members import Attempt
 
 
 class StackedOptimizer:
@@ -18,16 +18,17 @@ class StackedOptimizer:
 
     Args:
         optimizers: one for each member; their parameters have no gradients yet.
-        failures: where a member goes whose optimizer raises.
+        attempt: calls a member's optimizer, which may raise.
+        left: has the indices of the members that left.
 
     Attributes:
         parameters: the shared storage of all runs, shape (R, ...) each; empty where there is none.
     """
 
-    def __init__(self, optimizers: Sequence[Optimizer], failures: Failures) -> None:
+    def __init__(self, optimizers: Sequence[Optimizer], attempt: Attempt, left: Mapping[int, object]) -> None:
         self.parameters: Sequence[Tensor] = ()
         self._optimizers = list(optimizers)
-        self._failures = failures
+        self._attempt, self._left = attempt, left
         self._plain = {index for index, optimizer in enumerate(optimizers) if _is_plain_sgd(optimizer)}
         for index in self._plain:
             # Without gradients a step changes nothing, but torch's schedulers warn when there never was one.
@@ -39,14 +40,14 @@ class StackedOptimizer:
         """Update the weights of the members still training."""
         for index, optimizer in enumerate(self._optimizers):
             if index not in self._plain or not self.parameters:
-                self._failures.attempt(index, optimizer.step)
+                self._attempt(index, optimizer.step)
         if self._plain and self.parameters:
             self._step_plain_sgd()
 
     @torch.no_grad()
     def _step_plain_sgd(self) -> None:
         settings = [(0.0, 0.0)] * len(self._optimizers)  # of all others: w - 0 (g + 0 w) leaves them as they are
-        for index in self._plain.difference(self._failures.errors):
+        for index in self._plain.difference(self._left):
             group = self._optimizers[index].param_groups[0]
             settings[index] = (group["lr"], group["weight_decay"])
         if settings != self._settings:

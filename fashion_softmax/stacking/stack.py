@@ -7,13 +7,16 @@ Shapes: `R` runs, `B` images, `K` classes.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar
 
 from fashion_softmax.errors import DivergedError
 from fashion_softmax.stacking.losses import StackedLoss
-from fashion_softmax.stacking.members import Failures, Member
+from fashion_softmax.stacking.members import Member
 from fashion_softmax.stacking.models import stack_models
 from fashion_softmax.stacking.optimizers import StackedOptimizer
+
+T = TypeVar("T")
 
 
 class Stack:
@@ -26,7 +29,7 @@ class Stack:
 
     Attributes:
         members: as given.
-        failures: the members that left.
+        errors: index of each member that left to the first error it had.
         model: all models as one.
         loss_fn: all losses as one.
         optimizer: all optimizers as one.
@@ -34,11 +37,11 @@ class Stack:
 
     def __init__(self, members: Sequence[Member], absent: Collection[int] = ()) -> None:
         self.members = list(members)
-        self.failures = Failures(absent)
-        self.optimizer = StackedOptimizer([member.optimizer for member in members], self.failures)
+        self.errors: dict[int, BaseException] = {index: LookupError("is not trained here") for index in absent}
+        self.optimizer = StackedOptimizer([member.optimizer for member in members], self.attempt, self.errors)
         self.model = stack_models([member.model for member in members])
         self.optimizer.parameters = self.model.parameters
-        self.loss_fn = StackedLoss([member.loss_fn for member in members], self.failures)
+        self.loss_fn = StackedLoss([member.loss_fn for member in members], self.attempt)
 
     def __len__(self) -> int:
         """R."""
@@ -47,7 +50,26 @@ class Stack:
     @property
     def active(self) -> list[int]:
         """The members still training."""
-        return [index for index in range(len(self)) if index not in self.failures.errors]
+        return [index for index in range(len(self)) if index not in self.errors]
+
+    def attempt(self, index: int, action: Callable[..., T], *args: Any) -> T | None:
+        """Do something on behalf of a member; if it raises, the member leaves and the others never notice.
+
+        Args:
+            index: of the member; one that left already is not asked again.
+            action: what to do.
+            *args: of the action.
+
+        Returns:
+            What the action returns, None if it was not done.
+        """
+        if index in self.errors:
+            return None
+        try:
+            return action(*args)
+        except (Exception, SystemExit) as error:
+            self.errors[index] = _as_divergence(error)
+            return None
 
     def require_finite(self, name: str, values: Sequence[float], when: str) -> None:
         """Let the members leave whose value is NaN or infinite.
@@ -60,4 +82,13 @@ class Stack:
         for index, value in enumerate(values):
             if not math.isfinite(value):
                 cause = f"{name} is {value} {when} (lr {self.members[index].lr:g}); a smaller optimizer.lr may help"
-                self.failures.errors.setdefault(index, DivergedError(f"training diverged: {cause}"))
+                self.errors.setdefault(index, DivergedError(f"training diverged: {cause}"))
+
+
+def _as_divergence(error: BaseException) -> BaseException:
+    """Report a number that no float can hold as what it is: torch and Python raise instead of computing infinity."""
+    if isinstance(error, OverflowError) or (isinstance(error, RuntimeError) and "overflow" in str(error)):
+        divergence = DivergedError(f"training diverged: {error}")
+        divergence.__cause__ = error
+        return divergence
+    return error

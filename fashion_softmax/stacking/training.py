@@ -66,7 +66,7 @@ def fit(
 ) -> Iterator[dict[int, EpochReport] | dict[int, Pause]]:
     """Train, and yield the reports of all runs after every epoch.
 
-    A run that fails leaves the stack with its error in `stack.failures`: a `DivergedError` when a loss is NaN or
+    A run that fails leaves the stack with its error in `stack.errors`: a `DivergedError` when a loss is NaN or
     infinite (a training loss is noticed before the optimizer uses its gradient), else whatever its loss, optimizer or
     scheduler raised. The others go on; when none is left, so does nothing.
 
@@ -96,7 +96,7 @@ def fit(
         for tag, values in metrics.items():
             stack.require_finite(tag, values, f"after epoch {epoch}")
         for index in stack.active:
-            stack.failures.attempt(index, stack.members[index].scheduler.step)
+            stack.attempt(index, stack.members[index].scheduler.step)
         if not stack.active:
             return
         yield {
@@ -128,7 +128,7 @@ def _train_epoch(
         losses, gradient = stack.loss_fn.value_and_gradient(logits, labels)
         step_losses.append(losses.mean(-1).tolist())
         stack.require_finite("the loss", step_losses[-1], f"in step {len(step_losses)} of epoch {epoch}")
-        for index in stack.failures.errors:
+        for index in stack.errors:
             gradient[index] = 0
         tally.add(losses, logits, labels)  # before the gradient's product pushes the logits out of the cache
         stack.model.backward(gradient)

@@ -24,6 +24,7 @@ from fashion_softmax.config.schema import DashboardConfig
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
 from fashion_softmax.data import Dataset, Split
+from fashion_softmax.files import dump_yaml
 from fashion_softmax.runs.folder import write_folder
 from fashion_softmax.runs.run import Run
 from fashion_softmax.runs.training import train_folders
@@ -118,7 +119,7 @@ def start(folder: Path, config: dict[str, Any], choices: dict[str, str], overrid
     """Write what describes a run; returns the hyper-parameters, the trial's name, and the texts as pages show them."""
     events = EventFile(folder)
     dashboard = Dashboard(events, dataclasses.replace(NOTHING, text=True), nn.Linear(1, 1), blank((1, 1, 1), 2))
-    dashboard.log_start(config, choices, overrides)
+    dashboard.log_start(config, dump_yaml(config), choices, overrides)
     events.close()
     accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0})
     accumulator.Reload()
@@ -160,7 +161,7 @@ def test_h4_histograms_of_an_epoch_are_on_the_disk_before_its_checkpoint(
     steps: list[list[int]] = []
     make_checkpoint = Run.make_checkpoint
 
-    def look_first(run: Run) -> bytes:
+    def look_first(run: Run) -> dict[Path, bytes]:
         accumulator = EventAccumulator(str(run.path), size_guidance={"histograms": 0})
         accumulator.Reload()
         steps.append([histogram.step for histogram in accumulator.Histograms("parameters/weight")])

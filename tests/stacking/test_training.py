@@ -38,8 +38,8 @@ def train(
     stack = make_stack(model, loss_fn, lr)
     batches = Batches(DATASET.train, batch_size, seed=0)
     reports = [reports[0] for reports in fit(stack, batches, {"test": DATASET.test}, num_epochs=num_epochs)]
-    if stack.failures.errors:
-        raise stack.failures.errors[0]
+    if stack.errors:
+        raise stack.errors[0]
     return reports
 
 

@@ -23,6 +23,7 @@ def test_joblib_trains_stacks_with_equal_results(train: Train, tmp_path: Path) -
         assert_equal_runs(run, expected)
 
 
+@pytest.mark.slow
 def test_folders_are_planned_before_anything_trains(train: Train, tmp_path: Path) -> None:
     (tmp_path / "hydra_plugins").mkdir()
     (tmp_path / "hydra_plugins" / "dead_engine.py").write_text(
@@ -47,6 +48,7 @@ def test_run_of_a_stack_of_one_equals_the_run_alone(train: Train, tmp_path: Path
     assert (run / "metrics.jsonl").read_bytes() == (alone / "metrics.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_repeated_jobs_do_not_count_as_seeds(train: Train) -> None:
     result = train("-m", *TINY, "optimizer.lr=0.1,0.1,0.1,0.2")
     assert result.returncode == 0 and "±" not in result.stdout, result.stdout

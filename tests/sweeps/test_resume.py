@@ -213,6 +213,7 @@ def test_d8_signal_during_a_step_saves_and_the_run_is_resumed_exactly(
     assert_equal_runs(run, whole)
 
 
+@pytest.mark.slow
 def test_d8_second_signal_ends_at_once_and_loses_nothing_saved(train: Train, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start(tmp_path, *LONG, f"hydra.run.dir={run}")
@@ -380,6 +381,7 @@ def test_h1_signal_while_something_is_imported_ends_the_command(tmp_path: Path, 
         assert process.returncode == code and "Traceback" not in errors and "interrupted" in errors, errors
 
 
+@pytest.mark.slow
 def test_e4_sweep_finished_or_foreign_to_the_command_is_left_alone(train: Train, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     command = ["-m", *TINY, "seed=0,1"]
