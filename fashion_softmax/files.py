@@ -1,4 +1,4 @@
-"""Files and folders: atomic writes, bounded reads, YAML and JSON as plain values, locks.
+"""Files and folders: atomic writes, bounded reads, YAML and JSON as plain values.
 
 A reader finds the old content of a file or the new one, never a part of it.
 """
@@ -20,7 +20,6 @@ CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
 MAX_BYTES = 2**20  # of a YAML or JSON file
 MAX_DEPTH = 20  # of nested values; libyaml crashes at more than 20 000
 NUM_FLUSHERS = 16  # threads
-LOCK_TIMEOUT_S = 900.0  # longer than the slowest download that is still accepted
 # What YAML 1.2 and OmegaConf take for a number beyond YAML 1.1: 1e-3 has no dot.
 FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
 
@@ -201,22 +200,3 @@ def load_yaml(text: str | bytes) -> Any:
 def dump_yaml(value: Any) -> str:
     """Write plain values as YAML, in their order."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000))
-
-
-@contextlib.contextmanager
-def locked(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
-    """Let one process at a time write into a folder; the lock of a process that was killed is free.
-
-    Args:
-        folder: which exists. What a killed process left of a file is removed.
-        timeout_s: how long to wait for another process.
-
-    Raises:
-        TimeoutError: another process has the lock.
-        OSError: the folder may not be written.
-    """
-    from filelock import FileLock
-
-    with FileLock(folder / ".lock", timeout=timeout_s):  # its Timeout is a TimeoutError
-        remove_temporary_files(folder)
-        yield

@@ -25,7 +25,7 @@ ROOMS = [
     "figures",
     "cli",
 ]
-MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 9820, 3620, 245, 9  # to become 7000, 3400, 220, 9
+MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 8250, 3400, 220, 9  # the package is to become 7000
 CORE = ("learning", "stacking", "runs", "sweeps", "data/batches.py", "data/dataset.py")
 ONLY_IN = {
     "hydra": {"config", "cli"},

@@ -41,7 +41,9 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, first_step: int = 0) -> None:
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+        # TensorBoard reads a run's files by name: the number has leading zeros.
+        place = f"{socket.gethostname()}.{os.getpid()}.{next(_numbers):05d}"
+        name = f"events.out.tfevents.{int(time.time()):010d}.{place}"
         self._file = (folder / name).open("xb")
         self._write(Event(file_version="brain.Event:2"))
         # In the first file too: TensorBoard drops nothing at the first start that it sees.

@@ -9,15 +9,17 @@ import gzip
 import hashlib
 import io
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from fashion_softmax.data.fetching import MAX_BYTES, FetchError, debian_package, fetch
 from fashion_softmax.data.idx import BAD_GZIP, FILES, find_idx_files
 from fashion_softmax.data.published import PUBLISHED, Published
 from fashion_softmax.errors import DataError
-from fashion_softmax.files import LOCK_TIMEOUT_S, locked, read_json, write_atomically, write_json
+from fashion_softmax.files import read_json, remove_temporary_files, write_atomically, write_json
 
 log = logging.getLogger(__name__)
+LOCK_TIMEOUT_S = 900.0  # longer than the slowest download that is still accepted
 
 
 def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]:
@@ -123,3 +125,22 @@ def _store(packed: bytes, role: str, published: Published, root: Path, source: s
             f"({len(content)} bytes, beginning with {content[:16]!r}{problem})"
         )
     write_atomically(root / f"{FILES[role]}{published.suffix}", content)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+    """Let one process at a time write into a folder; the lock of a process that was killed is free.
+
+    Args:
+        folder: which exists. What a killed process left of a file is removed.
+        timeout_s: how long to wait for another process.
+
+    Raises:
+        TimeoutError: another process has the lock.
+        OSError: the folder may not be written.
+    """
+    from filelock import FileLock
+
+    with FileLock(folder / ".lock", timeout=timeout_s):  # its Timeout is a TimeoutError
+        remove_temporary_files(folder)
+        yield

@@ -1,6 +1,7 @@
 """What a trained model says of test images, without torch."""
 
 import io
+import zipfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,23 @@ class Predictions:
         """Which images are classified correctly, shape (N,)."""
         correct: NDArray[np.bool_] = self.classes == self.labels
         return correct
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Predictions":
+        """Read what `to_bytes` made; it may come from other people.
+
+        Raises:
+            Exception: of any kind, where it is something else.
+        """
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(io.BytesIO(content)).infolist()):
+            raise ValueError("it is compressed, and could fill the memory")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            parts = labels, classes, confidences = arrays["labels"], arrays["classes"], arrays["confidences"]
+        if [part.dtype.kind for part in parts] != ["u", "u", "f"] or any(
+            part.shape != (labels.size,) for part in parts
+        ):
+            raise ValueError("its arrays are of other types or shapes")
+        return cls(labels, classes, confidences)
 
     def to_bytes(self) -> bytes:
         """Make a file of them that `numpy.load` reads."""

@@ -3,20 +3,16 @@
 .hydra/config.yaml   the configuration, interpolations unresolved
 run.json             the overrides of its command, the options that were chosen, its fingerprint
 status.json          what became of the run so far; written last, so that a folder without it is no run's
-metrics.jsonl, result.json, predictions.npz, checkpoints/, events..., train.log   what `records.py` and others write
+metrics.jsonl, result.json, predictions.npz, checkpoints/, events..., train.log   what `recorder.py` and others write
 """
 
-import io
 import itertools
 import json
 import logging
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.errors import CheckpointError
@@ -175,16 +171,9 @@ def read_predictions(run_dir: Path) -> Predictions | None:
         The predictions; None when there is no such file or it holds something else.
     """
     try:
-        content = io.BytesIO(read_bounded(run_dir / PREDICTIONS_NAME, MAX_PREDICTIONS_BYTES))
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(content).infolist()):
-            return None  # it could fill the memory
-        with np.load(content, allow_pickle=False) as arrays:
-            predictions = Predictions(arrays["labels"], arrays["classes"], arrays["confidences"])
+        return Predictions.from_bytes(read_bounded(run_dir / PREDICTIONS_NAME, MAX_PREDICTIONS_BYTES))
     except Exception:  # numpy and zipfile raise anything for a file that was made up
         return None
-    parts = (predictions.labels, predictions.classes, predictions.confidences)
-    has_shape = all(part.shape == (parts[0].size,) for part in parts)
-    return predictions if has_shape and [part.dtype.kind for part in parts] == ["u", "u", "f"] else None
 
 
 def read_rows(run_dir: Path) -> list[dict[str, Any]]:

@@ -87,12 +87,6 @@ class Run:
         """Validation accuracy after the last epoch if there is a validation split, else test accuracy."""
         return self.metrics[self.parts.objective_name]
 
-    def describe(self) -> str:
-        """Say what is trained, such as `SoftmaxRegression, CrossEntropy, SGD on 60000 images of 1 x 28 x 28`."""
-        member, dataset = self.parts.member, self.parts.dataset
-        names = ", ".join(type(part).__name__ for part in (member.model, member.loss_fn, member.optimizer))
-        return f"{names} on {len(dataset.train)} images of {' x '.join(map(str, dataset.image_shape))}"
-
     def catch_up(self, step: int) -> None:
         """Take the checkpoint that a kill left unfinished, if it is of this step: the rest of the stack has it."""
         for path in self.checkpoint_path.parent.glob(f".{self.checkpoint_path.name}.*.tmp"):
@@ -113,8 +107,8 @@ class Run:
             OSError: the folder may not be written.
         """
         self.checkpoint_path.parent.mkdir(exist_ok=True)
+        remove_temporary_files(self.path)
         if self.folder.state != "planned":
-            remove_temporary_files(self.path)
             remove_temporary_files(self.checkpoint_path.parent)
         if self._saved:
             self._restore(self._saved)
@@ -207,10 +201,9 @@ class Run:
         )
         try:
             numbers = [self.best["epoch"], self.best["objective"], self.seconds["total"], self.seconds["training"]]
-            if not all(map(math.isfinite, [*numbers, self.objective] if self.epoch else numbers)):
-                raise ValueError("a number is not finite")
-            if self.epoch < 0:
-                raise ValueError("a negative epoch")
+            numbers += [self.objective] if self.epoch else []
+            if self.epoch < 0 or not all(map(math.isfinite, numbers)):
+                raise ValueError("a number is not what it can be")
             self.pause = Pause(**saved["pause"]) if saved["pause"] else None
             if self.pause:
                 Tally([self.pause.tally]).means()

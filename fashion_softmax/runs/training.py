@@ -94,6 +94,13 @@ def _catch_up(runs: Sequence[Run]) -> None:
             run.catch_up(step)
 
 
+def _describe(run: Run) -> str:
+    """Say what is trained, such as `SoftmaxRegression, CrossEntropy, SGD on 60000 images of 1 x 28 x 28`."""
+    member, dataset = run.parts.member, run.parts.dataset
+    names = ", ".join(type(part).__name__ for part in (member.model, member.loss_fn, member.optimizer))
+    return f"{names} on {len(dataset.train)} images of {' x '.join(map(str, dataset.image_shape))}"
+
+
 class _StackTraining:
     """Trains runs as one; afterwards each has ended, with its result or its error.
 
@@ -130,7 +137,7 @@ class _StackTraining:
         absent = [index for index, run in enumerate(self.places) if run not in self.trained]
         self.stack = Stack([run.parts.member for run in self.places], absent)
         batches = first.parts.make_batches()
-        display = RunDisplay(first.describe(), first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
+        display = RunDisplay(_describe(first), first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
         with Interruption() as interruption, display.progress:
             try:
                 for reports in self._fit(first, batches, interruption):

@@ -19,8 +19,8 @@ import pytest
 from fashion_softmax.data import fetching, sources
 from fashion_softmax.data.idx import FILES
 from fashion_softmax.data.published import Published
+from fashion_softmax.data.sources import locked
 from fashion_softmax.errors import DataError
-from fashion_softmax.files import locked
 
 CONTENT = {role: f"content of {role} ".encode() * 50 for role in FILES}
 
