@@ -110,8 +110,8 @@ def measure(*, quick: bool) -> Iterator[Figure]:
         lower=True,
     )
     rounds = []
-    for _ in range(2 if quick else 4):
-        lesson = min(lesson_epoch(workers, parts.dataset) for workers in LESSON_WORKERS)
+    for _ in range(1 if quick else 4):
+        lesson = min(lesson_epoch(workers, parts.dataset) for workers in LESSON_WORKERS[: 1 if quick else None])
         rounds.append((lesson, *best_of(8, lambda: epoch(parts), lambda: floor_epoch(parts.dataset))))
     lesson, ours, floor = map(min, zip(*rounds, strict=True))
     console.print(f"one epoch: lesson {lesson:.2f} s, ours {ours:.4f} s, floor {floor:.4f} s")
@@ -121,7 +121,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         train = [str(TRAIN), f"hydra.run.dir={folder}/run"]
         run, bare = best_of(
-            3 if quick else 7,
+            2 if quick else 7,
             lambda: run_python(train, train_memory),
             lambda: run_python(["-c", "import torch"], torch_memory),
         )
@@ -176,28 +176,32 @@ def sweep_cost(parts: Parts, *, quick: bool) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         # Every time a new folder: file systems are slow where many files were just deleted.
         places = (f"hydra.sweep.dir={folder}/{number}" for number in itertools.count())
-        lessons, wholes = [lesson_epoch(0, parts.dataset) for _ in range(3)], []
+        num_lessons = 1 if quick else 3
+        lessons, wholes = [lesson_epoch(0, parts.dataset) for _ in range(num_lessons)], []
         for _ in range(1 if quick else 3):
             wholes.append(run_python([*grid, next(places)], []))
-            lessons += [lesson_epoch(0, parts.dataset) for _ in range(3)]
+            lessons += [lesson_epoch(0, parts.dataset) for _ in range(num_lessons)]
         lesson, whole = statistics.mean(lessons), statistics.mean(wholes)
         ours, start = best_of(
-            1 if quick else 2,
+            2,
             lambda: run_python([*many, next(places)], []),
             lambda: run_python([*few, next(places)], []),
         )
-        own = run_python([*few[:-1], "optimizer.lr=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9", *hydras_own, next(places)], [])
-        own_start = run_python([*few, *hydras_own, next(places)], [])
+        nine = [*few[:-1], "optimizer.lr=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"]
+        own, own_start = (
+            0.0 if quick else run_python([*command, *hydras_own, next(places)], []) for command in (nine, few)
+        )
     overhead, own_overhead = 1000 * (ours - start) / (num_jobs - 1), 1000 * (own - own_start) / 8
     console.print(
         f"grid of {STACK_SIZE} runs x 10 epochs, whole command {whole:.1f} s, beside it the lesson's epoch "
-        f"{lesson:.2f} s; a job's overhead {overhead:.0f} ms, with Hydra's own launcher {own_overhead:.0f} ms"
+        f"{lesson:.2f} s; a job's overhead {overhead:.1f} ms"
     )
     yield Figure(
         "grid_speedup", "lesson's 640 epochs / whole grid command", 640 * lesson / whole, 150, 250, lower=False
     )
     yield Figure("launch_overhead_ms", f"launching a job, {num_jobs} jobs, ms", overhead, 8, 5, lower=True)
-    yield Figure("launch_ratio", "the same with Hydra's own / ours", own_overhead / overhead, 3.75, 30, lower=False)
+    if not quick:
+        yield Figure("launch_ratio", "the same with Hydra's own / ours", own_overhead / overhead, 3.75, 30, lower=False)
 
 
 def pixel_cost(parts: Parts) -> Figure:

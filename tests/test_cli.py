@@ -78,6 +78,7 @@ def test_validation_split_becomes_the_objective(train: Train, tmp_path: Path) ->
     assert facts["objective_name"] == "val/accuracy" and "val/loss" in facts["metrics"]  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_metrics_with_and_without_workers(train: Train, tmp_path: Path) -> None:
     texts = []
     for index, workers in enumerate((0, 0, 2)):
@@ -136,6 +137,7 @@ def test_a5_batch_larger_than_the_data_is_one_batch(train: Train, tmp_path: Path
     assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8"))["step"] == 1
 
 
+@pytest.mark.slow
 def test_a6_saved_configuration_runs_again(train: Train, tmp_path: Path) -> None:
     first = [*TINY, "optimizer.lr=1e-3", "loss.label_smoothing=.25", "dataset.resize=null"]
     assert train(*first).returncode == 0

@@ -11,7 +11,9 @@ from tests.conftest import TINY
 from tests.test_cli import Train
 
 
-@pytest.mark.parametrize("arguments", [["--cfg", "job"], [*TINY, "device=cuda:99"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--cfg", "job"], pytest.param([*TINY, "device=cuda:99"], marks=pytest.mark.slow)], ids=" ".join
+)
 def test_forked_command_says_the_same_and_ends_the_same(train: Train, arguments: list[str]) -> None:
     forked, alone = train(*arguments), train(*arguments, python=[])
     assert (forked.returncode, forked.stdout, forked.stderr) == (alone.returncode, alone.stdout, alone.stderr)

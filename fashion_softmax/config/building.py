@@ -1,5 +1,6 @@
 """Building everything a run is made of, and finding out early whether the pieces fit together."""
 
+import dataclasses
 import functools
 import inspect
 import json
@@ -22,7 +23,9 @@ from fashion_softmax.stacking import Facts, Member, find_facts
 
 T = TypeVar("T")
 
-_fitting: set[str] = set()  # data, model and loss that were tried once; the jobs of a sweep share them
+# Data, model and loss in words: what was tried once need not be tried for each job of a sweep.
+_fitting: set[str] = set()
+_facts: dict[str, Facts] = {}
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,11 @@ def facts_of(resolved: Mapping[str, Any], parts: Parts) -> Facts:
         "trainer.num_epochs": str(resolved["trainer"]["num_epochs"]),
         **{f"dataset.{name}": str(value) for name, value in resolved["dataset"].items()},
     }
-    blank = torch.zeros(4, *parts.dataset.image_shape, device=parts.device, dtype=parts.dtype)
-    loss = json.dumps(resolved["loss"], sort_keys=True)
-    return find_facts(parts.member, blank, shared, loss)
+    words = json.dumps([shared["device"], *(resolved[key] for key in ("dataset", "model", "loss", "dtype"))])
+    if (known := _facts.get(words)) is None:
+        blank = torch.zeros(4, *parts.dataset.image_shape, device=parts.device, dtype=parts.dtype)
+        known = _facts[words] = find_facts(parts.member, blank, shared, json.dumps(resolved["loss"], sort_keys=True))
+    return dataclasses.replace(known, shared={**shared, "model": known.shared["model"]})
 
 
 def build_as(kind: type[T], resolved: Mapping[str, Any], key: str, *runtime_args: Any) -> T:
@@ -137,8 +142,7 @@ def build_as(kind: type[T], resolved: Mapping[str, Any], key: str, *runtime_args
         opens_with_argument = re.match(r"\w+=", str(error))  # such as `delta=0 is out of range`
         raise ConfigError(f"{key}{'.' if opens_with_argument else ': '}{error}") from error
     if not isinstance(part, kind):
-        expected = f"{kind.__module__}.{kind.__name__}"
-        raise ConfigError(f"{key}._target_ builds a {type(part).__name__}, expected a {expected}")
+        raise ConfigError(f"{key}._target_ builds a {type(part).__name__}, not a {kind.__module__}.{kind.__name__}")
     return part
 
 

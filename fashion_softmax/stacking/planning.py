@@ -27,8 +27,6 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTran
 MAX_PARAMETERS_ON_CPU = 150_000
 T = TypeVar("T")
 
-_alone: dict[tuple[object, ...], str | None] = {}  # what was tried once need not be tried for each job of a sweep
-
 
 @dataclass(frozen=True)
 class Facts:
@@ -55,7 +53,7 @@ class Facts:
 
 
 def find_facts(member: Member, blank: Tensor, shared: Mapping[str, str], loss: str) -> Facts:
-    """Find out what a run must have in common with its company, trying each model with each loss only once.
+    """Find out what a run must have in common with its company.
 
     Args:
         member: of the run.
@@ -65,11 +63,10 @@ def find_facts(member: Member, blank: Tensor, shared: Mapping[str, str], loss: s
     """
     model = member.model
     kind = architecture(model)
-    if (key := (kind, loss, blank.device.type, tuple(blank.shape[1:]))) not in _alone:
-        _alone[key] = why_alone(model, member.loss_fn, blank.clone().uniform_())
+    alone = why_alone(model, member.loss_fn, blank.clone().uniform_())
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     words = {**shared, "model": f"{type(model).__name__} with {num_parameters} parameters"}
-    return Facts(words, kind, loss, _alone[key], num_parameters)
+    return Facts(words, kind, loss, alone, num_parameters)
 
 
 def plan(runs: Mapping[T, Facts], max_stack_size: int | None = None) -> list[list[T]]:

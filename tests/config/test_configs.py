@@ -76,7 +76,7 @@ def test_runtime_facts_reach_the_model() -> None:
         ("model=lenet dataset.image_shape=[1,11,11]", "model: images of 11 x 11 pixels are too small for LeNet"),
         (
             "loss._target_=torch.nn.CrossEntropyLoss ~loss.label_smoothing",
-            "expected a fashion_softmax.learning.losses.Loss",
+            "not a fashion_softmax.learning.losses.Loss",
         ),
         ("optimizer._target_=torch.optim.LBFGS ~optimizer.weight_decay", "its step needs closure"),
     ],

@@ -103,6 +103,7 @@ def test_table_is_sorted_and_filtered(open_page: Open) -> None:
     assert read_ranks(page) == [] and page.locator(LINES).count() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_metric_tooltip_and_choice(open_page: Open) -> None:
     page = open_page()
@@ -160,6 +161,7 @@ def test_hostile_texts_are_shown_as_they_are(open_page: Open, record_run: Record
     assert page.locator("img").count() == 0 and page.locator("script").count() == 2
 
 
+@pytest.mark.slow
 def test_nothing_is_empty(open_page: Open, record_run: RecordRun) -> None:
     def list_sections() -> list[str]:
         page = open_page()
