@@ -94,7 +94,6 @@ def _resume() -> bool:
     from fashion_softmax.sweeps.resume import prepare_run, prepare_sweep, read_request
 
     request = read_request(sys.argv[1:])
-    assert request is not None
     if is_sweep(request.folder):
         sys.argv[1:] = prepare_sweep(request)
         return True

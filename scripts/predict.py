@@ -71,10 +71,7 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
         raise ConfigError(f"--start {options.start}: there are {len(indices)} of them, 0 to {len(indices) - 1}")
     chosen = [int(index) for index in indices[options.start : options.start + options.rows * options.columns]]
     said = run.predict(test.images[chosen], test.labels[chosen])
-    captions = [
-        (f"true: {names[label]}", f"{100 * confidence:.0f} % {names[predicted]}")
-        for label, predicted, confidence in zip(said.labels, said.classes, said.confidences, strict=True)
-    ]
+    captions = said.word(range(len(chosen)), names)
     mistakes = (~said.is_correct).nonzero()[0].tolist()
     if options.wrong:
         after = f", after the first {options.start}" if options.start else ""
@@ -94,26 +91,21 @@ def find_mistakes(run: "TrainedRun") -> "NDArray[np.intp]":
     wrong = (~predictions.is_correct).nonzero()[0]
     print(f"{len(wrong)} of {len(test)} test images are wrong")
     make_console().print(make_class_table(predictions, run.class_names))
-    order = (-predictions.confidences[wrong]).argsort(kind="stable")
-    return wrong[order]
+    return predictions.sort_surest(wrong)
 
 
 def make_class_table(predictions: "Predictions", names: Sequence[str]) -> Table:
     """Show how many images of each class are classified correctly, and what the others are most often taken for."""
-    import numpy as np
-
     table = Table("class")
     for column in ("images", "right"):
         table.add_column(column, justify="right")
     table.add_column("most often mistaken for")
-    for label, name in enumerate(names):
-        is_of_class = predictions.labels == label
-        if not is_of_class.any():
+    for label, said in enumerate(predictions.count_confusions(len(names))):
+        if not (num_images := said.sum()):
             continue
-        said = np.bincount(predictions.classes[is_of_class], minlength=len(names))
         right, said[label] = said[label], 0
         other = f"{names[said.argmax()]}, {said.max()}" if said.any() else "-"
-        table.add_row(Text(name), str(is_of_class.sum()), f"{100 * right / is_of_class.sum():.1f} %", Text(other))
+        table.add_row(Text(names[label]), str(num_images), f"{100 * right / num_images:.1f} %", Text(other))
     return table
 
 

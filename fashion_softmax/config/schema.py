@@ -137,6 +137,12 @@ def _as_written(overrides: ListConfig) -> list[str]:
     return cast(list[str], OmegaConf.to_container(overrides, resolve=False))
 
 
+def quote(text: str) -> str:
+    """Write a text as a value of Hydra's command line, whatever is in it."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def project_dir() -> str:
     """Find the folder that data and outputs belong below: the checkout, or where the user stands once installed."""
     installed = CONFIG_DIR.parent == PACKAGE_DIR

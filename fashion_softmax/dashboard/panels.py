@@ -130,10 +130,8 @@ class Dashboard:
     def _write_confusions(self, step: int, predictions: Predictions) -> None:
         from fashion_softmax.dashboard.pictures import draw_confusion
 
-        num_classes = len(self.dataset.class_names)
-        pairs = predictions.labels.astype(np.int64) * num_classes + predictions.classes
-        counts = np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
-        title = f"{len(pairs)} test images, {predictions.is_correct.mean():.1%} correct"
+        counts = predictions.count_confusions(self.dataset.num_classes)
+        title = f"{len(predictions.labels)} test images, {predictions.is_correct.mean():.1%} correct"
         picture = draw_confusion(counts, self.dataset.class_names, title)
         self._write_picture(f"{TEST_IMAGES}confusion_matrix", step, picture)
 
@@ -143,12 +141,8 @@ class Dashboard:
         wrong = np.flatnonzero(~predictions.is_correct)
         if not len(wrong):
             return
-        shown = wrong[np.argsort(-predictions.confidences[wrong], kind="stable")][:NUM_MISTAKES]
-        names, columns = self.dataset.class_names, (predictions.labels, predictions.classes, predictions.confidences)
-        captions = [
-            (f"true: {names[label]}", f"{100 * confidence:.0f} % {names[predicted]}")
-            for label, predicted, confidence in zip(*(column[shown] for column in columns), strict=True)
-        ]
+        shown = predictions.sort_surest(wrong)[:NUM_MISTAKES]
+        captions = predictions.word(shown, self.dataset.class_names)
         pixels = to_pixels(self.dataset.test.images[torch.from_numpy(shown)].cpu().numpy())
         title = f"{len(wrong)} of {len(self.dataset.test)} test images are misclassified; the most confident mistakes"
         self._write_picture(f"{TEST_IMAGES}mistakes", step, draw_sheet(pixels, captions, title))

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,19 +18,36 @@ class Predictions:
         labels: true classes, unsigned, shape (N,).
         classes: predicted classes, unsigned, shape (N,).
         confidences: probability that softmax gives the predicted class, float32, shape (N,).
-        probabilities: that softmax gives each class, float32, shape (N, K); they are not saved, so None in a file's.
     """
 
     labels: NDArray[np.unsignedinteger[Any]]
     classes: NDArray[np.unsignedinteger[Any]]
     confidences: NDArray[np.float32]
-    probabilities: NDArray[np.float32] | None = None
 
     @property
     def is_correct(self) -> NDArray[np.bool_]:
         """Which images are classified correctly, shape (N,)."""
         correct: NDArray[np.bool_] = self.classes == self.labels
         return correct
+
+    def count_confusions(self, num_classes: int) -> NDArray[np.int64]:
+        """Count images by true class (row) and predicted class (column), shape (K, K)."""
+        pairs = self.labels.astype(np.int64) * num_classes + self.classes
+        return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+    def sort_surest(self, indices: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Sort images by how sure the model is of what it predicts, the surest first."""
+        return indices[np.argsort(-np.nan_to_num(self.confidences[indices]), kind="stable")]
+
+    def word(self, indices: Iterable[int], names: Sequence[str]) -> list[tuple[str, str]]:
+        """Word what images are and what the model says, such as `true: shirt` and `97 % coat`."""
+        return [
+            (
+                f"true: {names[self.labels[index]]}",
+                f"{100 * self.confidences[index]:.0f} % {names[self.classes[index]]}",
+            )
+            for index in indices
+        ]
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Predictions":

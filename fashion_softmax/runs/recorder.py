@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from fashion_softmax.config.explain import describe
 from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, forget
 from fashion_softmax.dashboard.panels import OF_THE_END, TEXTS
 from fashion_softmax.errors import DivergedError
@@ -38,7 +39,7 @@ class Recorder:
 
     events: EventFile
 
-    def __init__(self, run_dir: Path, fingerprint: str, *, log_every: int) -> None:
+    def __init__(self, run_dir: Path, fingerprint: str, *, log_every: int = 1) -> None:
         self.run_dir = run_dir
         self.fingerprint = fingerprint
         self.log_every = log_every
@@ -109,8 +110,14 @@ class Recorder:
             if state != "completed":
                 write_atomically(self.run_dir / "status.json", self.status(state, error))
 
+    def fail(self, error: BaseException) -> None:
+        """Record why the run ended early; that its folder is gone or full must not hide it."""
+        with contextlib.suppress(Exception):
+            log_into(self.run_dir, f"{_state_after(error)}: {describe(error)}", error)
+            self.close(_state_after(error), describe(error))
 
-def state_after(error: BaseException) -> str:
+
+def _state_after(error: BaseException) -> str:
     """Name the state of a run that an error ended."""
     states = {DivergedError: "diverged", KeyboardInterrupt: "interrupted"}
     return next((state for kind, state in states.items() if isinstance(error, kind)), "failed")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from fashion_softmax.config.building import build_parts, facts_of
-from fashion_softmax.config.explain import describe
 from fashion_softmax.config.schema import DashboardConfig, resolve
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
@@ -25,7 +24,7 @@ from fashion_softmax.runs.checkpoint import (
     restore_random_state,
 )
 from fashion_softmax.runs.folder import CONFIG_PATH, PREDICTIONS_NAME, RunFolder, require_whole
-from fashion_softmax.runs.recorder import Recorder, log_into, state_after
+from fashion_softmax.runs.recorder import Recorder
 from fashion_softmax.stacking import Facts
 from fashion_softmax.stacking.training import EpochReport, Pause
 
@@ -44,6 +43,7 @@ class Run:
         step: optimizer updates so far.
         best: epoch and objective of the best epoch so far.
         pause: where it stands inside the next epoch, None at its beginning.
+        recorder: of its records.
 
     Raises:
         FashionSoftmaxError: the configuration, the data or the machine does not allow it; a checkpoint is damaged or
@@ -67,7 +67,7 @@ class Run:
         self.metrics: dict[str, float] = {}
         self.pause: Pause | None = None
         self.seconds = {"total": 0.0, "training": 0.0}
-        self._recorder = Recorder(self.path, self._fingerprint, log_every=trainer["log_every"])
+        self.recorder = Recorder(self.path, self._fingerprint, log_every=trainer["log_every"])
         self._saved = find_checkpoint(folder, self._fingerprint)
         if self._saved:
             self.step = self._saved["step"]
@@ -114,9 +114,9 @@ class Run:
             self._restore(self._saved)
         self._start = time.perf_counter() - self.seconds["total"]
         last_epoch = None if self.folder.state == "planned" else self.epoch
-        self._recorder.open(last_epoch)
+        self.recorder.open(last_epoch)
         switches = switch_off(self._switches) if in_sweep and not self._switches.in_sweeps else self._switches
-        self._dashboard = Dashboard(self._recorder.events, switches, self.parts.member.model, self.parts.dataset)
+        self._dashboard = Dashboard(self.recorder.events, switches, self.parts.member.model, self.parts.dataset)
         yaml_text = (self.path / CONFIG_PATH).read_text(encoding="utf-8")
         folder = self.folder
         self._dashboard.log_start(folder.config, yaml_text, folder.choices, folder.overrides)
@@ -137,7 +137,7 @@ class Run:
             self.best = {"epoch": report.epoch, "objective": self.objective}
         self.seconds["training"] += report.training_s
         self._dashboard.log_epoch(report.images_seen)
-        self._recorder.log_epoch(report, {self.parts.objective_name: self.best["objective"]})
+        self.recorder.log_epoch(report, {self.parts.objective_name: self.best["objective"]})
 
     def make_checkpoint(self) -> dict[Path, bytes]:
         """Make the checkpoint of where the run stands: its path and its content."""
@@ -157,12 +157,6 @@ class Run:
         if self.pause is None and self.best["epoch"] == self.epoch:
             link_atomically(self.checkpoint_path, self.checkpoint_path.with_name("best.pt"))
 
-    def fail(self, error: BaseException) -> None:
-        """Record why the run ended early; that its folder is gone or full must not hide it."""
-        with contextlib.suppress(Exception):
-            log_into(self.path, f"{state_after(error)}: {describe(error)}", error)
-            self._recorder.close(state_after(error), describe(error))
-
     def finish(self, predictions: Predictions, stack_size: int) -> dict[Path, bytes]:
         """Close the records of a run that has trained all its epochs.
 
@@ -173,10 +167,10 @@ class Run:
         Returns:
             What has to be written to complete it, in this order.
         """
-        self._dashboard.log_end(self._recorder.images_seen, predictions)
+        self._dashboard.log_end(self.recorder.images_seen, predictions)
         self.seconds["total"] = time.perf_counter() - self._start
         seconds = {name: round(value, 3) for name, value in self.seconds.items()}
-        self._recorder.close("completed", seconds=seconds)
+        self.recorder.close("completed", seconds=seconds)
         result = {
             "state": "completed",
             "objective": self.objective,
@@ -191,7 +185,7 @@ class Run:
         return {
             self.path / PREDICTIONS_NAME: predictions.to_bytes(),
             self.path / "result.json": to_json(result),
-            self.path / "status.json": self._recorder.status("completed"),
+            self.path / "status.json": self.recorder.status("completed"),
         }
 
     def _restore(self, saved: dict[str, Any]) -> None:

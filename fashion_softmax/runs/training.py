@@ -9,14 +9,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fashion_softmax.config.building import seed_torch
-from fashion_softmax.config.explain import describe
 from fashion_softmax.dashboard.console import RunDisplay
 from fashion_softmax.data import Batches
-from fashion_softmax.files import write_json, write_together
-from fashion_softmax.runs.folder import RunFolder, read_folder
+from fashion_softmax.files import write_together
+from fashion_softmax.runs.folder import read_folder
 from fashion_softmax.runs.interruption import Interruption
-from fashion_softmax.runs.lock import claim, make_status
-from fashion_softmax.runs.recorder import log_all, log_into, state_after
+from fashion_softmax.runs.lock import claim
+from fashion_softmax.runs.recorder import Recorder, log_all, log_into
 from fashion_softmax.runs.run import Run
 from fashion_softmax.stacking import Stack, plan
 from fashion_softmax.stacking.prediction import predict
@@ -56,7 +55,7 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
                     runs[path] = Run(folder)
                 except (Exception, SystemExit) as error:
                     failures[path] = error
-                    _write_failure(folder, error)
+                    Recorder(path, str(folder.status.get("fingerprint"))).fail(error)
         if len(folders) == 1:
             held.enter_context(log_all(folders[0]))
         _catch_up(list(runs.values()))
@@ -66,13 +65,6 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
             places = [runs.get(path) or absent[path] for path in company if path in stack or path in absent]
             _StackTraining(places, [runs[path] for path in stack], failures, is_shown=is_shown).run()
     return failures
-
-
-def _write_failure(folder: RunFolder, error: BaseException) -> None:
-    """Record why a run could not be built."""
-    status = make_status(state_after(error), str(folder.status.get("fingerprint")), error=describe(error))
-    write_json(folder.path / "status.json", status)
-    log_into(folder.path, f"failed: {describe(error)}", error)
 
 
 def _keep_place(path: Path, runs: dict[Path, Run]) -> Run | None:
@@ -150,7 +142,7 @@ class _StackTraining:
                 self.stack.errors |= dict.fromkeys(self.stack.active, error)
             except KeyboardInterrupt as error:
                 for index in self.stack.active:
-                    self.places[index].fail(error)
+                    self.places[index].recorder.fail(error)
                 raise
             self._end_failed()
         if self.trained:
@@ -215,4 +207,4 @@ class _StackTraining:
     def _end(self, run: Run, error: BaseException) -> None:
         self.trained.remove(run)
         self.failures[run.path] = error
-        run.fail(error)
+        run.recorder.fail(error)

@@ -12,7 +12,7 @@ from typing import Any
 
 from fashion_softmax.config.checking import check_values, modernize
 from fashion_softmax.config.jobs import Job, apply_overrides
-from fashion_softmax.config.schema import PlainConfig, project_dir, resolve
+from fashion_softmax.config.schema import PlainConfig, project_dir, quote, resolve
 from fashion_softmax.config.settings import CHANGEABLE, SECTIONS_THAT_SAY_NOTHING, fingerprint, flatten
 from fashion_softmax.config.trust import is_trust, read_trusted, read_trusted_config, refuse_links_out
 from fashion_softmax.errors import CheckpointError
@@ -42,21 +42,16 @@ class Request:
     trusted: list[str]
 
 
-def read_request(arguments: Sequence[str]) -> Request | None:
-    """Find `resume=` among the arguments.
+def read_request(arguments: Sequence[str]) -> Request:
+    """Read what is to be resumed.
 
     Args:
-        arguments: of the command line.
-
-    Returns:
-        What to resume; None if nothing.
+        arguments: of the command line, `resume=` among them.
 
     Raises:
         CheckpointError: there is no such folder, or it is neither a run's nor a sweep's.
     """
     given = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
-    if not given:
-        return None
     overrides = [argument for argument in arguments if not (argument.startswith("resume=") or is_trust(argument))]
     name = given[-1].strip("'\"")
     folder = _find_latest(arguments) if name == LATEST else Path(name)
@@ -122,9 +117,8 @@ def prepare_sweep(request: Request) -> list[str]:
         if DRY_RUN not in overrides:
             for folder, changed in changes:
                 _write_change(folder, changed)
-    folder_text = str(request.folder).replace("\\", "\\\\").replace("'", "\\'")
     kept = [line for line in overrides if line not in own]
-    return ["-m", *kept, f"hydra.sweep.dir='{folder_text}'", "sweep.resume=true"]
+    return ["-m", *kept, f"hydra.sweep.dir={quote(str(request.folder))}", "sweep.resume=true"]
 
 
 def take_over(sweep_dir: Path, jobs: Sequence[Job]) -> None:

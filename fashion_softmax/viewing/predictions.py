@@ -47,17 +47,12 @@ def describe_predictions(comparison: Comparison) -> dict[str, Any]:
 def _count_confusions(predictions: Predictions) -> list[list[int]] | None:
     """Count images by true class (row) and predicted class (column); None if the classes are too many for a page."""
     num_classes = int(max(predictions.labels.max(), predictions.classes.max())) + 1
-    if num_classes > MAX_CLASSES:
-        return None
-    pairs = predictions.labels.astype(np.int64) * num_classes + predictions.classes
-    counts: list[list[int]] = np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, -1).tolist()
-    return counts
+    return None if num_classes > MAX_CLASSES else predictions.count_confusions(num_classes).tolist()
 
 
 def _list_surest(wanted: NDArray[np.intp], limit: int, sure: Predictions, other: Predictions) -> list[dict[str, Any]]:
     """List the images, of those wanted, that a run is surest of, and what another run, or the same, takes them for."""
-    order = np.argsort(-np.nan_to_num(sure.confidences[wanted]), kind="stable")
-    indices = wanted[order[:limit]]
+    indices = sure.sort_surest(wanted)[:limit]
     columns = (indices, sure.labels[indices], sure.confidences[indices], other.classes[indices])
     names = ("index", "true", "confidence", "taken_for")
     return [dict(zip(names, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)]

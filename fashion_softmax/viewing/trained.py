@@ -17,9 +17,11 @@ from fashion_softmax.config.schema import COMPONENTS, register, resolve
 from fashion_softmax.config.settings import fingerprint, printable
 from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out
 from fashion_softmax.data import Dataset, Split, load_idx, make_synthetic
+from fashion_softmax.data.batches import to_float
 from fashion_softmax.data.idx import FILES, find_idx_files
 from fashion_softmax.data.published import PUBLISHED
 from fashion_softmax.errors import CheckpointError, DataError
+from fashion_softmax.learning.metrics import log_softmax
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.checkpoint import CHECKPOINT_PATH, load_checkpoint, restore
 from fashion_softmax.runs.folder import CONFIG_PATH, require_whole
@@ -54,9 +56,9 @@ class TrainedRun:
 
     def predict_probabilities(self, image: Tensor) -> NDArray[np.float32]:
         """Give the probability of each class, shape (K,), for an image that has no label, bytes (C, H, W)."""
-        probabilities = self.predict(image[None], torch.zeros(1, dtype=torch.int64)).probabilities
-        assert probabilities is not None
-        return probabilities[0]  # type: ignore[no-any-return]
+        with torch.no_grad():
+            logits = self.parts.member.model.eval()(to_float(image[None], self.parts.dtype))
+        return log_softmax(logits).exp()[0].float().numpy()
 
 
 def find_run(folder: Path, *, best: bool = False) -> Path:
@@ -108,7 +110,6 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
         raise CheckpointError(f"{run_dir}: has no checkpoint yet ({path.name} is missing); let it train an epoch")
     config = read_trusted_config(run_dir, trusted)
     state = load_checkpoint(path, fingerprint(config))
-    register()
     parts = build_parts(resolve(config | {"device": "cpu"}))  # wherever it was trained; a few images need no more
     restore(parts.member, state, path)
     if not all(parameter.isfinite().all() for parameter in parts.member.model.parameters()):

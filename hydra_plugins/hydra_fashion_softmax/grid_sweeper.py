@@ -72,7 +72,7 @@ class GridSweeper(Sweeper):
 
     def _launch(self, sweep_dir: Path, stacks: Sequence[int]) -> None:
         """Run a Hydra job for each stack; it carries nothing but the sweep's folder and the stack's number there."""
-        from fashion_softmax.config.schema import STACK_CONFIG
+        from fashion_softmax.config.schema import STACK_CONFIG, quote
         from fashion_softmax.sweeps.grid import train_stack
 
         assert self.config is not None and self.hydra_context is not None
@@ -83,8 +83,7 @@ class GridSweeper(Sweeper):
         for group in ("hydra/launcher", "hydra/sweeper"):
             if not any(line.startswith(f"{group}=") for line in kept):
                 kept.append(f"{group}={hydra.runtime.choices[group]}")
-        escaped = str(sweep_dir).replace("\\", "\\\\").replace("'", "\\'")
-        place = f"sweep_dir='{escaped}'"
+        place = f"sweep_dir={quote(str(sweep_dir))}"
         config = loader.load_configuration(
             config_name=STACK_CONFIG, overrides=[*kept, place], run_mode=RunMode.MULTIRUN
         )

@@ -90,7 +90,6 @@ def test_d3_three_epochs_and_three_more_equal_six(train: Train, tmp_path: Path, 
 def resume(run: Path, *overrides: str) -> dict[Path, BaseException]:
     """Do what `resume=` does, in this process."""
     request = read_request([f"resume={run}", *overrides])
-    assert request is not None
     return train_folders([run]) if prepare_run(request) else {}
 
 
