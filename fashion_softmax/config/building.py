@@ -1,6 +1,5 @@
 """Building everything a run is made of, and finding out early whether the pieces fit together."""
 
-import dataclasses
 import functools
 import inspect
 import json
@@ -19,13 +18,14 @@ from fashion_softmax.config.checking import check_values, find_target
 from fashion_softmax.data import Batches, Dataset, Split
 from fashion_softmax.errors import ConfigError, MachineError
 from fashion_softmax.learning.losses import Loss
-from fashion_softmax.stacking import Facts, Member, find_facts
+from fashion_softmax.stacking import Facts, Member
+from fashion_softmax.stacking.models import is_stackable
 
 T = TypeVar("T")
 
-# Data, model and loss in words: what was tried once need not be tried for each job of a sweep.
-_fitting: set[str] = set()
-_facts: dict[str, Facts] = {}
+# Data, model and loss in words, and why such a run is trained alone: what was tried once need not be tried for each job
+# of a sweep.
+_alone: dict[str, str | None] = {}
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Parts:
     Attributes:
         dataset: may be shared with other runs.
         member: the model and what it trains with, the run's own.
+        alone: why the run cannot be trained together with others, None if it can.
         seed: of the data's order.
         device: of the model.
         dtype: of the model and of the images it sees.
@@ -42,6 +43,7 @@ class Parts:
 
     dataset: Dataset
     member: Member
+    alone: str | None
     seed: int
     device: torch.device
     dtype: torch.dtype
@@ -91,14 +93,15 @@ def build_parts(resolved: Mapping[str, Any]) -> Parts:
     seed_torch(resolved["seed"], device)
     model = build_as(nn.Module, resolved, "model", dataset.image_shape, dataset.num_classes).to(device, dtype)
     loss_fn = build_as(Loss, resolved, "loss")  # type: ignore[type-abstract]
-    if (words := json.dumps([resolved[key] for key in ("dataset", "model", "loss", "dtype")])) not in _fitting:
-        _probe(model, loss_fn, dataset, torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype))
-        _fitting.add(words)
+    if (words := json.dumps([resolved[key] for key in ("dataset", "model", "loss", "dtype")])) not in _alone:
+        blank = torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype)
+        _alone[words] = _probe(model, loss_fn, dataset, blank)
     optimizer = build_as(Optimizer, resolved, "optimizer", list(model.parameters()))
     _require_no_arguments(optimizer, "optimizer")
     scheduler = build_as(LRScheduler, resolved, "scheduler", optimizer)
     _require_no_arguments(scheduler, "scheduler")
-    return Parts(dataset, Member(model, loss_fn, optimizer, scheduler), resolved["seed"], device, dtype)
+    member = Member(model, loss_fn, optimizer, scheduler)
+    return Parts(dataset, member, _alone[words], resolved["seed"], device, dtype)
 
 
 def facts_of(resolved: Mapping[str, Any], parts: Parts) -> Facts:
@@ -115,11 +118,10 @@ def facts_of(resolved: Mapping[str, Any], parts: Parts) -> Facts:
         "trainer.num_epochs": str(resolved["trainer"]["num_epochs"]),
         **{f"dataset.{name}": str(value) for name, value in resolved["dataset"].items()},
     }
-    words = json.dumps([shared["device"], *(resolved[key] for key in ("dataset", "model", "loss", "dtype"))])
-    if (known := _facts.get(words)) is None:
-        blank = torch.zeros(4, *parts.dataset.image_shape, device=parts.device, dtype=parts.dtype)
-        known = _facts[words] = find_facts(parts.member, blank, shared, json.dumps(resolved["loss"], sort_keys=True))
-    return dataclasses.replace(known, shared={**shared, "model": known.shared["model"]})
+    model = parts.member.model
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    shared["model"] = f"{type(model).__name__} with {num_parameters} parameters"
+    return Facts(shared, json.dumps(resolved["loss"], sort_keys=True), parts.alone, num_parameters)
 
 
 def build_as(kind: type[T], resolved: Mapping[str, Any], key: str, *runtime_args: Any) -> T:
@@ -200,8 +202,12 @@ def _find_required(method: Callable[..., Any]) -> list[str]:
     return [each.name for each in parameters if each.default is each.empty and each.kind < each.VAR_POSITIONAL]
 
 
-def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) -> None:
-    """Send two blank images through model and loss: a misfit is then the configuration's error, not a traceback."""
+def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) -> str | None:
+    """Send two blank images through model and loss: a misfit is then the configuration's error, not a traceback.
+
+    Returns:
+        Why such a run is trained alone, None if it can have company.
+    """
     shape = (2, dataset.num_classes)
     labels = torch.zeros(2, dtype=torch.int64, device=images.device)
     try:
@@ -212,9 +218,15 @@ def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) ->
         raise ConfigError(f"model: cannot take images of shape {dataset.image_shape} (C, H, W): {error}") from error
     if tuple(logits.shape) != shape:
         raise ConfigError(f"model: gives {tuple(logits.shape)} for two images, expected {shape} (images, classes)")
+    before = torch.get_rng_state()
     try:
         losses, _ = loss_fn.value_and_gradient(logits, labels)
     except (RuntimeError, ValueError, OverflowError) as error:
         raise ConfigError(f"loss: cannot be computed: {error}") from error
     if tuple(losses.shape) != (2,):
         raise ConfigError(f"loss: gives {tuple(losses.shape)} for two images, expected (2,): one loss per image")
+    if not is_stackable(model):
+        return "only softmax regressions are trained together"
+    if not torch.equal(before, torch.get_rng_state()):
+        return "its loss draws random numbers, and they would depend on its company"
+    return None

@@ -32,7 +32,7 @@ RANGES: dict[str, Check] = {
     "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32),
     "dataset.num_workers": ("a whole number from 0 to 64", lambda value: 0 <= value <= 64),
     "dataset.resize": ("a number of pixels from 1 to 1024", lambda value: 1 <= value <= 1024),
-    **dict.fromkeys(("trainer.num_epochs", "trainer.log_every", "trainer.save_every", "sweep.max_stack_size"), COUNT),
+    **dict.fromkeys(("trainer.num_epochs", "trainer.log_every", "sweep.max_stack_size"), COUNT),
     **dict.fromkeys(("dataset.batch_size", "dataset.num_classes", "dataset.num_train", "dataset.num_test"), COUNT),
     **dict.fromkeys(
         ("dataset.image_shape", "model.hidden_sizes", "scheduler.num_epochs", "scheduler.step_size"), COUNT

@@ -36,7 +36,7 @@ COMPONENTS = {
 # What Hydra composes for a stack of a sweep: the folders of its runs, and where Hydra may put files of its own.
 STACK_CONFIG = "stack_of_runs"
 # Keys of earlier versions, which a run folder may still have.
-RETIRED = {"dashboard": ("pr_curves", "graph")}
+RETIRED = {"dashboard": ("pr_curves", "graph"), "trainer": ("save_every",)}
 KEY = re.compile(r"\$\{([\w.]+)\}")  # an interpolation that is nothing but another key
 
 PlainConfig = dict[str, Any]
@@ -50,8 +50,6 @@ class TrainerConfig:
     """Passes over the training images, at least 1; the lesson's ten."""
     log_every: int = 20
     """Steps between two points of the curve `train/step_loss`, at least 1."""
-    save_every: int | None = None
-    """Steps between two checkpoints inside an epoch, at least 1; null saves at the end of each epoch only."""
 
 
 @dataclass

@@ -74,16 +74,15 @@ class Batches:
         """Number of batches in an epoch."""
         return -(-len(self.split) // self.batch_size)
 
-    def epoch(self, epoch: int, *, first_batch: int = 0, reuse_buffer: bool = False) -> Iterator[Batch]:
+    def epoch(self, epoch: int, *, reuse_buffer: bool = False) -> Iterator[Batch]:
         """Yield the batches of one epoch.
 
         Args:
             epoch: counted from 0; decides the order together with the seed.
-            first_batch: number of batches to leave out at the beginning, to resume inside an epoch.
             reuse_buffer: write every batch into the same memory, which saves a sixth of a softmax-regression epoch;
                 a batch is then valid only until the next one is drawn.
         """
-        order = epoch_order(len(self.split), self.seed, epoch)[first_batch * self.batch_size :]
+        order = epoch_order(len(self.split), self.seed, epoch)
         batches = self._from_workers(order) if self.num_workers else self._in_process(order, reuse_buffer)
         for batch in batches:
             self.num_drawn += 1

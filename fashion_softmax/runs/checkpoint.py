@@ -6,8 +6,10 @@ bit goes unnoticed and `torch.load` reads it all the same.
 
 import hashlib
 import io
+import math
 import struct
 import zipfile
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +24,37 @@ CHECKPOINT_PATH = Path("checkpoints", "last.pt")  # in a run's folder
 FORMAT_VERSION = 2
 DIGEST_LENGTH = 64  # hexadecimal digits
 NO_COMMENT = b"\0\0"  # how a zip file without a comment ends: the comment's length
-KINDS: dict[type | tuple[type, ...], tuple[str, ...]] = {
+KINDS: dict[type, tuple[str, ...]] = {
     dict: ("model", "optimizer", "scheduler", "random_state", "best", "metrics", "seconds"),
-    int: ("epoch", "step"),
+    int: ("epoch",),
     str: ("fingerprint",),
-    (dict, type(None)): ("pause",),
 }
 
 
-def make_checkpoint(member: Member, progress: dict[str, Any]) -> bytes:
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        epoch: finished epochs.
+        best: `epoch` and `objective` of the best epoch so far.
+        metrics: of the last finished epoch, by tag.
+        seconds: used so far, in `total` and in `training`.
+    """
+
+    epoch: int = 0
+    best: dict[str, float] = field(default_factory=lambda: {"epoch": 0, "objective": -1.0})
+    metrics: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: {"total": 0.0, "training": 0.0})
+
+
+def make_checkpoint(member: Member, progress: Progress, fingerprint: str) -> bytes:
     """Make the content of `last.pt`.
 
     Args:
         member: its model, optimizer and scheduler are saved.
-        progress: plain values and tensors that say how far the run is: `epoch` (finished ones), `step` (optimizer
-            updates so far), `best` (epoch and objective so far), `metrics` of the last finished epoch, `seconds` used,
-            the configuration's `fingerprint`, and inside an epoch its `pause`.
+        progress: of the run.
+        fingerprint: of its configuration.
     """
     state: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -46,7 +63,8 @@ def make_checkpoint(member: Member, progress: dict[str, Any]) -> bytes:
         "optimizer": member.optimizer.state_dict(),
         "scheduler": member.scheduler.state_dict(),
         "random_state": _random_state(),
-        **progress,
+        "fingerprint": fingerprint,
+        **asdict(progress),
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -108,10 +126,12 @@ def load_checkpoint(path: Path, fingerprint: str | None = None) -> dict[str, Any
             raise CheckpointError(f"{path}: its {key} is missing or of a wrong type")
     if fingerprint not in (None, state["fingerprint"]):
         raise CheckpointError(f"{path}: belongs to a run with another configuration than that of its folder")
+    if state.get("pause"):
+        raise CheckpointError(f"{path}: was saved by version 0.1 inside an epoch; let that version finish the epoch")
     return state  # type: ignore[no-any-return]
 
 
-def restore(member: Member, state: dict[str, Any], path: Path) -> None:
+def restore(member: Member, state: dict[str, Any], path: Path) -> Progress:
     """Put a run's model, optimizer, scheduler and random numbers where they were.
 
     Args:
@@ -119,10 +139,19 @@ def restore(member: Member, state: dict[str, Any], path: Path) -> None:
         state: from `load_checkpoint`.
         path: of the checkpoint, for messages.
 
+    Returns:
+        How far the run was.
+
     Raises:
-        CheckpointError: the state does not fit the member.
+        CheckpointError: the state does not fit the member, or has numbers that cannot be.
     """
+    progress = Progress(**{each.name: state[each.name] for each in fields(Progress)})
     try:
+        numbers = [progress.best["epoch"], progress.best["objective"], *progress.metrics.values()]
+        numbers += [progress.seconds["total"], progress.seconds["training"]]
+        if progress.epoch < 0 or not all(map(math.isfinite, numbers)):
+            raise ValueError("a number is not what it can be")
+        restore_random_state(state)
         member.model.load_state_dict(state["model"])
         expected = [set(group) for group in member.optimizer.param_groups]
         if [set(group) for group in state["optimizer"]["param_groups"]] != expected:
@@ -135,6 +164,7 @@ def restore(member: Member, state: dict[str, Any], path: Path) -> None:
                 group["lr"] = lr * factor(member.scheduler.last_epoch)
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: does not fit the run's configuration: {_word(error)}") from error
+    return progress
 
 
 def restore_random_state(state: dict[str, Any]) -> None:

@@ -1,16 +1,15 @@
 """Training the runs of folders: the one way for a single run, the jobs of a sweep, and whatever is resumed.
 
 What becomes of each run is written into its folder. Runs that fit together are trained as one stack. A stack is saved
-as one step, so that after a kill all its runs stand at the same optimizer update.
+as one step, so that after a kill all its runs stand at the end of the same epoch.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fashion_softmax.config.building import seed_torch
 from fashion_softmax.dashboard.console import RunDisplay
-from fashion_softmax.data import Batches
 from fashion_softmax.files import write_together
 from fashion_softmax.runs.folder import read_folder
 from fashion_softmax.runs.interruption import Interruption
@@ -19,12 +18,11 @@ from fashion_softmax.runs.recorder import Recorder, log_all, log_into
 from fashion_softmax.runs.run import Run
 from fashion_softmax.stacking import Stack, plan
 from fashion_softmax.stacking.prediction import predict
-from fashion_softmax.stacking.training import EpochReport, Pause, fit
+from fashion_softmax.stacking.training import EpochReport, fit
 
 IN_FLIGHT = ("running", "killed", "interrupted")  # states of runs that were being trained when their process ended
 
 Failures = dict[Path, BaseException]
-Reports = dict[int, EpochReport] | dict[int, Pause]
 
 
 def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failures:
@@ -39,7 +37,7 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
         The runs that did not get to their ends, each with the reason, which its folder says as well.
 
     Raises:
-        Interrupted: by a signal; every run is saved where it stands.
+        Interrupted: by a signal; every run is saved as it was at the end of its last epoch.
     """
     failures: Failures = {}
     runs: dict[Path, Run] = {}
@@ -78,12 +76,12 @@ def _keep_place(path: Path, runs: dict[Path, Run]) -> Run | None:
 
 
 def _catch_up(runs: Sequence[Run]) -> None:
-    """Bring runs that were trained together to one step, if a kill came while their checkpoints got their names."""
+    """Bring runs that were trained together to one epoch, if a kill came while their checkpoints got their names."""
     in_flight = [run for run in runs if run.folder.state in IN_FLIGHT]
     for run in in_flight:
-        step = max(other.step for other in in_flight if other.facts.key == run.facts.key)
-        if run.step < step:
-            run.catch_up(step)
+        epoch = max(other.epoch for other in in_flight if other.facts.key == run.facts.key)
+        if run.epoch < epoch:
+            run.catch_up(epoch)
 
 
 def _describe(run: Run) -> str:
@@ -98,7 +96,7 @@ class _StackTraining:
 
     Args:
         places: all runs of the stack.
-        trained: those of them to train; data sets, devices, seeds, epochs and steps so far agree.
+        trained: those of them to train; data sets, devices, seeds and epochs, wanted and so far, agree.
         failures: gets those that fail.
         is_shown: see `train_folders`.
     """
@@ -129,12 +127,20 @@ class _StackTraining:
         absent = [index for index, run in enumerate(self.places) if run not in self.trained]
         self.stack = Stack([run.parts.member for run in self.places], absent)
         batches = first.parts.make_batches()
+        batches.num_drawn = first.epoch * len(batches)
         display = RunDisplay(_describe(first), first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
         with Interruption() as interruption, display.progress:
             try:
-                for reports in self._fit(first, batches, interruption):
+                for reports in fit(
+                    self.stack,
+                    batches,
+                    first.parts.evaluation_splits(),
+                    num_epochs=first.num_epochs,
+                    first_epoch=first.epoch + 1,
+                    after_step=interruption.raise_if_any,
+                ):
                     self._record(reports)
-                    display.show(first.epoch, first.metrics)
+                    display.show(first.epoch, first.progress.metrics)
                     interruption.raise_if_any()
                 self._finish(first)
             except (Exception, SystemExit) as error:  # of what all share, such as memory or the data's workers
@@ -146,32 +152,14 @@ class _StackTraining:
                 raise
             self._end_failed()
         if self.trained:
-            display.show_result(first.metrics, first.path, first.seconds)
+            display.show_result(first.progress.metrics, first.path, first.progress.seconds)
             if self.is_shown:
                 log_into(first.path, f"{first.parts.objective_name} {first.objective:.4f}")
 
-    def _fit(self, first: Run, batches: Batches, interruption: Interruption) -> Iterator[Reports]:
-        batches.num_drawn = first.epoch * len(batches) + (len(first.pause.step_losses) if first.pause else 0)
-        save_every = [run.save_every for run in self.trained if run.save_every]
-        return fit(
-            self.stack,
-            batches,
-            first.parts.evaluation_splits(),
-            num_epochs=first.num_epochs,
-            first_epoch=first.epoch + 1,
-            # Those that only keep their places begin where the others stand.
-            pauses={index: run.pause or first.pause for index, run in enumerate(self.places)} if first.pause else {},
-            wants_pause=lambda step: (
-                interruption.signal_number is not None or any(step % every == 0 for every in save_every)
-            ),
-        )
-
-    def _record(self, reports: Reports) -> None:
-        """Record where the runs stand, then save all their checkpoints as one step."""
+    def _record(self, reports: Mapping[int, EpochReport]) -> None:
+        """Record an epoch of all runs, then save their checkpoints as one step."""
         attempt = self.stack.attempt
-        for index, report in reports.items():
-            attempt(index, self.places[index].record, report)
-        self._write({index: attempt(index, self.places[index].make_checkpoint) for index in self.stack.active})
+        self._write({index: attempt(index, self.places[index].record, report) for index, report in reports.items()})
         for index in self.stack.active:
             attempt(index, self.places[index].keep_best)
         self._end_failed()

@@ -1,7 +1,7 @@
 """Stacks: R runs trained as one, each with its own loss, optimizer and scheduler, none able to disturb another."""
 
 from fashion_softmax.stacking.members import Member
-from fashion_softmax.stacking.planning import Facts, find_facts, plan
+from fashion_softmax.stacking.planning import Facts, plan
 from fashion_softmax.stacking.stack import Stack
 
-__all__ = ["Facts", "Member", "Stack", "find_facts", "plan"]
+__all__ = ["Facts", "Member", "Stack", "plan"]

@@ -1,17 +1,16 @@
-"""Many models as one: R models of the same architecture see a batch together, (B, C, H, W) to (R, B, K).
+"""Many models as one: R models of the same kind see a batch together, (B, C, H, W) to (R, B, K).
 
-The stack owns the storage, with one more axis in front; each model's parameters become views into it, so that a
-model can be saved, measured and stepped by its own optimizer as if it were alone.
+Softmax regressions become one matrix product. Any other model is trained alone, R = 1, by the same loop.
 
 Shapes: `R` models, `B` images, `D` features, `K` classes.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state
 
 from fashion_softmax.learning.models import SoftmaxRegression
 
@@ -20,17 +19,17 @@ class StackedModel(ABC):
     """R models that compute together.
 
     Args:
-        models: at least one; their parameters are moved into shared storage.
+        models: at least one.
 
     Attributes:
-        parameters: the shared storage, shape (R, ...) each, with the gradients in `.grad` after `backward`. Empty
-            where a single model keeps its own.
+        parameters: the storage that the models share, shape (R, ...) each, with the gradients in `.grad` after
+            `backward`. Empty where a single model keeps its own.
     """
 
     parameters: Sequence[Tensor] = ()
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
-        self.models = [model.train() for model in models]  # all in one mode: torch.func stacks no others
+        self.models = list(models)
 
     @abstractmethod
     def __call__(self, images: Tensor) -> Tensor:
@@ -50,18 +49,20 @@ class StackedModel(ABC):
             model.train(mode)
 
 
+def is_stackable(model: nn.Module) -> bool:
+    """Tell whether a model can be one of several; a subclass of softmax regression may compute something else."""
+    return type(model) is SoftmaxRegression
+
+
 def stack_models(models: Sequence[nn.Module]) -> StackedModel:
     """Make one of several models.
 
     Args:
-        models: of equal `stacking.architecture`; more than one only where `stacking.why_alone` has no objection.
-
-    Returns:
-        Softmax regressions as one matrix product; a single other model as it is, several by `torch.func.vmap`.
+        models: softmax regressions of equal shapes, or a single model of any kind.
     """
-    if all(type(model) is SoftmaxRegression for model in models):  # a subclass may compute something else
-        return StackedSoftmaxRegression(models)
-    return SingleModel(models) if len(models) == 1 else StackedModule(models)
+    if all(map(is_stackable, models)):
+        return StackedSoftmaxRegression(cast(Sequence[SoftmaxRegression], models))
+    return SingleModel(models)
 
 
 class StackedSoftmaxRegression(StackedModel):
@@ -69,19 +70,24 @@ class StackedSoftmaxRegression(StackedModel):
 
     Autograd's bookkeeping costs more than the arithmetic of a model this small, so the one product that it would make
     on the way back, `(R * K, B) x (B, D)`, stands here.
+
+    The stack owns the storage, with one more axis in front; each model's parameters become views into it, so that a
+    model can be saved, measured and stepped by its own optimizer as if it were alone.
     """
 
-    def __init__(self, models: Sequence[nn.Module]) -> None:
+    def __init__(self, models: Sequence[SoftmaxRegression]) -> None:
         super().__init__(models)
-        named, _ = _share(models)
-        self.parameters = weight, bias = named["weight"], named["bias"]
-        num_runs, num_classes, num_features = weight.shape
-        self._shape = (num_runs, num_classes, -1)
-        self._weight, self._bias = weight.detach().view(-1, num_features), bias.detach().view(-1, 1)
-        self._weight_gradient, self._bias_gradient = torch.zeros_like(self._weight), torch.zeros_like(self._bias)
-        weight.grad, bias.grad = self._weight_gradient.view_as(weight), self._bias_gradient.view_as(bias)
-        _hand_out_gradients(models, named)
-        self._features = torch.empty(0, num_features)
+        weight = torch.stack([model.weight.detach() for model in models])  # (R, K, D)
+        bias = torch.stack([model.bias.detach() for model in models])  # (R, K)
+        weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
+        for index, model in enumerate(models):
+            for own, shared in ((model.weight, weight), (model.bias, bias)):
+                own.data, own.grad = shared[index], shared.grad[index]  # type: ignore[index]
+        self.parameters = weight, bias
+        self._shape = (*bias.shape, -1)
+        self._weight, self._bias = weight.flatten(0, 1), bias.view(-1, 1)
+        self._weight_gradient, self._bias_gradient = weight.grad.flatten(0, 1), bias.grad.view(-1, 1)
+        self._features = torch.empty(0, weight.shape[-1])
 
     def __call__(self, images: Tensor) -> Tensor:
         """Compute every model's logits, images (B, C, H, W) to (R, B, K)."""
@@ -115,47 +121,3 @@ class SingleModel(StackedModel):
         """Let autograd carry the gradient on to the parameters."""
         self.model.zero_grad(set_to_none=True)
         self._logits.backward(logits_gradient[0] / len(self._logits))
-
-
-class StackedModule(StackedModel):
-    """R modules of any kind, by `torch.func.vmap` over their stacked parameters, differentiated by autograd."""
-
-    def __init__(self, models: Sequence[nn.Module]) -> None:
-        super().__init__(models)
-        self._parameters, self._buffers = _share(models)
-        self.parameters = list(self._parameters.values())
-        self._compute = torch.vmap(self._compute_one, in_dims=(0, 0, None), randomness="error")
-        self._logits = torch.empty(0)
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Compute every model's logits, images (B, C, H, W) to (R, B, K)."""
-        self._logits = self._compute(self._parameters, self._buffers, images)
-        return self._logits.detach()
-
-    def backward(self, logits_gradient: Tensor) -> None:
-        """Let autograd carry the gradients on to the storage, and hand each model its part."""
-        for parameter in self.parameters:
-            parameter.grad = None
-        self._logits.backward(logits_gradient / logits_gradient.shape[1])
-        _hand_out_gradients(self.models, self._parameters)
-
-    def _compute_one(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor) -> Tensor:
-        # Of the first model only the structure is used: the values come with each call.
-        logits: Tensor = functional_call(self.models[0], (parameters, buffers), (images,))
-        return logits
-
-
-def _share(models: Sequence[nn.Module]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Move parameters and buffers, by name, into tensors with a leading axis, and leave views in their places."""
-    parameters, buffers = stack_module_state(list(models))
-    for index, model in enumerate(models):
-        for name, own in (*model.named_parameters(), *model.named_buffers()):
-            own.data = (parameters | buffers)[name].detach()[index]
-    return parameters, buffers
-
-
-def _hand_out_gradients(models: Sequence[nn.Module], parameters: Mapping[str, Tensor]) -> None:
-    for name, stacked in parameters.items():
-        if stacked.grad is not None:
-            for model, gradient in zip(models, stacked.grad, strict=True):
-                model.get_parameter(name).grad = gradient

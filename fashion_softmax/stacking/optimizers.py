@@ -55,8 +55,7 @@ class StackedOptimizer:
             rates, decays = torch.tensor(settings, dtype=torch.float64).unbind(1)
             self._rates, self._decays = (values.to(self.parameters[0]) for values in (-rates, decays))
         for parameter in self.parameters:
-            if parameter.grad is None:  # frozen, or not used by the model
-                continue
+            assert parameter.grad is not None
             shape = (-1, *[1] * (parameter.ndim - 1))
             if any(decay for _, decay in settings):
                 parameter.grad.addcmul_(parameter, self._decays.view(shape))

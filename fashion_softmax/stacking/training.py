@@ -5,13 +5,13 @@ own, as if it were trained alone.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 
 from fashion_softmax.data import Batches, Split, in_order
-from fashion_softmax.learning.tally import State, Tally
+from fashion_softmax.learning.tally import Tally
 from fashion_softmax.stacking import Stack
 
 
@@ -37,23 +37,6 @@ class EpochReport:
     training_s: float
 
 
-@dataclass(frozen=True)
-class Pause:
-    """Where one run stands inside an epoch: with its model, optimizer and scheduler, all it needs to go on.
-
-    Attributes:
-        epoch: counted from 1, the one under way.
-        step: optimizer updates since the start of the run.
-        step_losses: mean loss of every batch of this epoch so far.
-        tally: sums over these batches, see `Tally.state`.
-    """
-
-    epoch: int
-    step: int
-    step_losses: list[float]
-    tally: State
-
-
 def fit(
     stack: Stack,
     batches: Batches,
@@ -61,9 +44,8 @@ def fit(
     *,
     num_epochs: int,
     first_epoch: int = 1,
-    pauses: Mapping[int, Pause] | None = None,
-    wants_pause: Callable[[int], bool] = lambda step: False,
-) -> Iterator[dict[int, EpochReport] | dict[int, Pause]]:
+    after_step: Callable[[], None] = lambda: None,
+) -> Iterator[dict[int, EpochReport]]:
     """Train, and yield the reports of all runs after every epoch.
 
     A run that fails leaves the stack with its error in `stack.errors`: a `DivergedError` when a loss is NaN or
@@ -77,18 +59,15 @@ def fit(
             after every epoch.
         num_epochs: passes over the training images, at least 1.
         first_epoch: to train, counted from 1; larger to go on with members that were trained before.
-        pauses: of all runs, to go on inside the first epoch.
-        wants_pause: asked after every step inside an epoch, with the steps since the start of the run, whether to
-            yield where the runs stand.
+        after_step: called after every step; what it raises ends the training.
 
     Yields:
-        Index of each run still training to its report, or to its pause when one was wanted.
+        Index of each run still training to its report.
     """
     for epoch in range(first_epoch, num_epochs + 1):
         lrs = [member.lr for member in stack.members]
         start = time.perf_counter()
-        metrics, step_losses = yield from _train_epoch(stack, batches, epoch, pauses or {}, wants_pause)
-        pauses = None
+        metrics, step_losses = _train_epoch(stack, batches, epoch, after_step)
         training_s = time.perf_counter() - start
         for split_name, split in evaluation_splits.items():
             measures = evaluate(stack, split, batches.dtype)
@@ -113,17 +92,13 @@ def fit(
 
 
 def _train_epoch(
-    stack: Stack,
-    batches: Batches,
-    epoch: int,
-    pauses: Mapping[int, Pause],
-    wants_pause: Callable[[int], bool],
-) -> Generator[dict[int, Pause], None, tuple[dict[str, list[float]], list[list[float]]]]:
+    stack: Stack, batches: Batches, epoch: int, after_step: Callable[[], None]
+) -> tuple[dict[str, list[float]], list[list[float]]]:
+    """Train one epoch; returns the training metrics, a value for each run, and the mean losses of every step."""
     stack.model.train()
-    known = [pauses[index] for index in sorted(pauses)]
-    tally = Tally([pause.tally for pause in known])
-    step_losses = [list(losses) for losses in zip(*(pause.step_losses for pause in known), strict=True)]
-    for images, labels in batches.epoch(epoch - 1, first_batch=len(step_losses), reuse_buffer=True):
+    tally = Tally()
+    step_losses: list[list[float]] = []
+    for images, labels in batches.epoch(epoch - 1, reuse_buffer=True):
         logits = stack.model(images)
         losses, gradient = stack.loss_fn.value_and_gradient(logits, labels)
         step_losses.append(losses.mean(-1).tolist())
@@ -135,12 +110,7 @@ def _train_epoch(
         stack.optimizer.step()
         if not stack.active:
             break
-        step = (epoch - 1) * len(batches) + len(step_losses)
-        if len(step_losses) < len(batches) and wants_pause(step):
-            yield {
-                index: Pause(epoch, step, [losses[index] for losses in step_losses], tally.state(index))
-                for index in stack.active
-            }
+        after_step()
     return {f"train/{name}": values for name, values in tally.means().items()}, step_losses
 
 

@@ -48,7 +48,7 @@ def explain_failure(overrides: Sequence[str], *folders: Path) -> str:
         ("loss=hubr", "loss=hubr is no option; did you mean huber?; allowed: ce, huber, l1, margin, mse"),
         ("hydra/launcher=nope", "hydra/launcher=nope is no option"),
         ("trainer.num_epochs=1.5", "trainer.num_epochs=1.5 has the wrong type: expected int"),
-        ("trainer.save_every=x", "trainer.save_every=x has the wrong type: expected int or null"),
+        ("sweep.max_stack_size=x", "sweep.max_stack_size=x has the wrong type: expected int or null"),
         ("trainer=null", "trainer=null has the wrong type: expected a group of keys"),
         ("dashboard.text=maybe", "dashboard.text=maybe has the wrong type: expected bool"),
         ("device=null", "device=null has the wrong type: expected str"),

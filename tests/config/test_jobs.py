@@ -68,7 +68,7 @@ def test_overrides_of_a_resumed_run() -> None:
     changed = apply_overrides(config, ["trainer.num_epochs=20", "loss=mse", "sweep.dry_run=true", "hydra.run.dir=x"])
     assert changed["trainer"]["num_epochs"] == 20 and "SquaredError" in changed["loss"]["_target_"]
     assert config == compose()
-    assert apply_overrides(config, ["~trainer.save_every", "+loss.x=1"])["trainer"]["save_every"] is None
+    assert apply_overrides(config, ["~dataset.resize", "+loss.x=1"])["dataset"]["resize"] is None
     with pytest.raises(ConfigError, match="several values"):
         apply_overrides(config, ["seed=1,2"])
 

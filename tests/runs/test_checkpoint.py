@@ -9,7 +9,7 @@ from fashion_softmax.errors import CheckpointError
 from fashion_softmax.learning import schedules
 from fashion_softmax.learning.losses import CrossEntropy
 from fashion_softmax.learning.models import SoftmaxRegression
-from fashion_softmax.runs.checkpoint import load_checkpoint, make_checkpoint, restore
+from fashion_softmax.runs.checkpoint import Progress, load_checkpoint, make_checkpoint, restore
 from fashion_softmax.stacking import Member
 
 
@@ -18,17 +18,9 @@ def save(folder: Path, *, epoch: int) -> Member:
     model = SoftmaxRegression((1, 2, 2), 3)
     optimizer = torch.optim.Adam(model.parameters())
     member = Member(model, CrossEntropy(), optimizer, schedules.constant(optimizer))
-    progress = {
-        "epoch": epoch,
-        "step": 7 * epoch,
-        "best": {"epoch": epoch, "objective": 0.5},
-        "fingerprint": "abc",
-        "metrics": {},
-        "seconds": {"total": 1.0, "training": 0.5},
-        "pause": None,
-    }
+    progress = Progress(epoch, {"epoch": epoch, "objective": 0.5}, {}, {"total": 1.0, "training": 0.5})
     folder.mkdir(exist_ok=True)
-    (folder / "last.pt").write_bytes(make_checkpoint(member, progress))
+    (folder / "last.pt").write_bytes(make_checkpoint(member, progress, "abc"))
     return member
 
 
@@ -36,7 +28,7 @@ def test_checkpoint_holds_what_resuming_needs(tmp_path: Path) -> None:
     model = save(tmp_path / "checkpoints", epoch=2).model
     state = torch.load(tmp_path / "checkpoints" / "last.pt", weights_only=True)
     assert torch.equal(state["model"]["weight"], model.weight)
-    assert (state["epoch"], state["step"], state["fingerprint"]) == (2, 14, "abc")
+    assert (state["epoch"], state["fingerprint"]) == (2, "abc")
     assert {"optimizer", "scheduler", "random_state", "best", "format_version"} <= state.keys()
 
 

@@ -1,4 +1,4 @@
-"""A stack against the same runs alone, over losses, optimizers, schedules and models; members that fail.
+"""A stack against the same runs alone, over losses, optimizers, and schedules; members that fail.
 
 Tolerances: in float64, 1e-9 after twelve steps. In float32, 1e-5: a product of R runs may be summed in another order
 than that of one.
@@ -17,7 +17,7 @@ from fashion_softmax.data import Batches, make_synthetic
 from fashion_softmax.errors import DivergedError
 from fashion_softmax.learning import schedules
 from fashion_softmax.learning.losses import AbsoluteError, CrossEntropy, Huber, Loss, Margin, SquaredError
-from fashion_softmax.learning.models import MLP, SoftmaxRegression
+from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.stacking import Member, Stack
 from fashion_softmax.stacking.losses import StackedLoss
 from fashion_softmax.stacking.training import EpochReport, fit
@@ -48,17 +48,13 @@ SCHEDULES: dict[str, Callable[..., torch.optim.lr_scheduler.LambdaLR]] = {
     "exponential": lambda o: schedules.exponential(o, gamma=0.7, warmup_epochs=1),
     "cosine": lambda o: schedules.cosine(o, num_epochs=3),
 }
-MODELS: dict[str, Callable[[], nn.Module]] = {
-    "softmax": lambda: SoftmaxRegression((1, 4, 4), 3),
-    "mlp": lambda: MLP((1, 4, 4), 3, hidden_sizes=[5]),
-}
 Setting = tuple[str, str, str, int]  # loss, optimizer, schedule, seed of the initial weights
 
 
-def make_member(model: str, setting: Setting, dtype: torch.dtype = torch.float64) -> Member:
+def make_member(setting: Setting, dtype: torch.dtype = torch.float64) -> Member:
     loss, optimizer_name, schedule, seed = setting
     torch.manual_seed(seed)
-    module = MODELS[model]().to(dtype)
+    module = SoftmaxRegression((1, 4, 4), 3).to(dtype)
     optimizer = OPTIMIZERS[optimizer_name](module.parameters())
     return Member(module, LOSSES[loss](), optimizer, SCHEDULES[schedule](optimizer))
 
@@ -84,37 +80,35 @@ def assert_same(
         assert report.step_losses == pytest.approx(other_report.step_losses, abs=tolerance)
 
 
-@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("num_runs", [2, 7])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
-def test_mixed_stack_equals_each_run_alone(model: str, num_runs: int, dtype: torch.dtype, tolerance: float) -> None:
+def test_mixed_stack_equals_each_run_alone(num_runs: int, dtype: torch.dtype, tolerance: float) -> None:
     settings = list(zip(LOSSES, OPTIMIZERS, itertools.cycle(SCHEDULES), range(7), strict=False))[:num_runs]
-    stack = Stack([make_member(model, setting, dtype) for setting in settings])
+    stack = Stack([make_member(setting, dtype) for setting in settings])
     reports = train(stack, dtype=dtype)
     for index, setting in enumerate(settings):
-        alone = Stack([make_member(model, setting, dtype)])
+        alone = Stack([make_member(setting, dtype)])
         (expected,) = train(alone, dtype=dtype)
         assert_same(stack.members[index], reports[index], alone.members[0], expected, tolerance)
 
 
-@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("loss", "optimizer"), list(zip(LOSSES, reversed(OPTIMIZERS), strict=True)))
-def test_every_loss_and_optimizer_stacks_with_every_schedule(model: str, loss: str, optimizer: str) -> None:
+def test_every_loss_and_optimizer_stacks_with_every_schedule(loss: str, optimizer: str) -> None:
     settings = [(loss, optimizer, schedule, seed) for seed, schedule in enumerate(SCHEDULES)]
-    stack = Stack([make_member(model, setting) for setting in settings])
+    stack = Stack([make_member(setting) for setting in settings])
     reports = train(stack)
     for index, setting in enumerate(settings):
-        alone = Stack([make_member(model, setting)])
+        alone = Stack([make_member(setting)])
         (expected,) = train(alone)
         assert_same(stack.members[index], reports[index], alone.members[0], expected, 1e-9)
 
 
 def test_plain_sgd_equals_torchs_own_step() -> None:
     settings = [("ce", name, "exponential", seed) for seed, name in enumerate(["sgd", "sgd_decay", "sgd"])]
-    stack = Stack([make_member("softmax", setting) for setting in settings])
+    stack = Stack([make_member(setting) for setting in settings])
     train(stack)
     for member, setting in zip(stack.members, settings, strict=True):
-        model = make_member("softmax", setting)
+        model = make_member(setting)
         for epoch in range(3):
             for images, labels in Batches(DATASET.train, 32, seed=0, dtype=torch.float64).epoch(epoch):
                 model.optimizer.zero_grad()
@@ -126,10 +120,10 @@ def test_plain_sgd_equals_torchs_own_step() -> None:
 
 
 def test_optimizer_of_a_member_can_be_saved_and_loaded_alone() -> None:
-    stack = Stack([make_member("softmax", ("ce", name, "constant", 0)) for name in ("adam", "momentum", "sgd")])
+    stack = Stack([make_member(("ce", name, "constant", 0)) for name in ("adam", "momentum", "sgd")])
     train(stack)
     for member, name in zip(stack.members, ("adam", "momentum", "sgd"), strict=True):
-        fresh = make_member("softmax", ("ce", name, "constant", 1))
+        fresh = make_member(("ce", name, "constant", 1))
         fresh.model.load_state_dict(member.model.state_dict())
         fresh.optimizer.load_state_dict(member.optimizer.state_dict())
         assert str(fresh.optimizer.state_dict()) == str(member.optimizer.state_dict())
@@ -168,18 +162,18 @@ class FragileSGD(torch.optim.SGD):
         super().step()
 
 
-def make_company(model: str, odd: Member | None) -> list[Member]:
+def make_company(odd: Member | None) -> list[Member]:
     """Three sound members around a fourth."""
-    sound = [make_member(model, setting, torch.float32) for setting in SOUND]
-    return [*sound[:2], odd or make_member(model, ("ce", "sgd", "constant", 9), torch.float32), sound[2]]
+    sound = [make_member(setting, torch.float32) for setting in SOUND]
+    return [*sound[:2], odd or make_member(("ce", "sgd", "constant", 9), torch.float32), sound[2]]
 
 
 SOUND: Sequence[Setting] = [("ce", "sgd", "step", 0), ("ce", "adam", "constant", 1), ("huber", "momentum", "cosine", 2)]
 
 
-def make_odd(kind: str, model: str) -> Member:
+def make_odd(kind: str) -> Member:
     torch.manual_seed(9)
-    module = MODELS[model]()
+    module = SoftmaxRegression((1, 4, 4), 3)
     lr = {"diverges": 1e30, "overflows": 1e39}.get(kind, 0.05)
     optimizer: torch.optim.Optimizer = torch.optim.SGD(module.parameters(), lr=lr, weight_decay=0.1)
     if kind == "optimizer raises":
@@ -192,7 +186,6 @@ def make_odd(kind: str, model: str) -> Member:
     return Member(module, loss, optimizer, scheduler)
 
 
-@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("kind", "error", "num_reports"),
     [
@@ -204,10 +197,8 @@ def make_odd(kind: str, model: str) -> Member:
         ("loss exits", SystemExit, 1),
     ],
 )
-def test_failing_member_leaves_the_others_bit_for_bit(
-    model: str, kind: str, error: type[BaseException], num_reports: int
-) -> None:
-    sound, broken = Stack(make_company(model, None)), Stack(make_company(model, make_odd(kind, model)))
+def test_failing_member_leaves_the_others_bit_for_bit(kind: str, error: type[BaseException], num_reports: int) -> None:
+    sound, broken = Stack(make_company(None)), Stack(make_company(make_odd(kind)))
     expected, reports = train(sound, dtype=torch.float32), train(broken, dtype=torch.float32)
     assert list(broken.errors) == [2] and isinstance(broken.errors[2], error)
     assert len(reports[2]) == num_reports
@@ -218,7 +209,7 @@ def test_failing_member_leaves_the_others_bit_for_bit(
 
 
 def test_diverged_member_keeps_its_last_good_weights() -> None:
-    members = make_company("softmax", None)
+    members = make_company(None)
     members[2].model.get_parameter("weight").data[0, 0] = math.nan
     before = members[2].model.get_parameter("bias").detach().clone()
     stack = Stack(members)
@@ -228,7 +219,7 @@ def test_diverged_member_keeps_its_last_good_weights() -> None:
 
 
 def test_training_ends_when_nobody_is_left() -> None:
-    stack = Stack([make_odd("diverges", "softmax"), make_odd("overflows", "softmax")])
+    stack = Stack([make_odd("diverges"), make_odd("overflows")])
     assert train(stack, dtype=torch.float32) == [[], []] and set(stack.errors) == {0, 1}
 
 
@@ -249,21 +240,6 @@ def test_loss_of_other_people_is_asked_run_by_run() -> None:
     torch.testing.assert_close(losses, torch.stack(expected))
 
 
-def test_frozen_parameters_stay_as_they_are_alone_and_in_a_stack() -> None:
-    def make(seed: int) -> Member:
-        member = make_member("mlp", ("ce", "sgd_decay", "constant", seed))
-        member.model.get_parameter("1.weight").requires_grad_(False)
-        return member
-
-    members = [make(0), make(1)]
-    members[0].model.eval()  # as a model is that was tried
-    stack = Stack(members)
-    reports = train(stack)
-    for index in (0, 1):
-        alone = Stack([make(index)])
-        assert_same(stack.members[index], reports[index], alone.members[0], train(alone)[0], 1e-9)
-
-
 def test_equal_neighbours_share_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes: list[torch.Size] = []
     whole = CrossEntropy.value_and_gradient
@@ -279,7 +255,7 @@ def test_equal_neighbours_share_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_keyboard_interrupt_is_nobodys_failure() -> None:
-    members = make_company("softmax", None)
+    members = make_company(None)
     members[1] = dataclasses.replace(members[1], loss_fn=Fragile(3, KeyboardInterrupt()))
     stack = Stack(members)
     with pytest.raises(KeyboardInterrupt):

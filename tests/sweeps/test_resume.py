@@ -126,7 +126,7 @@ def test_resume_with_fewer_epochs_than_trained_is_refused(run: Path) -> None:
     status = read_json(run / "status.json")
     (run / "status.json").write_text(json.dumps({**status, "state": "interrupted"}), encoding="utf-8")
     (error,) = resume(run, "trainer.num_epochs=2").values()
-    assert isinstance(error, CheckpointError) and "has trained 3 epochs or more" in str(error)
+    assert isinstance(error, CheckpointError) and "has trained 3 epochs" in str(error)
 
 
 def test_resume_without_the_checkpoint_is_refused(run: Path) -> None:
@@ -206,7 +206,7 @@ def test_d8_signal_during_a_step_saves_and_the_run_is_resumed_exactly(
     assert result.returncode == code and "Traceback" not in result.stderr, result.stderr
     assert "its state is saved; resume with: python" in result.stderr and "resume=run" in result.stderr
     assert read_json(run / "status.json")["state"] == "interrupted"
-    assert load_checkpoint(run / "checkpoints" / "last.pt")["step"] > 0
+    assert load_checkpoint(run / "checkpoints" / "last.pt")["epoch"] >= 3
     assert train(f"resume={run}").returncode == 0
     assert train(*LONG, f"hydra.run.dir={whole}").returncode == 0
     assert_equal_runs(run, whole)
@@ -249,7 +249,7 @@ def kill_and_resume(run: Path, command: Sequence[str], resume: Sequence[str], rn
 @pytest.mark.slow
 def test_d9_kills_at_random_moments_change_nothing(train: Train, tmp_path: Path) -> None:
     whole, run = tmp_path / "whole", tmp_path / "run"
-    command = [*LONG, "trainer.num_epochs=60", "trainer.save_every=7", "optimizer=momentum"]
+    command = [*LONG, "trainer.num_epochs=60", "optimizer=momentum"]
     seed = random.randrange(10**6)
     print("seed of the kills:", seed)
     kill_and_resume(run, [*command, f"hydra.run.dir={run}"], [f"resume={run}"], random.Random(seed), times=7)
@@ -314,7 +314,7 @@ def test_e4_interrupted_sweep_is_resumed_and_equals_the_uninterrupted_one(
 @pytest.mark.slow
 def test_e4_sweep_killed_again_and_again_ends_the_same(train: Train, tmp_path: Path) -> None:
     sweep, whole = tmp_path / "sweep", tmp_path / "whole"
-    command = [*SWEEP, "trainer.num_epochs=12", "trainer.save_every=11"]
+    command = [*SWEEP, "trainer.num_epochs=12"]
     seed = random.randrange(10**6)
     print("seed of the kills:", seed)
     kill_and_resume(sweep, [*command, f"hydra.sweep.dir={sweep}"], [f"resume={sweep}"], random.Random(seed), times=5)
