@@ -4,7 +4,7 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from fashion_softmax.config.checking import check_values, find_target
 from fashion_softmax.data import Batches, Dataset, Split
 from fashion_softmax.errors import ConfigError, MachineError
 from fashion_softmax.learning.losses import Loss
+from fashion_softmax.learning.models import seed_torch
 from fashion_softmax.stacking import Facts, Member
 from fashion_softmax.stacking.models import is_stackable
 
@@ -35,7 +36,7 @@ class Parts:
     Attributes:
         dataset: may be shared with other runs.
         member: the model and what it trains with, the run's own.
-        alone: why the run cannot be trained together with others, None if it can.
+        facts: what the run must have in common with those it is trained together with.
         seed: of the data's order.
         device: of the model.
         dtype: of the model and of the images it sees.
@@ -43,7 +44,7 @@ class Parts:
 
     dataset: Dataset
     member: Member
-    alone: str | None
+    facts: Facts
     seed: int
     device: torch.device
     dtype: torch.dtype
@@ -100,28 +101,21 @@ def build_parts(resolved: Mapping[str, Any]) -> Parts:
     _require_no_arguments(optimizer, "optimizer")
     scheduler = build_as(LRScheduler, resolved, "scheduler", optimizer)
     _require_no_arguments(scheduler, "scheduler")
-    member = Member(model, loss_fn, optimizer, scheduler)
-    return Parts(dataset, member, _alone[words], resolved["seed"], device, dtype)
+    facts = _find_facts(resolved, device, model, _alone[words])
+    return Parts(dataset, Member(model, loss_fn, optimizer, scheduler), facts, resolved["seed"], device, dtype)
 
 
-def facts_of(resolved: Mapping[str, Any], parts: Parts) -> Facts:
-    """Find out what a run must have in common with the runs it is trained together with.
-
-    Args:
-        resolved: its configuration.
-        parts: built from it.
-    """
+def _find_facts(resolved: Mapping[str, Any], device: torch.device, model: nn.Module, alone: str | None) -> Facts:
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
     shared = {
-        "seed": str(parts.seed),
-        "device": str(parts.device),
+        "seed": str(resolved["seed"]),
+        "device": str(device),
         "dtype": resolved["dtype"],
         "trainer.num_epochs": str(resolved["trainer"]["num_epochs"]),
         **{f"dataset.{name}": str(value) for name, value in resolved["dataset"].items()},
+        "model": f"{type(model).__name__} with {num_parameters} parameters",
     }
-    model = parts.member.model
-    num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    shared["model"] = f"{type(model).__name__} with {num_parameters} parameters"
-    return Facts(shared, json.dumps(resolved["loss"], sort_keys=True), parts.alone, num_parameters)
+    return Facts(shared, json.dumps(resolved["loss"], sort_keys=True), alone, num_parameters)
 
 
 def build_as(kind: type[T], resolved: Mapping[str, Any], key: str, *runtime_args: Any) -> T:
@@ -164,13 +158,6 @@ def _load_dataset(node: str, working_dir: Path) -> Dataset:
     return build_as(Dataset, {"dataset": json.loads(node)}, "dataset")
 
 
-def seed_torch(seed: int, device: torch.device) -> None:
-    """Seed what the models draw: initial weights on the CPU, dropout on the device."""
-    # `torch.manual_seed` prepares the seeding of all devices, which takes longer than building a model.
-    seed_all = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
-    seed_all(seed)
-
-
 def pick_device(name: str) -> torch.device:
     """Choose where to train.
 
@@ -192,14 +179,10 @@ def pick_device(name: str) -> torch.device:
 
 def _require_no_arguments(part: Optimizer | LRScheduler, key: str) -> None:
     """Refuse an optimizer that needs a closure, or a scheduler that needs a metric: the loop has none to give."""
-    if needed := _find_required(type(part).step):
+    _, *parameters = inspect.signature(type(part).step).parameters.values()
+    needed = [each.name for each in parameters if each.default is each.empty and each.kind < each.VAR_POSITIONAL]
+    if needed:
         raise ConfigError(f"{key}._target_ cannot be used: its step needs {', '.join(needed)}, and the loop has none")
-
-
-@functools.lru_cache(maxsize=64)
-def _find_required(method: Callable[..., Any]) -> list[str]:
-    _, *parameters = inspect.signature(method).parameters.values()
-    return [each.name for each in parameters if each.default is each.empty and each.kind < each.VAR_POSITIONAL]
 
 
 def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) -> str | None:

@@ -5,7 +5,7 @@ import dataclasses
 import time
 from pathlib import Path
 
-from fashion_softmax.config.building import build_parts, facts_of
+from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.schema import DashboardConfig, resolve
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.dashboard.panels import Dashboard, switch_off
@@ -36,7 +36,6 @@ class Run:
     Attributes:
         path: of the folder.
         parts: what it trains with.
-        facts: what it must have in common with the runs it is trained together with.
         num_epochs: that it is asked to train.
         epoch: finished epochs, of the checkpoint before `begin`.
         progress: how far it is, from `begin` on.
@@ -53,7 +52,6 @@ class Run:
         self.path = folder.path
         resolved = resolve(folder.config)
         self.parts = build_parts(resolved)
-        self.facts = facts_of(resolved, self.parts)
         self.num_epochs: int = resolved["trainer"]["num_epochs"]
         self._switches = DashboardConfig(**resolved.get("dashboard", {}))
         self._fingerprint = fingerprint(folder.config)
@@ -73,8 +71,9 @@ class Run:
 
     @property
     def facts_now(self) -> Facts:
-        """The facts, and the epoch: only runs that are equally far can be trained together."""
-        return dataclasses.replace(self.facts, shared={**self.facts.shared, "epochs so far": str(self.epoch)})
+        """What it must have in common with its company, and the epoch: all must be equally far."""
+        facts = self.parts.facts
+        return dataclasses.replace(facts, shared={**facts.shared, "epochs so far": str(self.epoch)})
 
     @property
     def objective(self) -> float:

@@ -8,9 +8,9 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fashion_softmax.config.building import seed_torch
 from fashion_softmax.dashboard.console import RunDisplay
 from fashion_softmax.files import write_together
+from fashion_softmax.learning.models import seed_torch
 from fashion_softmax.runs.folder import read_folder
 from fashion_softmax.runs.interruption import Interruption
 from fashion_softmax.runs.lock import claim
@@ -79,7 +79,7 @@ def _catch_up(runs: Sequence[Run]) -> None:
     """Bring runs that were trained together to one epoch, if a kill came while their checkpoints got their names."""
     in_flight = [run for run in runs if run.folder.state in IN_FLIGHT]
     for run in in_flight:
-        epoch = max(other.epoch for other in in_flight if other.facts.key == run.facts.key)
+        epoch = max(other.epoch for other in in_flight if other.parts.facts.key == run.parts.facts.key)
         if run.epoch < epoch:
             run.catch_up(epoch)
 

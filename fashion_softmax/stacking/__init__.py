@@ -1,7 +1,6 @@
 """Stacks: R runs trained as one, each with its own loss, optimizer and scheduler, none able to disturb another."""
 
-from fashion_softmax.stacking.members import Member
 from fashion_softmax.stacking.planning import Facts, plan
-from fashion_softmax.stacking.stack import Stack
+from fashion_softmax.stacking.stack import Member, Stack
 
 __all__ = ["Facts", "Member", "Stack", "plan"]

@@ -6,12 +6,15 @@ Shapes: `R` runs, `B` images, `K` classes.
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from fashion_softmax.learning.losses import Loss
-from fashion_softmax.stacking.members import Attempt
+
+# Does something on behalf of a member: index, action, its arguments; None if it was not done. See `Stack.attempt`.
+Attempt = Callable[..., Any]
 
 
 class StackedLoss:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from fashion_softmax.learning.optimizers import SGD
-from fashion_softmax.stacking.members import Attempt
+from fashion_softmax.stacking.losses import Attempt
 
 
 class StackedOptimizer:

@@ -8,15 +8,42 @@ Shapes: `R` runs, `B` images, `K` classes.
 
 import math
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
 from fashion_softmax.errors import DivergedError
+from fashion_softmax.learning.losses import Loss
 from fashion_softmax.stacking.losses import StackedLoss
-from fashion_softmax.stacking.members import Member
 from fashion_softmax.stacking.models import stack_models
 from fashion_softmax.stacking.optimizers import StackedOptimizer
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Member:
+    """What one run of a stack trains with; nothing of it belongs to another run.
+
+    Attributes:
+        model: images (B, C, H, W) to logits (B, K).
+        loss_fn: logits and labels to one loss per image.
+        optimizer: over the model's parameters, which have no gradients yet.
+        scheduler: of the optimizer's learning rate, stepped once an epoch.
+    """
+
+    model: nn.Module
+    loss_fn: Loss
+    optimizer: Optimizer
+    scheduler: LRScheduler
+
+    @property
+    def lr(self) -> float:
+        """The learning rate now."""
+        return float(self.optimizer.param_groups[0]["lr"])
 
 
 class Stack:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashion_softmax.config.building import build_parts, facts_of
+from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.explain import describe, translate
 from fashion_softmax.config.jobs import Job
 from fashion_softmax.config.schema import SweepConfig, resolve
@@ -137,7 +137,7 @@ def _find_facts(job: Job) -> Facts | None:
     """Build a job once; None when a component of the user's fails in a way that only running it can show."""
     resolved = resolve(job.config)
     try:
-        return facts_of(resolved, build_parts(resolved))
+        return build_parts(resolved).facts
     except FashionSoftmaxError:
         raise
     except (Exception, SystemExit):

@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from fashion_softmax.config.building import build_parts, facts_of
+from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
 from fashion_softmax.learning.losses import CrossEntropy
@@ -14,7 +14,7 @@ from tests.conftest import TINY
 
 def find_facts(*jobs: str) -> dict[int, Facts]:
     configs = [resolve(compose([*TINY, *job.split()])) for job in jobs]
-    return {number: facts_of(config, build_parts(config)) for number, config in enumerate(configs)}
+    return {number: build_parts(config).facts for number, config in enumerate(configs)}
 
 
 def test_losses_optimizers_schedules_rates_and_initial_weights_share_a_stack() -> None:
