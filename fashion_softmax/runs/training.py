@@ -5,7 +5,8 @@ as one step, so that after a kill all its runs stand at the end of the same epoc
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from fashion_softmax.dashboard.console import RunDisplay
@@ -58,17 +59,14 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
             held.enter_context(log_all(folders[0]))
         _catch_up(list(runs.values()))
         for stack in plan({path: run.facts_now for path, run in runs.items()}, len(folders)):
-            company = folders if len(stack) < len(folders) else stack
-            absent = {path: run for path in company if path not in stack and (run := _keep_place(path, runs))}
-            places = [runs.get(path) or absent[path] for path in company if path in stack or path in absent]
-            _StackTraining(places, [runs[path] for path in stack], failures, is_shown=is_shown).run()
+            places = [run for path in folders if (run := runs.get(path) or _keep_place(path))]
+            absent = {index for index, run in enumerate(places) if run.path not in stack}
+            _StackTraining(places, absent, failures, is_shown=is_shown).run()
     return failures
 
 
-def _keep_place(path: Path, runs: dict[Path, Run]) -> Run | None:
+def _keep_place(path: Path) -> Run | None:
     """Build a run that is not trained now, for its place in the stack; None if it cannot be built, now as before."""
-    if path in runs:
-        return runs[path]
     try:
         return Run(read_folder(path))
     except (Exception, SystemExit):
@@ -95,17 +93,18 @@ class _StackTraining:
     """Trains runs as one; afterwards each has ended, with its result or its error.
 
     Args:
-        places: all runs of the stack.
-        trained: those of them to train; data sets, devices, seeds and epochs, wanted and so far, agree.
+        places: all runs of the stack; data sets, devices, seeds and epochs, wanted and so far, of those to train agree.
+        absent: indices of those that only keep their places.
         failures: gets those that fail.
         is_shown: see `train_folders`.
     """
 
-    def __init__(self, places: Sequence[Run], trained: list[Run], failures: Failures, *, is_shown: bool) -> None:
+    def __init__(self, places: Sequence[Run], absent: Collection[int], failures: Failures, *, is_shown: bool) -> None:
         self.places = places
-        self.trained = trained
+        self.absent = absent
         self.failures = failures
         self.is_shown = is_shown
+        self.stack = Stack([run.parts.member for run in places], absent)
 
     def run(self) -> None:
         """Train.
@@ -113,19 +112,15 @@ class _StackTraining:
         Raises:
             Interrupted: by a signal.
         """
-        for run in self.trained.copy():
-            try:
-                run.begin(in_sweep=not self.is_shown)
-            except (Exception, SystemExit) as error:
-                self._end(run, error)
-        if not self.trained:
+        for index in self.stack.active:
+            self.stack.attempt(index, partial(self.places[index].begin, in_sweep=not self.is_shown))
+        self._end_failed()
+        if not self.stack.active:
             return
-        first = self.trained[0]
+        first = self.places[self.stack.active[0]]
         # What a model draws while it trains (dropout) depends on its seed, not on what was built before.
         seed_torch(first.parts.seed, first.parts.device)
         first.restore_random_state()
-        absent = [index for index, run in enumerate(self.places) if run not in self.trained]
-        self.stack = Stack([run.parts.member for run in self.places], absent)
         batches = first.parts.make_batches()
         batches.num_drawn = first.epoch * len(batches)
         display = RunDisplay(_describe(first), first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
@@ -151,10 +146,9 @@ class _StackTraining:
                     self.places[index].recorder.fail(error)
                 raise
             self._end_failed()
-        if self.trained:
+        if self.is_shown and self.stack.active:
             display.show_result(first.progress.metrics, first.path, first.progress.seconds)
-            if self.is_shown:
-                log_into(first.path, f"{first.parts.objective_name} {first.objective:.4f}")
+            log_into(first.path, f"{first.parts.objective_name} {first.objective:.4f}")
 
     def _record(self, reports: Mapping[int, EpochReport]) -> None:
         """Record an epoch of all runs, then save their checkpoints as one step."""
@@ -188,11 +182,9 @@ class _StackTraining:
                 self.stack.errors[index] = error
 
     def _end_failed(self) -> None:
+        """Record the errors of those that left the stack since the last call."""
         for index, error in self.stack.errors.items():
-            if self.places[index] in self.trained:
-                self._end(self.places[index], error)
-
-    def _end(self, run: Run, error: BaseException) -> None:
-        self.trained.remove(run)
-        self.failures[run.path] = error
-        run.recorder.fail(error)
+            run = self.places[index]
+            if index not in self.absent and run.path not in self.failures:
+                self.failures[run.path] = error
+                run.recorder.fail(error)

@@ -17,7 +17,7 @@ class StackedOptimizer:
     training. Each run's learning rate is still that of its own optimizer, where its scheduler sets it.
 
     Args:
-        optimizers: one for each member; their parameters have no gradients yet.
+        optimizers: one for each member; what gradients there are is forgotten.
         attempt: calls a member's optimizer, which may raise.
         left: has the indices of the members that left.
 
@@ -32,6 +32,7 @@ class StackedOptimizer:
         self._plain = {index for index, optimizer in enumerate(optimizers) if _is_plain_sgd(optimizer)}
         for index in self._plain:
             # Without gradients a step changes nothing, but torch's schedulers warn when there never was one.
+            optimizers[index].zero_grad()
             optimizers[index].step()
         self._settings: list[tuple[float, float]] = []
         self._rates = self._decays = torch.empty(0)

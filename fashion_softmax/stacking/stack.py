@@ -31,7 +31,7 @@ class Member:
     Attributes:
         model: images (B, C, H, W) to logits (B, K).
         loss_fn: logits and labels to one loss per image.
-        optimizer: over the model's parameters, which have no gradients yet.
+        optimizer: over the model's parameters.
         scheduler: of the optimizer's learning rate, stepped once an epoch.
     """
 

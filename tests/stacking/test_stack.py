@@ -119,6 +119,14 @@ def test_plain_sgd_equals_torchs_own_step() -> None:
             torch.testing.assert_close(parameter, other, rtol=0, atol=1e-12)
 
 
+def test_members_may_have_been_in_another_stack() -> None:
+    members = [make_member(("ce", "sgd_decay", "constant", seed)) for seed in range(2)]
+    train(Stack(members))
+    before = [parameter.detach().clone() for parameter in members[1].model.parameters()]
+    Stack(members)
+    assert all(map(torch.equal, before, members[1].model.parameters()))
+
+
 def test_optimizer_of_a_member_can_be_saved_and_loaded_alone() -> None:
     stack = Stack([make_member(("ce", name, "constant", 0)) for name in ("adam", "momentum", "sgd")])
     train(stack)
