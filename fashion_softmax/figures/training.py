@@ -45,14 +45,13 @@ def make_figure(comparison: Comparison) -> "Figure":
     has_validation = any("val/accuracy" in run.metrics for _, runs in groups for run in runs)
     loss = "train/cross_entropy" if len(groups) > 1 and "loss" in comparison.keys else "train/loss"
     tags = [loss, "train/accuracy", *(["val/accuracy"] if has_validation else []), "test/accuracy"]
-    max_seeds = max(len(runs) for _, runs in groups)
     if len(groups) == 1:
-        figure = new_figure(5.5, 4)
+        figure, (name, runs) = new_figure(5.5, 4), groups[0]
         panels = [figure.subplots()]
         for index, tag in enumerate(tags):
-            _draw_curve(panels[0], groups[0][1], tag, label=TITLES[tag], **line_style(index))
-        seeds = f", mean of {max_seeds} seeds" if max_seeds > 1 else ""
-        _finish(panels[0], f"{groups[0][0]}{seeds}", "loss (mean per image), accuracy (fraction)")
+            _draw_curve(panels[0], runs, tag, label=TITLES[tag], **line_style(index))
+        seeds = f", mean of {len(runs)} seeds" if len(runs) > 1 else ""
+        _finish(panels[0], f"{name}{seeds}", "loss (mean per image), accuracy (fraction)")
     else:
         figure = new_figure(3.8 * len(tags), 3.6 + 0.2 * -(-min(len(groups), MAX_LINES) // 2))
         panels = figure.subplots(1, len(tags), squeeze=False)[0]
@@ -63,8 +62,9 @@ def make_figure(comparison: Comparison) -> "Figure":
                 _draw_curve(axes, runs, tag, color=PALE, linewidth=0.7, zorder=0)
             words = "mean per image (nats)" if "cross" in tag else "mean per image"
             _finish(axes, TITLES[tag], "accuracy (fraction)" if is_accuracy(tag) else words)
-        notes = ["lines: mean over seeds, bands: lowest to highest seed"] if max_seeds > 1 else []
-        notes += [f"grey: the other {len(groups) - MAX_LINES}"] if len(groups) > MAX_LINES else []
+        has_seeds = any(len(runs) > 1 for _, runs in groups)
+        notes = ["lines: mean over seeds, bands: lowest to highest seed"] * has_seeds
+        notes += [f"grey: the other {len(groups) - MAX_LINES}"] * (len(groups) > MAX_LINES)
         figure.suptitle("; ".join(notes), fontsize="small", color="#555555")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
