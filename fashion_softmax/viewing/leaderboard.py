@@ -15,9 +15,9 @@ from fashion_softmax.config.settings import (
     word,
 )
 from fashion_softmax.dashboard.console import count, shorten
-from fashion_softmax.viewing.ranking import Comparison
+from fashion_softmax.viewing.evidence import SIGNIFICANCE, PairedTest, compare_pair
+from fashion_softmax.viewing.ranking import TEST, Comparison, Setting
 from fashion_softmax.viewing.runs import RecordedRun
-from fashion_softmax.viewing.setting import SIGNIFICANCE, TEST, PairedTest, Setting, compare_pair
 from fashion_softmax.viewing.tables import (
     NOTHING,
     Row,

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from fashion_softmax.config.settings import show
 from fashion_softmax.errors import DataError
 from fashion_softmax.learning.predictions import Predictions
-from fashion_softmax.viewing.ranking import Comparison
+from fashion_softmax.viewing.evidence import compare_pair
+from fashion_softmax.viewing.ranking import Comparison, Setting
 from fashion_softmax.viewing.runs import RecordedRun
-from fashion_softmax.viewing.setting import Setting, compare_pair
 
 MAX_CLASSES = 40  # of a confusion matrix that fits a page
 MAX_MISTAKES = 24

@@ -20,9 +20,8 @@ from typing import Any
 from fashion_softmax.config.settings import Value, printable
 from fashion_softmax.files import finite_or_none
 from fashion_softmax.viewing.predictions import describe_predictions
-from fashion_softmax.viewing.ranking import Comparison
+from fashion_softmax.viewing.ranking import Comparison, Setting
 from fashion_softmax.viewing.runs import RecordedRun, find_best, is_metric
-from fashion_softmax.viewing.setting import Setting
 
 PAGE_DIR = Path(__file__).parent / "page"
 SCRIPTS = ("main.js", "header.js", "table.js", "filters.js", "charts.js", "curves.js", "panels.js", "predictions.js")
