@@ -65,7 +65,7 @@ def read_photo(path: Path, images: Bytes) -> Photo:
     else:
         image = _bring_into_form(image, images[:NUM_STUDIED].mean(1, dtype=np.float32), steps)
     pixels = np.asarray(image).reshape(height, width, channels)
-    return Photo(np.asarray(picture), np.ascontiguousarray(np.moveaxis(pixels, -1, 0)), steps)
+    return Photo(np.asarray(picture), np.moveaxis(pixels, -1, 0).copy(), steps)
 
 
 def _bring_into_form(image: Image.Image, studied: Values, steps: list[str]) -> Image.Image:
