@@ -26,8 +26,9 @@ def main() -> None:
     options = parser.parse_intermixed_args()
     with script():
         configs = compose_losses(options.overrides)
+        from loss_figures import compare_losses, draw_losses
+
         from fashion_softmax.config.building import build_as
-        from fashion_softmax.figures.losses import compare_losses, draw_losses
         from fashion_softmax.learning.losses import Loss, RegressionLoss
 
         losses = {

@@ -6,11 +6,12 @@ What cannot be drawn is left out with a line in the log, and the run continues; 
 import dataclasses
 import logging
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch import nn
@@ -19,12 +20,10 @@ from torch.utils.tensorboard.summary import custom_scalars, histogram, text
 from fashion_softmax.config.schema import DashboardConfig
 from fashion_softmax.config.settings import find_hyperparameters, is_comparable, name_trial
 from fashion_softmax.dashboard.events import EventFile
+from fashion_softmax.dashboard.pictures import draw_confusion, draw_sheet, draw_templates, to_pixels, to_png
 from fashion_softmax.data import Dataset
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.learning.predictions import Predictions
-
-if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +90,7 @@ class Dashboard:
         Args:
             step: images seen.
         """
-        if isinstance(self.model, SoftmaxRegression):
-            self._attempt("templates", self._write_templates, self.model, step)
-        self._attempt("histograms", self._write_histograms, step)
+        self._attempt(("templates", "histograms"), step)
 
     def log_end(self, step: int, predictions: Predictions) -> None:
         """Write what the trained model says about the test images.
@@ -102,42 +99,36 @@ class Dashboard:
             step: images seen.
             predictions: of the test images.
         """
-        self._attempt("confusion_matrix", self._write_confusions, step, predictions)
-        self._attempt("mistakes", self._write_mistakes, step, predictions)
+        self._attempt(("confusion_matrix", "mistakes"), step, predictions)
 
-    def _attempt(self, name: str, write: Callable[..., None], *arguments: Any) -> None:
-        """Write something if it is switched on; if it fails, switch it off and let the run continue."""
-        if not getattr(self.switches, name):
-            return
-        try:
-            write(*arguments)
-        except OSError:
-            raise
-        except Exception as error:  # a user's model or data set may cause anything
-            setattr(self.switches, name, False)
-            log.warning("TensorBoard gets no %s of this run: %s", name, " ".join(f"{error!r}".split())[:200])
+    def _attempt(self, names: Sequence[str], *arguments: Any) -> None:
+        """Write what is switched on of these; what fails is switched off, and the run continues."""
+        for name in names:
+            try:
+                if getattr(self.switches, name):
+                    getattr(self, f"_write_{name}")(*arguments)
+            except OSError:
+                raise
+            except Exception as error:  # a user's model or data set may cause anything
+                setattr(self.switches, name, False)
+                log.warning("TensorBoard gets no %s of this run: %s", name, " ".join(f"{error!r}".split())[:200])
 
-    def _write_templates(self, model: SoftmaxRegression, step: int) -> None:
-        from fashion_softmax.dashboard.pictures import draw_templates  # Pillow, which no sweep needs
-
-        weights = model.weight.detach().cpu().unflatten(1, self.dataset.image_shape).mean(1)
-        self._write_picture("weights/templates", step, draw_templates(weights.numpy(), self.dataset.class_names))
+    def _write_templates(self, step: int) -> None:
+        if isinstance(self.model, SoftmaxRegression):
+            weights = self.model.weight.detach().cpu().unflatten(1, self.dataset.image_shape).mean(1).numpy()
+            self._write_picture("weights/templates", step, draw_templates(weights, self.dataset.class_names))
 
     def _write_histograms(self, step: int) -> None:
         for name, parameter in self.model.named_parameters():
             self.events.write(histogram(f"parameters/{name}", parameter.detach().cpu().numpy(), NUM_BINS), step)
 
-    def _write_confusions(self, step: int, predictions: Predictions) -> None:
-        from fashion_softmax.dashboard.pictures import draw_confusion
-
+    def _write_confusion_matrix(self, step: int, predictions: Predictions) -> None:
         counts = predictions.count_confusions(self.dataset.num_classes)
         title = f"{len(predictions.labels)} test images, {predictions.is_correct.mean():.1%} correct"
         picture = draw_confusion(counts, self.dataset.class_names, title)
         self._write_picture(f"{TEST_IMAGES}confusion_matrix", step, picture)
 
     def _write_mistakes(self, step: int, predictions: Predictions) -> None:
-        from fashion_softmax.dashboard.pictures import draw_sheet, to_pixels
-
         wrong = np.flatnonzero(~predictions.is_correct)
         if not len(wrong):
             return
@@ -147,10 +138,7 @@ class Dashboard:
         title = f"{len(wrong)} of {len(self.dataset.test)} test images are misclassified; the most confident mistakes"
         self._write_picture(f"{TEST_IMAGES}mistakes", step, draw_sheet(pixels, captions, title))
 
-    def _write_picture(self, tag: str, step: int, picture: "Picture") -> None:
-        from fashion_softmax.dashboard.pictures import to_png
-
-        image = Summary.Image(
-            encoded_image_string=to_png(picture), width=picture.width, height=picture.height, colorspace=3
-        )
+    def _write_picture(self, tag: str, step: int, picture: Image) -> None:
+        size = {"width": picture.width, "height": picture.height}
+        image = Summary.Image(encoded_image_string=to_png(picture), colorspace=3, **size)
         self.events.write(Summary(value=[Summary.Value(tag=tag, image=image)]), step)

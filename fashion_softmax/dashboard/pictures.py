@@ -4,10 +4,8 @@ Colour-blind readers can tell the colours apart: red and blue through white, or 
 Pillow's own font lacks becomes a box.
 """
 
-import functools
+import io
 import math
-import struct
-import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,23 +22,10 @@ MAX_TEMPLATES = 100
 MAX_CLASSES, CELL = 50, 46  # of a confusion matrix, and the pixels of a cell
 INK, GRID_LINE = (34, 34, 34), (220, 220, 220)
 
-Scale = NDArray[np.uint8]  # colours, shape (255, 3)
-
-
-def _make_scale(first: str, middle: str, last: str) -> Scale:
-    ramp = Image.fromarray(np.arange(255, dtype=np.uint8)[None])
-    colours: Scale = np.array(ImageOps.colorize(ramp, first, last, middle, whitepoint=254, midpoint=127))[0]
-    return colours
-
-
-# Of ColorBrewer's RdBu and Blues, https://colorbrewer2.org
-DIVERGING = _make_scale("#2166AC", "#F7F7F7", "#B2182B")
-SEQUENTIAL = _make_scale("white", "#6BAED6", "#08306B")
-
-
-@functools.cache
-def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(FONT_SIZE)  # Pillow's own
+FONT = ImageFont.load_default(FONT_SIZE)  # Pillow's own
+# Of ColorBrewer's RdBu and Blues, https://colorbrewer2.org: the colours of 0, of 0.5 and of 1.
+DIVERGING = ("#2166AC", "#F7F7F7", "#B2182B")
+SEQUENTIAL = ("white", "#6BAED6", "#08306B")
 
 
 def draw_templates(weights: NDArray[Any], names: Sequence[str]) -> Image.Image:
@@ -65,9 +50,9 @@ def draw_sheet(pictures: Iterable[NDArray[np.uint8]], captions: Sequence[Sequenc
         captions: N; lines are cut to `MAX_CAPTION` letters.
         title: above them.
     """
-    font, images = _font(), [_fit(Image.fromarray(np.ascontiguousarray(picture))) for picture in pictures]
+    images = [_fit(Image.fromarray(np.ascontiguousarray(picture))) for picture in pictures]
     texts = [[cut(line, MAX_CAPTION) for line in lines] for lines in captions[: len(images)]]
-    step_x = max(SIDE, *(math.ceil(font.getlength(line)) for lines in texts for line in lines)) + GAP
+    step_x = max(SIDE, *(math.ceil(FONT.getlength(line)) for lines in texts for line in lines)) + GAP
     height = max(image.height for image in images)
     step_y = height + max(map(len, texts)) * LINE + GAP
     columns = min(len(images), max(5, round(math.sqrt(2.5 * len(images)))))
@@ -76,7 +61,7 @@ def draw_sheet(pictures: Iterable[NDArray[np.uint8]], captions: Sequence[Sequenc
     for index, (image, lines) in enumerate(zip(images, texts, strict=True)):
         place = GAP + index % columns * step_x, top + index // columns * step_y
         sheet.paste(image, place)
-        draw.text((place[0], place[1] + height + 2), "\n".join(lines), fill="black", font=font)
+        draw.text((place[0], place[1] + height + 2), "\n".join(lines), fill="black", font=FONT)
     return sheet
 
 
@@ -93,12 +78,11 @@ def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title
     """
     counts = np.asarray(counts)[:MAX_CLASSES, :MAX_CLASSES]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    font = _font()
     labels = [cut(name, MAX_LABEL) for name in names[: len(counts)]]
-    side, margin = len(counts) * CELL, math.ceil(max(map(font.getlength, labels))) + 10
+    side, margin = len(counts) * CELL, math.ceil(max(map(FONT.getlength, labels))) + 10
     strip = Image.new("RGB", (margin, side), "white")
     for index, label in enumerate(labels):
-        ImageDraw.Draw(strip).text((4, (index + 0.5) * CELL), label, fill=INK, font=font, anchor="lm")
+        ImageDraw.Draw(strip).text((4, (index + 0.5) * CELL), label, fill=INK, font=FONT, anchor="lm")
     left, top = GAP + margin, LINE + 2 * GAP + margin
     title += "; rows: true class, columns: predicted class"
     sheet, draw = _make_sheet("RGB", left + side + GAP, top + side + GAP, title)
@@ -112,7 +96,7 @@ def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title
     for row, column in np.argwhere(counts).tolist():
         place = left + (column + 0.5) * CELL, top + (row + 0.5) * CELL
         fill = "white" if shares[row, column] > 0.5 else INK
-        draw.text(place, str(counts[row, column]), fill=fill, font=font, anchor="mm")
+        draw.text(place, str(counts[row, column]), fill=fill, font=FONT, anchor="mm")
     return sheet
 
 
@@ -124,19 +108,10 @@ def to_pixels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def to_png(image: Image.Image) -> bytes:
-    """Encode a grey or coloured picture, fast rather than small: Pillow would try five filters on every row.
-
-    References:
-        https://www.w3.org/TR/png-3/
-    """
-    pixels = np.asarray(image)
-    rows = np.zeros((image.height, pixels[0].size + 1), np.uint8)  # a row begins with its filter; 0 is none
-    rows[:, 1:] = pixels.reshape(image.height, -1)
-    header = struct.pack(">2I5B", image.width, image.height, 8, 2 if image.mode == "RGB" else 0, 0, 0, 0)
-    content = b"\x89PNG\r\n\x1a\n"
-    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows.data, 1)), (b"IEND", b"")):
-        content += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    return content
+    """Encode a picture, fast rather than small."""
+    content = io.BytesIO()
+    image.save(content, "PNG", compress_level=1)
+    return content.getvalue()
 
 
 def cut(text: str, num_letters: int) -> str:
@@ -148,16 +123,18 @@ def cut(text: str, num_letters: int) -> str:
 
 def _make_sheet(mode: str, width: int, height: int, title: str) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     """Make a white picture, with a title if there is room for one line at its top; a long title makes it wider."""
-    sheet = Image.new(mode, (max(width, math.ceil(_font().getlength(title)) + 2 * GAP), height), "white")
+    sheet = Image.new(mode, (max(width, math.ceil(FONT.getlength(title)) + 2 * GAP), height), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, GAP), title, fill="black", font=_font())
+    draw.text((GAP, GAP), title, fill="black", font=FONT)
     return sheet, draw
 
 
-def _colour(values: NDArray[Any], scale: Scale) -> NDArray[np.uint8]:
+def _colour(values: NDArray[Any], scale: tuple[str, str, str]) -> NDArray[np.uint8]:
     """Turn values from 0 to 1, of any shape, into colours, with an axis of 3 channels more."""
-    colours: NDArray[np.uint8] = scale[np.rint(values * 254).astype(np.uint8)]
-    return colours
+    first, middle, last = scale
+    greys = Image.fromarray(np.rint(values * 254).astype(np.uint8).reshape(1, -1))
+    colours = ImageOps.colorize(greys, first, last, middle, whitepoint=254, midpoint=127)
+    return np.asarray(colours).reshape(*values.shape, 3)
 
 
 def _fit(image: Image.Image) -> Image.Image:

@@ -12,7 +12,6 @@ References:
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,37 +57,43 @@ def read_photo(path: Path, images: Bytes) -> Photo:
     if channels not in (1, 3):
         raise DataError(f"{path}: the model's images have {channels} channels; a picture has 1 or 3")
     picture = _open(path)
-    steps: list[str] = []
-    pixels, grey = (np.asarray(picture.convert(mode), np.float32) for mode in ("RGB", "L"))
-    studied = images[:NUM_STUDIED].mean(1, dtype=np.float32)
-    if channels == 1 and np.ptp(pixels, axis=-1).max() > TOLERANCE:
+    image, steps = picture.convert("L" if channels == 1 else "RGB"), []
+    if channels == 1 and np.ptp(np.asarray(picture), axis=-1).max() > TOLERANCE:
         steps.append("colours became greys")
-    values = grey[..., None] if channels == 1 else pixels
     if picture.size == (width, height):  # such as one of the data set's own
-        return _finish(picture, values, [*steps, "taken as it is"])
-    left, top, right, bottom = _find_thing(grey)
-    values = values[top:bottom, left:right]
-    ground = np.median(_border(pixels), 0)
-    if values.shape[:2] != grey.shape:
-        steps.append(f"background trimmed, {right - left} x {bottom - top} pixels are left")
-    if channels == 1:
-        lead = values - np.median(_border(grey))
+        steps.append("taken as it is")
+    else:
+        image = _bring_into_form(image, images[:NUM_STUDIED].mean(1, dtype=np.float32), steps)
+    pixels = np.asarray(image).reshape(height, width, channels)
+    return Photo(np.asarray(picture), np.moveaxis(pixels, -1, 0).copy(), steps)
+
+
+def _bring_into_form(image: Image.Image, studied: Values, steps: list[str]) -> Image.Image:
+    """Trim, invert, stretch, scale and centre a picture, as images (N, H, W) are; add to the steps what was done."""
+    height, width = studied.shape[1:]
+    values, box = np.asarray(image, np.float32), _find_thing(np.asarray(image.convert("L"), np.float32))
+    ground = np.median(_border(values), 0)
+    thing = image.crop(box)
+    if thing.size != image.size:
+        steps.append(f"background trimmed, {thing.width} x {thing.height} pixels are left")
+    if image.mode == "L":
+        lead = np.asarray(thing, np.float32) - ground
         ground = 255 * (np.median([_border(each) for each in studied]) > 127)
         if (lead.mean() < 0) != bool(ground):
             own, usual = ("light on dark", "dark on light") if ground else ("dark on light", "light on dark")
             steps.append(f"inverted: the picture is {own}, the data set's images are {usual}")
         lead *= np.sign(lead.mean())
         lead *= 255 / max(np.percentile(lead, 99), TOLERANCE)  # a speck of dust may be lighter than the thing
-        values = np.abs(ground - lead.clip(0, 255))
-    image = _place(values.astype(np.uint8), ground, _measure_extent(studied), (height, width))
+        thing = Image.fromarray(np.abs(ground - lead.clip(0, 255)).astype(np.uint8))
+    scale = _measure_extent(studied) * min(width / thing.width, height / thing.height)
+    columns, rows = (max(1, round(scale * side)) for side in thing.size)
+    whole = Image.new(thing.mode, (width, height), tuple(np.atleast_1d(ground).astype(int).tolist()))
+    thing = thing.resize((columns, rows), Image.Resampling.BOX)
+    whole.paste(thing, ((width - columns + 1) // 2, (height - rows + 1) // 2))
     steps.append(f"scaled to {width} x {height} pixels")
-    if np.ptp(image) < TOLERANCE:
+    if np.ptp(np.asarray(whole)) < TOLERANCE:
         steps.append("hardly anything is to be seen on it")
-    return _finish(picture, image, steps)
-
-
-def _finish(picture: Image.Image, image: NDArray[Any], steps: list[str]) -> Photo:
-    return Photo(np.asarray(picture), np.ascontiguousarray(np.moveaxis(image, -1, 0), np.uint8), steps)
+    return whole
 
 
 def _open(path: Path) -> Image.Image:
@@ -124,15 +129,3 @@ def _measure_extent(studied: Values) -> float:
     """Measure the share of an image that the longer side of a thing takes, 0 to 1; the median of greys (N, H, W)."""
     boxes = np.array([_find_thing(grey) for grey in studied])
     return float(np.median(((boxes[:, 2:] - boxes[:, :2]) / studied.shape[:0:-1]).max(1)))
-
-
-def _place(thing: Bytes, ground: Values, extent: float, size: tuple[int, int]) -> Bytes:
-    """Scale a thing as large as the data set's usually are, in the middle of an image of a height and a width."""
-    scale = extent * min(size[0] / thing.shape[0], size[1] / thing.shape[1])
-    rows, columns = (max(1, round(scale * side)) for side in thing.shape[:2])
-    top, left = (size[0] - rows + 1) // 2, (size[1] - columns + 1) // 2
-    image = np.full((*size, thing.shape[2]), ground, np.uint8)
-    small = Image.fromarray(thing.squeeze(-1) if thing.shape[2] == 1 else thing)
-    small = small.resize((columns, rows), Image.Resampling.BOX)
-    image[top : top + rows, left : left + columns] = np.asarray(small).reshape(rows, columns, -1)
-    return image

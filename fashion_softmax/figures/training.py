@@ -8,19 +8,20 @@ from fashion_softmax.dashboard.pictures import cut
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.figures.style import MAX_STYLES, PALE, finish, line_style, new_figure
 from fashion_softmax.viewing.ranking import Comparison
-from fashion_softmax.viewing.runs import RecordedRun, is_accuracy
+from fashion_softmax.viewing.runs import RecordedRun
 
 if TYPE_CHECKING:  # a third of a second
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TITLES = {
-    "train/loss": "training loss",
-    "train/cross_entropy": "training cross-entropy",
-    "train/accuracy": "training accuracy",
-    "val/accuracy": "validation accuracy",
-    "test/accuracy": "test accuracy",
+CURVES = {  # their names, and what their axis shows
+    "train/loss": ("training loss", "mean per image"),
+    "train/cross_entropy": ("training cross-entropy", "mean per image (nats)"),
+    "train/accuracy": ("training accuracy", "accuracy (fraction)"),
+    "val/accuracy": ("validation accuracy", "accuracy (fraction)"),
+    "test/accuracy": ("test accuracy", "accuracy (fraction)"),
 }
+OTHERS = {"color": PALE, "linewidth": 0.7, "zorder": 0}
 MAX_LINES = MAX_STYLES // 2  # more would be a legend that nobody reads; the rest are grey
 MAX_NAME = 60  # characters
 
@@ -38,6 +39,8 @@ def make_figure(comparison: Comparison) -> "Figure":
     Raises:
         CheckpointError: no run has finished an epoch.
     """
+    from matplotlib.ticker import MaxNLocator
+
     groups = [(setting.name, setting.runs) for setting in comparison.settings if setting.runs[0].rows]
     groups = groups or [(run.name, [run]) for run in comparison.unfinished if run.rows]
     if not groups:
@@ -45,28 +48,29 @@ def make_figure(comparison: Comparison) -> "Figure":
     has_validation = any("val/accuracy" in run.metrics for _, runs in groups for run in runs)
     loss = "train/cross_entropy" if len(groups) > 1 and "loss" in comparison.keys else "train/loss"
     tags = [loss, "train/accuracy", *(["val/accuracy"] if has_validation else []), "test/accuracy"]
-    max_seeds = max(len(runs) for _, runs in groups)
+    has_seeds = any(len(runs) > 1 for _, runs in groups)
     if len(groups) == 1:
+        ((name, runs),) = groups
+        title = f"{name}, mean of {len(runs)} seeds" if has_seeds else name
+        # By title and label of the axis: name, runs and tag of each curve.
+        panels = {(title, "loss (mean per image), accuracy (fraction)"): [(CURVES[tag][0], runs, tag) for tag in tags]}
         figure = new_figure(5.5, 4)
-        panels = [figure.subplots()]
-        for index, tag in enumerate(tags):
-            _draw_curve(panels[0], groups[0][1], tag, label=TITLES[tag], **line_style(index))
-        seeds = f", mean of {max_seeds} seeds" if max_seeds > 1 else ""
-        _finish(panels[0], f"{groups[0][0]}{seeds}", "loss (mean per image), accuracy (fraction)")
     else:
+        panels = {CURVES[tag]: [(_as_text(name), runs, tag) for name, runs in groups] for tag in tags}
         figure = new_figure(3.8 * len(tags), 3.6 + 0.2 * -(-min(len(groups), MAX_LINES) // 2))
-        panels = figure.subplots(1, len(tags), squeeze=False)[0]
-        for axes, tag in zip(panels, tags, strict=True):
-            for index, (name, runs) in enumerate(groups[:MAX_LINES]):  # the best on top of the others
-                _draw_curve(axes, runs, tag, label=_as_text(name), zorder=3 - index / MAX_LINES, **line_style(index))
-            for _, runs in groups[MAX_LINES:]:
-                _draw_curve(axes, runs, tag, color=PALE, linewidth=0.7, zorder=0)
-            words = "mean per image (nats)" if "cross" in tag else "mean per image"
-            _finish(axes, TITLES[tag], "accuracy (fraction)" if is_accuracy(tag) else words)
-        notes = ["lines: mean over seeds, bands: lowest to highest seed"] if max_seeds > 1 else []
-        notes += [f"grey: the other {len(groups) - MAX_LINES}"] if len(groups) > MAX_LINES else []
+        notes = ["lines: mean over seeds, bands: lowest to highest seed"] * has_seeds
+        notes += [f"grey: the other {len(groups) - MAX_LINES}"] * (len(groups) > MAX_LINES)
         figure.suptitle("; ".join(notes), fontsize="small", color="#555555")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, ((title, label), curves) in zip(all_axes, panels.items(), strict=True):
+        for index, (name, runs, tag) in enumerate(curves):  # the best on top of the others
+            style = {"label": name, "zorder": 3 - index / MAX_LINES, **line_style(index)}
+            _draw_curve(axes, runs, tag, **(style if index < MAX_LINES else OTHERS))
+        axes.set_title(title, parse_math=False)
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        finish(axes)
+    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
@@ -77,15 +81,6 @@ def _draw_curve(axes: "Axes", runs: Sequence[RecordedRun], tag: str, **style: An
     axes.plot(epochs, list(map(fmean, values)), marker="o" if len(epochs) == 1 else None, **style)
     if len(runs) > 1 and "label" in style:
         axes.fill_between(epochs, list(map(min, values)), list(map(max, values)), color=style["color"], alpha=0.15)
-
-
-def _finish(axes: "Axes", title: str, label: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.set_title(title, parse_math=False)
-    axes.set(xlabel="epoch", ylabel=label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    finish(axes)
 
 
 def _as_text(name: str) -> str:

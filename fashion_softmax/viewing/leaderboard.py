@@ -15,12 +15,12 @@ from fashion_softmax.config.settings import (
     word,
 )
 from fashion_softmax.dashboard.console import count, shorten
-from fashion_softmax.viewing.ranking import Comparison
+from fashion_softmax.viewing.evidence import SIGNIFICANCE, PairedTest, compare_pair
+from fashion_softmax.viewing.ranking import TEST, Comparison, Setting
 from fashion_softmax.viewing.runs import RecordedRun
-from fashion_softmax.viewing.setting import SIGNIFICANCE, TEST, Interval, PairedTest, Setting, compare_pair
 from fashion_softmax.viewing.tables import (
     NOTHING,
-    Column,
+    Row,
     format_number,
     format_p,
     format_value,
@@ -45,20 +45,25 @@ def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> No
         comparison: of the runs.
         limit: rows of each table; 0 for all.
     """
-    metric = comparison.metric
-    if settings := comparison.settings:
+    metric, settings, unfinished = comparison.metric, comparison.settings, comparison.unfinished
+    if settings:
         sizes = f"{count(len(settings), 'setting')}, {count(len(comparison.runs), 'run')}"
-        texts = [("#", lambda setting: str(setting.rank)), *_list_keys(comparison)]
-        title = f"{sizes}, by {name_metric(metric)}"
-        titles = show_table(console, title, settings, texts, _list_facts(comparison), limit=limit)
+        rows = [_describe(setting, comparison) for setting in settings]
+        titles = show_table(console, f"{sizes}, by {name_metric(metric)}", rows, limit)
         for line in _explain(comparison, titles):
             console.print(line, soft_wrap=True)
-    if unfinished := comparison.unfinished:
-        texts = [("run", lambda run: run.name), ("state", lambda run: run.state)]
-        texts += [("reason", lambda run: _word_reason(run, metric))]
-        numbers: list[Column] = [("epochs", lambda run: str(len(run.rows)))]
-        numbers += [(f"{name_metric(metric)} so far", lambda run: format_value(run.metrics.get(metric), metric))]
-        show_table(console, f"{count(len(unfinished), 'run')} not ranked", unfinished, texts, numbers, limit=limit)
+    if unfinished:
+        rows = [
+            (
+                {"run": run.name, "state": run.state, "reason": _word_reason(run, metric)},
+                {
+                    "epochs": str(len(run.rows)),
+                    f"{name_metric(metric)} so far": format_value(run.metrics.get(metric), metric),
+                },
+            )
+            for run in unfinished
+        ]
+        show_table(console, f"{count(len(unfinished), 'run')} not ranked", rows, limit)
 
 
 def _word_reason(run: RecordedRun, metric: str) -> str:
@@ -66,61 +71,40 @@ def _word_reason(run: RecordedRun, metric: str) -> str:
     return "" if reason == run.state else textwrap.shorten(reason, MAX_ERROR_LENGTH, placeholder="...")
 
 
-def _list_keys(comparison: Comparison) -> list[Column]:
-    """Name settings by the keys that differ, a column each; or in one column if there are too many or none."""
-    keys = comparison.keys
+def _describe(setting: Setting, comparison: Comparison) -> Row:
+    """Name a setting, and word what is known of it, the most important first."""
+    keys, metric, split = comparison.keys, comparison.metric, comparison.metric.partition("/")[0]
     if not keys:
-        return [("run", lambda setting: setting.runs[0].name)]
-    if len(keys) > MAX_KEYS or not all(setting.hyperparameters for setting in comparison.settings):
-        return [("setting", lambda setting: setting.name)]
-    return [
-        (title, lambda setting, key=key: _show_key(setting, key))  # type: ignore[misc]
-        for key, title in zip(keys, shorten_keys(keys), strict=True)
-    ]
+        names = {"run": setting.runs[0].name}
+    elif len(keys) > MAX_KEYS or not all(each.hyperparameters for each in comparison.settings):
+        names = {"setting": setting.name}
+    else:
+        names = {title: _show_key(setting, key) for key, title in zip(keys, shorten_keys(keys), strict=True)}
+    value, entropy = format_value(setting.mean, metric, setting.deviation), f"{split}/cross_entropy"
+    test, interval = setting.against_best, setting.interval_images
+    stack = f" ({setting.stack_size})" if setting.stack_size > 1 else ""
+    facts = {
+        "seeds": str(len(setting.runs)),
+        name_metric(metric): value,
+        name_metric(TEST): format_value(setting.test_accuracy, TEST),
+        "p": _word_test(test) if test else NOTHING,
+        "worse in": f"{test.num_seeds_best_better} of {test.num_seeds}" if test and test.num_seeds > 1 else NOTHING,
+        f"95 % ({split} images)": " to ".join(format_number(limit, metric) for limit in interval or ()) or NOTHING,
+        "in best epoch": format_value(setting.best_epoch_mean, metric),
+        name_metric(entropy): format_value(setting.cross_entropy, entropy),
+        "seconds": NOTHING if setting.seconds is None else f"{setting.seconds:.1f}{stack}",
+    }
+    return {"#": str(setting.rank), **names}, facts | {name_metric(metric): value}  # it may be one of the others
 
 
 def _show_key(each: Setting | RecordedRun, key: str) -> str:
     return show(each.hyperparameters[key]) if key in each.hyperparameters else NOTHING
 
 
-def _list_facts(comparison: Comparison) -> list[Column]:
-    """Word what is known of a setting: the most important first."""
-    metric, split = comparison.metric, comparison.metric.partition("/")[0]
-    entropy = f"{split}/cross_entropy"
-    columns: list[Column] = [
-        ("seeds", lambda setting: str(len(setting.runs))),
-        (name_metric(metric), lambda setting: format_value(setting.mean, metric, setting.deviation)),
-        (name_metric(TEST), lambda setting: format_value(setting.test_accuracy, TEST)),
-        ("p", lambda setting: _format_test(setting.against_best)),
-        ("worse in", lambda setting: _format_seeds(setting.against_best)),
-        (f"95 % ({split} images)", lambda setting: _format_interval(setting.interval_images, metric)),
-        ("in best epoch", lambda setting: format_value(setting.best_epoch_mean, metric)),
-        (name_metric(entropy), lambda setting: format_value(setting.cross_entropy, entropy)),
-        ("seconds", _format_seconds),
-    ]
-    # The metric may be one of the others.
-    return [column for place, column in enumerate(columns) if column[0] not in [title for title, _ in columns[:place]]]
-
-
-def _format_test(test: PairedTest | None) -> str:
-    if test is None:
-        return NOTHING
+def _word_test(test: PairedTest) -> str:
     if test.p_value < SIGNIFICANCE and not test.distinguishable:
         return "ahead ≈"
     return f"{format_p(test.p_value)} {' ' if test.distinguishable else '≈'}"
-
-
-def _format_seeds(test: PairedTest | None) -> str:
-    return f"{test.num_seeds_best_better} of {test.num_seeds}" if test and test.num_seeds > 1 else NOTHING
-
-
-def _format_interval(interval: Interval | None, metric: str) -> str:
-    return " to ".join(format_number(limit, metric) for limit in interval) if interval else NOTHING
-
-
-def _format_seconds(setting: Setting) -> str:
-    size = f" ({setting.stack_size})" if setting.stack_size > 1 else ""
-    return NOTHING if setting.seconds is None else f"{setting.seconds:.1f}{size}"
 
 
 def _explain(comparison: Comparison, titles: Sequence[str]) -> list[str]:
@@ -151,42 +135,36 @@ def show_by(console: Console, comparison: Comparison, key: str) -> None:
         groups.setdefault(_show_key(setting, key), []).append(setting)
     metric, others = comparison.metric, [other for other in comparison.keys if other != key]
     unfinished = [_show_key(run, key) for run in comparison.unfinished]
-    texts: list[Column] = [(key, lambda group: _show_key(group[0], key))]
-    texts += [("best setting", lambda group: word(group[0].hyperparameters, others) or NOTHING)]
-    numbers: list[Column] = [
-        ("best", lambda group: format_value(group[0].mean, metric, group[0].deviation)),
-        ("mean", lambda group: _format_mean([setting.mean for setting in group], metric)),
-        ("worst", lambda group: format_value(group[-1].mean, metric)),
-        ("settings", lambda group: str(len(group))),
-        ("runs", lambda group: str(sum(len(setting.runs) for setting in group))),
-        ("not ranked", lambda group: str(unfinished.count(_show_key(group[0], key)))),
-    ]
-    show_table(console, f"{name_metric(metric)} by {key}", list(groups.values()), texts, numbers)
+    rows = []
+    for value, group in groups.items():
+        means = [setting.mean for setting in group]
+        numbers = {
+            "best": format_value(means[0], metric, group[0].deviation),
+            "mean": format_value(fmean(means), metric, stdev(means) if len(means) > 1 else None),
+            "worst": format_value(means[-1], metric),
+            "settings": str(len(group)),
+            "runs": str(sum(len(setting.runs) for setting in group)),
+            "not ranked": str(unfinished.count(value)),
+        }
+        rows.append(({key: value, "best setting": word(group[0].hyperparameters, others) or NOTHING}, numbers))
+    show_table(console, f"{name_metric(metric)} by {key}", rows)
     for value in sorted(set(unfinished) - groups.keys()):
         console.print(f"{key}={value}: {count(unfinished.count(value), 'run')}, none of them complete", soft_wrap=True)
     console.print("best: mean ± deviation over its seeds; mean: ± deviation over the settings", soft_wrap=True)
     console.print("not ranked: runs that diverged, failed or did not end, which no mean counts", soft_wrap=True)
 
 
-def _format_mean(means: Sequence[float], metric: str) -> str:
-    return format_value(fmean(means), metric, stdev(means) if len(means) > 1 else None)
-
-
 def show_differences(console: Console, first: RecordedRun, second: RecordedRun) -> None:
     """Show what differs between the configurations of two runs, and their results side by side."""
-    runs = (first, second)
-    settings = [
-        run.hyperparameters | {printable(key): value for key, value in flatten(run.config) if "._target_" not in key}
-        for run in runs
-    ]
-    keys = [key for key in {**settings[0], **settings[1]} if key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING]
-    rows = [(key, *(show(each[key]) if key in each else NOTHING for each in settings)) for key in keys]
-    facts = [_list_results(run) for run in runs]
-    results = [(name, *(each.get(name, NOTHING) for each in facts)) for name in {**facts[0], **facts[1]}]
-    texts: list[Column] = [("", lambda row: row[0])]
-    texts += [(shorten(run.path), lambda row, place=place: row[place]) for place, run in enumerate(runs, start=1)]  # type: ignore[misc]
-    show_table(console, "where their settings differ", [row for row in rows if row[1] != row[2]], texts)
-    show_table(console, "their results", results, texts)
+    settings, results = ([words(run) for run in (first, second)] for words in (_word_settings, _word_results))
+    differing = [key for key in settings[0] | settings[1] if settings[0].get(key) != settings[1].get(key)]
+    titles = ["", *(shorten(run.path) for run in (first, second))]
+    for title, facts, keys in (
+        ("where their settings differ", settings, differing or [NOTHING]),
+        ("their results", results, results[0] | results[1]),
+    ):
+        rows = [[key, *(each.get(key, NOTHING) for each in facts)] for key in keys]
+        show_table(console, title, [(dict(zip(titles, row, strict=True)), {}) for row in rows])
     if test := compare_pair(first, second):
         console.print(
             f"of the test images the first alone gets {test[0]} right, the second alone {test[1]}: "
@@ -195,7 +173,13 @@ def show_differences(console: Console, first: RecordedRun, second: RecordedRun) 
         )
 
 
-def _list_results(run: RecordedRun) -> dict[str, str]:
+def _word_settings(run: RecordedRun) -> dict[str, str]:
+    config = {printable(key): value for key, value in flatten(run.config) if "._target_" not in key}
+    settings = (run.hyperparameters | config).items()
+    return {key: show(value) for key, value in settings if key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING}
+
+
+def _word_results(run: RecordedRun) -> dict[str, str]:
     facts = {"state": run.state, "epochs": str(len(run.rows))} | ({"reason": run.error} if run.error else {})
     facts |= {name_metric(tag): format_value(value, tag) for tag, value in run.metrics.items() if tag != "lr"}
     if run.best:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from fashion_softmax.config.settings import show
 from fashion_softmax.errors import DataError
 from fashion_softmax.learning.predictions import Predictions
-from fashion_softmax.viewing.ranking import Comparison
+from fashion_softmax.viewing.evidence import compare_pair
+from fashion_softmax.viewing.ranking import Comparison, Setting
 from fashion_softmax.viewing.runs import RecordedRun
-from fashion_softmax.viewing.setting import Setting, compare_pair
 
 MAX_CLASSES = 40  # of a confusion matrix that fits a page
 MAX_MISTAKES = 24
@@ -84,9 +84,7 @@ def _describe_images(run: RecordedRun, predictions: Predictions, indices: Sequen
 
 def _describe_groups(members: Sequence[Member], keys: Sequence[str]) -> dict[str, Any] | None:
     """Compare the best runs of each loss, or of each value of the first key that differs, image by image."""
-    if not keys:
-        return None
-    key = "loss" if "loss" in keys else keys[0]
+    key = "loss" if "loss" in keys else next(iter(keys), "")  # without a key there is one group
     best: dict[str, Member] = {}
     for setting, predictions in members:
         if compare_pair(members[0][0].best_run, setting.best_run):  # of the same images

@@ -2,14 +2,55 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev
 
 from fashion_softmax.config.settings import GROUPS, Value, name_trial, show, word
 from fashion_softmax.errors import ConfigError
-from fashion_softmax.viewing.runs import RecordedRun, is_accuracy
-from fashion_softmax.viewing.setting import TEST, VALIDATION, Setting, make_setting
+from fashion_softmax.viewing.evidence import Interval, PairedTest, compare_seeds, wilson_interval
+from fashion_softmax.viewing.runs import RecordedRun, find_best, is_accuracy
+
+VALIDATION, TEST = "val/accuracy", "test/accuracy"
 
 Identity = frozenset[tuple[str, Value]]  # the hyper-parameters that equal runs have in common
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Runs that differ only in their seed; all but the last attribute are named as in the JSON output.
+
+    Attributes:
+        rank: from 1.
+        name: what distinguishes it from the others, such as `huber lr=0.1`.
+        hyperparameters: what its runs have in common.
+        mean: of the metric that settings are ranked by.
+        deviation: its standard deviation over seeds, None for a single one.
+        num_images: that the metric was measured on, None where it is not known.
+        interval_images: 95 % interval of the mean for the number of images; None where that is not known.
+        best_epoch_mean: of the metric in each run's best epoch; None where no run has epochs.
+        test_accuracy: mean over the runs that have one, None where there are none.
+        cross_entropy: likewise, on the images that the metric was measured on.
+        seconds: likewise, of what the runs, or the stacks they belonged to, took.
+        stack_size: runs of such a stack.
+        against_best: None for the best setting, and where there are no predictions of the same images.
+        runs: complete ones, one for each seed, by seed.
+        best_run: the one with the best value.
+    """
+
+    rank: int
+    name: str
+    hyperparameters: dict[str, Value]
+    mean: float
+    deviation: float | None
+    num_images: int | None
+    interval_images: Interval | None
+    best_epoch_mean: float | None
+    test_accuracy: float | None
+    cross_entropy: float | None
+    seconds: float | None
+    stack_size: int
+    against_best: PairedTest | None
+    runs: list[RecordedRun]
+    best_run: RecordedRun
 
 
 @dataclass(frozen=True)
@@ -55,8 +96,7 @@ def compare(runs: Sequence[RecordedRun], metric: str | None = None, *, is_tested
     measured = [run for run in complete if metric in run.metrics]
     unfinished = [run for run in runs if not (run.is_complete and metric in run.metrics)]
     ranked = _leave_out_repeated(measured)
-    shown = {run.path for run in (*ranked, *unfinished)}
-    keys = find_differing_keys([run.hyperparameters for run in runs if run.path in shown])
+    keys = find_differing_keys([run.hyperparameters for run in (*ranked, *unfinished)])
     settings = _rank(ranked, metric, keys, is_tested)
     if metric.endswith("/loss") and len({setting.hyperparameters.get("loss") for setting in settings}) > 1:
         reason += f"; of different losses, which cannot be compared: {metric[:-5]}/cross_entropy can"
@@ -95,12 +135,51 @@ def _rank(runs: Sequence[RecordedRun], metric: str, keys: Sequence[str], is_test
     sign = -1 if is_accuracy(metric) else 1
     order = list(groups.values())
     order.sort(key=lambda group: (sign * fmean(run.metrics[metric] for run in group), group[0].path))
-    settings: list[Setting] = []
-    for rank, group in enumerate(order, start=1):
-        first = group[0]
-        name = word(first.hyperparameters, keys) or name_trial(first.hyperparameters, first.overrides) or first.name
-        settings.append(make_setting(rank, name, group, metric, (order[0] if rank > 1 else []) if is_tested else None))
-    return settings
+    return [
+        _summarize(rank, group, metric, keys, (order[0] if rank > 1 else []) if is_tested else None)
+        for rank, group in enumerate(order, start=1)
+    ]
+
+
+def _summarize(
+    rank: int, runs: list[RecordedRun], metric: str, keys: Sequence[str], best: Sequence[RecordedRun] | None
+) -> Setting:
+    """Summarize a setting. The best one's runs are empty for itself, None where predictions are not read."""
+    first, values = runs[0], [run.metrics[metric] for run in runs]
+    mean, num_images = fmean(values), None if best is None else _count_images(runs, metric)
+    cross_entropy = f"{metric.partition('/')[0]}/cross_entropy"
+    return Setting(
+        rank=rank,
+        name=word(first.hyperparameters, keys) or name_trial(first.hyperparameters, first.overrides) or first.name,
+        hyperparameters={key: value for key, value in first.hyperparameters.items() if key != "seed"},
+        mean=mean,
+        deviation=stdev(values) if len(values) > 1 else None,
+        num_images=num_images,
+        interval_images=wilson_interval(mean, num_images) if num_images and 0 <= mean <= 1 else None,
+        best_epoch_mean=_average(found[1] for run in runs if (found := find_best(run.rows, metric))),
+        test_accuracy=_average(run.metrics.get(TEST) for run in runs),
+        cross_entropy=_average(run.metrics.get(cross_entropy) for run in runs),
+        seconds=_average(run.seconds.get("total") for run in runs),
+        stack_size=first.stack_size,
+        against_best=compare_seeds(best, runs) if best else None,
+        runs=runs,
+        best_run=runs[values.index(max(values) if is_accuracy(metric) else min(values))],
+    )
+
+
+def _average(values: Iterable[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return fmean(found) if found else None
+
+
+def _count_images(runs: Sequence[RecordedRun], metric: str) -> int | None:
+    """Find out how many images an accuracy was measured on."""
+    if metric == VALIDATION:
+        val_size = runs[0].hyperparameters.get("dataset.val_size")
+        return val_size if isinstance(val_size, int) and val_size > 0 else None
+    if metric != TEST:
+        return None
+    return next((len(run.predictions.labels) for run in runs if run.predictions), None)
 
 
 def _identify(run: RecordedRun, without: str = "") -> Identity:

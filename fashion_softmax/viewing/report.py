@@ -20,9 +20,8 @@ from typing import Any
 from fashion_softmax.config.settings import Value, printable
 from fashion_softmax.files import finite_or_none
 from fashion_softmax.viewing.predictions import describe_predictions
-from fashion_softmax.viewing.ranking import Comparison
+from fashion_softmax.viewing.ranking import Comparison, Setting
 from fashion_softmax.viewing.runs import RecordedRun, find_best, is_metric
-from fashion_softmax.viewing.setting import Setting
 
 PAGE_DIR = Path(__file__).parent / "page"
 SCRIPTS = ("main.js", "header.js", "table.js", "filters.js", "charts.js", "curves.js", "panels.js", "predictions.js")
@@ -132,20 +131,18 @@ def _find_shared(comparison: Comparison) -> dict[str, Value]:
 
 def _describe_curves(comparison: Comparison) -> list[dict[str, Any]]:
     """List for each setting `epochs`, and by tag the `mean` over seeds, with `low` and `high` if there are several."""
-    first_rows = [row for run in comparison.runs for row in run.rows[:1]]
-    tags = list(dict.fromkeys(tag for row in first_rows for tag in row if is_metric(tag)))
-    # For each setting and epoch, a row of each run; it is empty where the run has fewer epochs.
-    settings = [list(zip_longest(*(run.rows for run in each.runs), fillvalue={})) for each in comparison.settings]
+    tags = dict.fromkeys(tag for run in comparison.runs for row in run.rows[:1] for tag in row if is_metric(tag))
     curves = []
-    for rows in settings:
-        joins = JOINS if rows and len(rows[0]) > 1 else {"mean": fmean}
-        values = {}
+    for setting in comparison.settings:
+        # For each epoch, a row of each run; it is empty where the run has fewer epochs.
+        epochs = list(zip_longest(*(run.rows for run in setting.runs), fillvalue={}))
+        curve: dict[str, Any] = {"epochs": list(range(1, len(epochs) + 1)), "values": {}}
         for tag in tags:
-            found = [[row[tag] for row in each if tag in row] for each in rows]
-            if any(found):  # a chart shows five digits
-                values[tag] = {
-                    name: [float(f"{join(each):.5g}") if each else None for each in found]
-                    for name, join in joins.items()
-                }
-        curves.append({"epochs": list(range(1, len(rows) + 1)), "values": values})
+            found = [[row[tag] for row in rows if tag in row] for rows in epochs]
+            curve["values"][tag] = {
+                name: [float(f"{join(each):.5g}") if each else None for each in found]  # a chart shows five digits
+                for name, join in JOINS.items()
+                if name == "mean" or len(setting.runs) > 1
+            }
+        curves.append(curve)
     return curves

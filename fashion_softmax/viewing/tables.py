@@ -1,7 +1,6 @@
-"""Tables in the terminal, made of columns; and numbers as text."""
+"""Tables in the terminal, and numbers as text."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -12,50 +11,41 @@ from fashion_softmax.viewing.runs import is_accuracy
 NOTHING = "-"
 MIN_NUMBERS = 2
 
-Column = tuple[str, Callable[[Any], str]]  # a title, and what a row has there
+Row = tuple[dict[str, str], dict[str, str]]  # texts and numbers, each by the title of its column
 
 
-def show_table(
-    console: Console,
-    title: str,
-    rows: Sequence[Any],
-    texts: Sequence[Column],
-    numbers: Sequence[Column] = (),
-    *,
-    limit: int = 0,
-) -> list[str]:
-    """Show rows of anything; numbers that no row has are left out, and the last ones where the terminal is too narrow.
+def show_table(console: Console, title: str, rows: Sequence[Row], limit: int = 0) -> list[str]:
+    """Show rows; numbers that no row has are left out, and the last ones where the terminal is too narrow.
 
     Args:
         console: to print on.
         title: of the table.
-        rows: of any kind that the columns can read.
-        texts: columns that are folded where they are too long.
-        numbers: columns that are not; the first `MIN_NUMBERS` are shown in any terminal.
+        rows: at least one, all with the same columns. Texts that are too long are folded, numbers are not; the first
+            `MIN_NUMBERS` of these are shown in any terminal.
         limit: rows that are shown; 0 for all.
 
     Returns:
         The titles of the columns that are shown.
     """
     shown = rows[: limit or None]
-    columns = [(name, [word(row) for row in shown]) for name, word in numbers]
-    columns = [column for column in columns if set(column[1]) != {NOTHING}]
+    texts = list(shown[0][0])
+    numbers = [name for name in shown[0][1] if any(cells[name] != NOTHING for _, cells in shown)]
     while True:
         table = Table(title=title, title_justify="left")
-        for name, _ in texts:
+        for name in texts:
             table.add_column(name, overflow="fold", max_width=max(8, console.width // (1 + len(texts))))
-        for name, _ in columns:
+        for name in numbers:
             table.add_column(name, justify="right", no_wrap=True)
-        for index, row in enumerate(shown):
-            table.add_row(*(word(row) for _, word in texts), *(cells[index] for _, cells in columns))
+        for words, cells in shown:
+            table.add_row(*words.values(), *(cells[name] for name in numbers))
         width = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-        if width <= console.width or len(columns) <= MIN_NUMBERS:
+        if width <= console.width or len(numbers) <= MIN_NUMBERS:
             break
-        columns.pop()
+        numbers.pop()
     console.print(table)
     if len(rows) > len(shown):
         console.print(f"and {len(rows) - len(shown)} more: --limit 0 shows all", soft_wrap=True)
-    return [name for name, _ in (*texts, *columns)]
+    return texts + numbers
 
 
 def name_metric(tag: str) -> str:

@@ -109,7 +109,7 @@ def test_full_disk_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Dashboard, "_write_confusions", fail)
+    monkeypatch.setattr(Dashboard, "_write_confusion_matrix", fail)
     with pytest.raises(OSError, match="No space left"):
         record(tmp_path / "run")
     assert not (tmp_path / "run" / "result.json").exists()

@@ -47,6 +47,7 @@ def test_dark_thing_anywhere_on_light_ground_is_found_inverted_and_scaled(tmp_pa
     photo = read_photo(save(tmp_path / "a.jpg", page, quality=90), FASHION)
     assert is_like(photo.image, draw_trousers() * 255.0 / 230) and INVERTED in photo.steps
     assert photo.picture.shape == (700, 900, 3) and photo.image.dtype == np.uint8
+    assert photo.image.flags.writeable  # torch warns of other arrays
 
 
 def test_transparent_ground_becomes_white(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`scripts/plot_losses.py`: which losses it draws, with which settings, and where it saves them."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from tests.scripts.conftest import RunScript
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The titles of the panels that a script would draw; its figure stays empty, which takes no time."""
-    from fashion_softmax.figures import losses, style
+    from fashion_softmax.figures import style
 
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    losses = importlib.import_module("loss_figures")
     titles: list[str] = []
 
     def keep(given: dict[str, object]) -> object:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from fashion_softmax.viewing.setting import mcnemar, wilson_interval
+from fashion_softmax.viewing.evidence import mcnemar, wilson_interval
 
 
 @settings(max_examples=30)

@@ -1,17 +1,16 @@
-"""A setting: runs that differ only in their seed, and how sure their results are."""
+"""How sure results are: intervals for the number of test images, and tests of two settings on the same images."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fashion_softmax.config.settings import Value
-from fashion_softmax.viewing.runs import RecordedRun, find_best, is_accuracy
+from fashion_softmax.viewing.runs import RecordedRun
 
-VALIDATION, TEST = "val/accuracy", "test/accuracy"
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05
 # These change neither the test images nor their order.
@@ -43,97 +42,16 @@ class PairedTest:
     num_seeds_best_better: int
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Runs that differ only in their seed; all but the last two attributes are named as in the JSON output.
-
-    Attributes:
-        rank: from 1.
-        name: what distinguishes it from the others, such as `huber lr=0.1`.
-        hyperparameters: what its runs have in common.
-        mean: of the metric that settings are ranked by.
-        deviation: its standard deviation over seeds, None for a single one.
-        num_images: that the metric was measured on, None where it is not known.
-        interval_images: 95 % interval of the mean for the number of images; None where that is not known.
-        best_epoch_mean: of the metric in each run's best epoch; None where no run has epochs.
-        test_accuracy: mean over the runs that have one, None where there are none.
-        cross_entropy: likewise, on the images that the metric was measured on.
-        seconds: likewise, of what the runs, or the stacks they belonged to, took.
-        stack_size: runs of such a stack.
-        against_best: None for the best setting, and where there are no predictions of the same images.
-        runs: complete ones, one for each seed, by seed.
-        best_run: the one with the best value.
-    """
-
-    rank: int
-    name: str
-    hyperparameters: dict[str, Value]
-    mean: float
-    deviation: float | None
-    num_images: int | None
-    interval_images: Interval | None
-    best_epoch_mean: float | None
-    test_accuracy: float | None
-    cross_entropy: float | None
-    seconds: float | None
-    stack_size: int
-    against_best: PairedTest | None
-    runs: list[RecordedRun]
-    best_run: RecordedRun
-
-
-def make_setting(
-    rank: int, name: str, runs: list[RecordedRun], metric: str, best: Sequence[RecordedRun] | None
-) -> Setting:
-    """Summarize runs that differ only in their seed.
+def compare_seeds(best: Sequence[RecordedRun], others: Sequence[RecordedRun]) -> PairedTest | None:
+    """Compare two settings by their runs of equal seeds, or by the first run of each where no seeds are equal.
 
     Args:
-        rank: of the setting.
-        name: of the setting.
-        runs: at least one, all with the metric.
-        metric: tag that settings are ranked by.
-        best: runs of the best setting, empty where it is this one; None where predictions are not read.
+        best: runs of the best setting.
+        others: of another one.
+
+    Returns:
+        The test, None where there are no predictions of the same images.
     """
-    values = [run.metrics[metric] for run in runs]
-    mean = fmean(values)
-    num_images = None if best is None else _count_images(runs, metric)
-    cross_entropy = f"{metric.partition('/')[0]}/cross_entropy"
-    return Setting(
-        rank=rank,
-        name=name,
-        hyperparameters={key: value for key, value in runs[0].hyperparameters.items() if key != "seed"},
-        mean=mean,
-        deviation=stdev(values) if len(values) > 1 else None,
-        num_images=num_images,
-        interval_images=wilson_interval(mean, num_images) if num_images and 0 <= mean <= 1 else None,
-        best_epoch_mean=_average(found[1] for run in runs if (found := find_best(run.rows, metric))),
-        test_accuracy=_average(run.metrics.get(TEST) for run in runs),
-        cross_entropy=_average(run.metrics.get(cross_entropy) for run in runs),
-        seconds=_average(run.seconds.get("total") for run in runs),
-        stack_size=runs[0].stack_size,
-        against_best=_test(best, runs) if best else None,
-        runs=runs,
-        best_run=runs[values.index(max(values) if is_accuracy(metric) else min(values))],
-    )
-
-
-def _average(values: Iterable[float | None]) -> float | None:
-    found = [value for value in values if value is not None]
-    return fmean(found) if found else None
-
-
-def _count_images(runs: Sequence[RecordedRun], metric: str) -> int | None:
-    """Find out how many images an accuracy was measured on."""
-    if metric == VALIDATION:
-        val_size = runs[0].hyperparameters.get("dataset.val_size")
-        return val_size if isinstance(val_size, int) and val_size > 0 else None
-    if metric != TEST:
-        return None
-    return next((len(run.predictions.labels) for run in runs if run.predictions), None)
-
-
-def _test(best: Sequence[RecordedRun], others: Sequence[RecordedRun]) -> PairedTest | None:
-    """Compare the runs of equal seeds, or the first run of each setting where no seeds are equal."""
     by_seed = {run.seed: run for run in best}
     pairs = [(by_seed[run.seed], run) for run in others if run.seed in by_seed]
     pairs = pairs or list(zip(best[:1], others, strict=False))
