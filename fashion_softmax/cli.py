@@ -62,8 +62,9 @@ def train(cfg: "DictConfig") -> float | None:
     from hydra.types import RunMode
 
     from fashion_softmax.config.jobs import read_job
-    from fashion_softmax.runs.folder import read_folder, write_folder
+    from fashion_softmax.runs.folder import write_folder
     from fashion_softmax.runs.lock import claim
+    from fashion_softmax.runs.records import read_folder
 
     hydra = HydraConfig.get()
     job, run_dir = read_job(cfg, hydra), Path(hydra.runtime.output_dir)

@@ -17,7 +17,8 @@ from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
 from fashion_softmax.dashboard.panels import Dashboard
 from fashion_softmax.data import Batches, Dataset
-from fashion_softmax.runs.folder import read_folder, write_folder
+from fashion_softmax.runs.folder import write_folder
+from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.stacking import Stack
 from fashion_softmax.stacking.training import fit

@@ -21,10 +21,11 @@ from fashion_softmax.config.settings import shorten_keys
 from fashion_softmax.dashboard.console import make_console
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import finite_or_none
+from fashion_softmax.runs.records import read_folder
 from fashion_softmax.viewing.leaderboard import show_by, show_differences, show_leaderboard
 from fashion_softmax.viewing.ranking import Comparison, compare
 from fashion_softmax.viewing.report import make_report, to_csv, to_dict
-from fashion_softmax.viewing.runs import read_run, read_runs
+from fashion_softmax.viewing.runs import read_runs
 
 STDOUT = "-"
 WIDE = 250
@@ -35,7 +36,7 @@ def main() -> None:
     with script():
         options = parse_arguments(sys.argv[1:])
         if options.diff:
-            first, second = (read_run(_require_run(folder)) for folder in options.diff)
+            first, second = (read_folder(_require_run(folder)) for folder in options.diff)
             show_differences(_make_console(), first, second)
             return
         comparison = compare(read_runs(options.folders), options.metric)

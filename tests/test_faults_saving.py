@@ -179,7 +179,6 @@ MADE_UP: dict[str, Any] = {
     "metrics": {"test/accuracy": "q"},
     "best": {"epoch": 1, "objective": "x"},
     "seconds": {"total": 1.0},
-    "pause": {"epoch": 2, "step": 2, "step_losses": [1.0], "tally": {}},
     "optimizer": {"state": {}, "param_groups": [{"params": [0, 1]}]},
 }
 
@@ -220,7 +219,7 @@ def damage(path: Path, how: Any, tmp_path: Path) -> str:
     else:
         key, value = how
         state[key] = value
-        message = "was saved by version 0.1" if key == "pause" else "does not fit the run's configuration"
+        message = "does not fit the run's configuration"
     torch.save(state, path)
     path.write_bytes(checkpoint._seal(path.read_bytes()))
     return message

@@ -14,7 +14,8 @@ from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
 from fashion_softmax.data import Batches, load_published
-from fashion_softmax.runs.folder import read_folder, write_folder
+from fashion_softmax.runs.folder import write_folder
+from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
 
 pytestmark = pytest.mark.real_data

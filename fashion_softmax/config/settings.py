@@ -145,8 +145,6 @@ def fingerprint(config: Mapping[str, Any]) -> str:
         if isinstance(node, dict) and node.get(name) is not None:
             node[name] = value
     content = {key: value for key, value in resolve(neutral).items() if key not in SECTIONS_THAT_SAY_NOTHING}
-    if isinstance(content["trainer"], dict):
-        content["trainer"]["save_every"] = None  # digests of version 0.1 have it
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

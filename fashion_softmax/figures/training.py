@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from fashion_softmax.dashboard.pictures import cut
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.figures.style import MAX_STYLES, PALE, finish, line_style, new_figure
+from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.viewing.ranking import Comparison
-from fashion_softmax.viewing.runs import RecordedRun
 
 if TYPE_CHECKING:  # a third of a second
     from matplotlib.axes import Axes
@@ -74,7 +74,7 @@ def make_figure(comparison: Comparison) -> "Figure":
     return figure
 
 
-def _draw_curve(axes: "Axes", runs: Sequence[RecordedRun], tag: str, **style: Any) -> None:
+def _draw_curve(axes: "Axes", runs: Sequence[RunFolder], tag: str, **style: Any) -> None:
     """Draw the mean over seeds and behind a line with a label their range, as far as all runs have come."""
     rows = [each for each in zip(*(run.rows for run in runs), strict=False) if all(tag in row for row in each)]
     epochs, values = [each[0]["epoch"] for each in rows], [[row[tag] for row in each] for each in rows]

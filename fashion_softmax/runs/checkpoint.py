@@ -17,7 +17,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.runs.folder import RunFolder, read_rows
+from fashion_softmax.runs.records import RunFolder, read_rows
 from fashion_softmax.stacking import Member
 
 CHECKPOINT_PATH = Path("checkpoints", "last.pt")  # in a run's folder
@@ -126,8 +126,6 @@ def load_checkpoint(path: Path, fingerprint: str | None = None) -> dict[str, Any
             raise CheckpointError(f"{path}: its {key} is missing or of a wrong type")
     if fingerprint not in (None, state["fingerprint"]):
         raise CheckpointError(f"{path}: belongs to a run with another configuration than that of its folder")
-    if state.get("pause"):
-        raise CheckpointError(f"{path}: was saved by version 0.1 inside an epoch; let that version finish the epoch")
     return state  # type: ignore[no-any-return]
 
 

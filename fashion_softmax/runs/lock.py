@@ -63,8 +63,6 @@ def is_abandoned(folder: Path, status: dict[str, Any]) -> bool:
     """
     if status.get("state") != "running" or status.get("host") != platform.node():
         return False
-    if not (folder / LOCK_NAME).is_file():  # the first edition had no locks
-        return not _may_live(status.get("pid"))
     try:
         with claim(folder):
             return status.get("pid") != os.getpid()

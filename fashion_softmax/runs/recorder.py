@@ -17,8 +17,8 @@ from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, forget
 from fashion_softmax.dashboard.panels import OF_THE_END, TEXTS
 from fashion_softmax.errors import DivergedError
 from fashion_softmax.files import finite_or_none, to_json, write_atomically
-from fashion_softmax.runs.folder import read_rows
 from fashion_softmax.runs.lock import make_status, now
+from fashion_softmax.runs.records import read_rows
 from fashion_softmax.stacking.training import EpochReport
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"

@@ -21,8 +21,9 @@ from fashion_softmax.runs.checkpoint import (
     restore,
     restore_random_state,
 )
-from fashion_softmax.runs.folder import CONFIG_PATH, PREDICTIONS_NAME, RunFolder, require_whole
+from fashion_softmax.runs.folder import CONFIG_PATH, require_whole
 from fashion_softmax.runs.recorder import Recorder
+from fashion_softmax.runs.records import PREDICTIONS_NAME, RunFolder
 from fashion_softmax.stacking import Facts
 from fashion_softmax.stacking.training import EpochReport
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from fashion_softmax.dashboard.console import RunDisplay
 from fashion_softmax.files import write_together
 from fashion_softmax.learning.models import seed_torch
-from fashion_softmax.runs.folder import read_folder
 from fashion_softmax.runs.interruption import Interruption
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.recorder import Recorder, log_all, log_into
+from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.run import Run
 from fashion_softmax.stacking import Stack, plan
 from fashion_softmax.stacking.prediction import predict

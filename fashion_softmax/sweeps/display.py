@@ -18,11 +18,10 @@ from fashion_softmax.dashboard.console import (
     shorten,
     tensorboard_command,
 )
-from fashion_softmax.runs.folder import RunFolder, read_rows
+from fashion_softmax.runs.records import RunFolder, read_rows
 from fashion_softmax.stacking import Facts
 from fashion_softmax.viewing.leaderboard import show_leaderboard
 from fashion_softmax.viewing.ranking import compare
-from fashion_softmax.viewing.runs import record
 
 LOOK_EVERY_S = 1.0
 MAX_ROWS = 20  # of the ranking
@@ -138,7 +137,7 @@ def show_result(sweep_dir: Path, completed: Sequence[RunFolder]) -> None:
     """
     console = make_console()
     if completed:
-        show_leaderboard(console, compare([record(run) for run in completed], is_tested=False), MAX_ROWS)
+        show_leaderboard(console, compare(completed, is_tested=False), MAX_ROWS)
     # soft_wrap: a path or a command is one line, however long, so that it can be copied.
     console.print(f"sweep folder  {shorten(sweep_dir)}", soft_wrap=True)
     if command := compare_command(sweep_dir):

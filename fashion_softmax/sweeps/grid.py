@@ -17,8 +17,9 @@ from fashion_softmax.config.schema import SweepConfig, resolve
 from fashion_softmax.config.settings import flatten, job_name
 from fashion_softmax.dashboard.console import count, resume_command
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError
-from fashion_softmax.runs.folder import RunFolder, read_folder, set_aside_earlier, write_folder
+from fashion_softmax.runs.folder import set_aside_earlier, write_folder
 from fashion_softmax.runs.lock import claim
+from fashion_softmax.runs.records import RunFolder, read_folder
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.stacking import Facts, plan
 from fashion_softmax.sweeps.display import SweepDisplay, show_jobs, show_plan, show_result

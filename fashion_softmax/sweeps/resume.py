@@ -18,8 +18,9 @@ from fashion_softmax.config.trust import is_trust, read_trusted, read_trusted_co
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import dump_yaml, write_together
 from fashion_softmax.runs.checkpoint import find_checkpoint
-from fashion_softmax.runs.folder import CONFIG_PATH, RunFolder, make_info, read_folder, require_whole
+from fashion_softmax.runs.folder import CONFIG_PATH, make_info, require_whole
 from fashion_softmax.runs.lock import claim
+from fashion_softmax.runs.records import RunFolder, read_folder
 from fashion_softmax.sweeps.folder import SWEEP_PATH, is_sweep, list_runs
 
 LATEST = "latest"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashion_softmax.config.settings import Value
-from fashion_softmax.viewing.runs import RecordedRun
+from fashion_softmax.runs.records import RunFolder
 
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05
@@ -42,7 +42,7 @@ class PairedTest:
     num_seeds_best_better: int
 
 
-def compare_seeds(best: Sequence[RecordedRun], others: Sequence[RecordedRun]) -> PairedTest | None:
+def compare_seeds(best: Sequence[RunFolder], others: Sequence[RunFolder]) -> PairedTest | None:
     """Compare two settings by their runs of equal seeds, or by the first run of each where no seeds are equal.
 
     Args:
@@ -65,7 +65,7 @@ def compare_seeds(best: Sequence[RecordedRun], others: Sequence[RecordedRun]) ->
     return PairedTest(*tests[middle], is_better[middle], len(tests), sum(is_better))
 
 
-def compare_pair(first: RecordedRun, second: RecordedRun) -> tuple[int, int, float] | None:
+def compare_pair(first: RunFolder, second: RunFolder) -> tuple[int, int, float] | None:
     """Compare two runs, see `mcnemar`; None unless both have predictions of the same test images."""
     one, other = first.predictions, second.predictions
     if one is None or other is None or _images_of(first) != _images_of(second):
@@ -73,7 +73,7 @@ def compare_pair(first: RecordedRun, second: RecordedRun) -> tuple[int, int, flo
     return mcnemar(one.is_correct, other.is_correct) if np.array_equal(one.labels, other.labels) else None
 
 
-def _images_of(run: RecordedRun) -> dict[str, Value]:
+def _images_of(run: RunFolder) -> dict[str, Value]:
     """Say where a run's test images come from; where that and their labels agree, they are the same."""
     return {
         key: value

@@ -15,9 +15,9 @@ from fashion_softmax.config.settings import (
     word,
 )
 from fashion_softmax.dashboard.console import count, shorten
+from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.viewing.evidence import SIGNIFICANCE, PairedTest, compare_pair
 from fashion_softmax.viewing.ranking import TEST, Comparison, Setting
-from fashion_softmax.viewing.runs import RecordedRun
 from fashion_softmax.viewing.tables import (
     NOTHING,
     Row,
@@ -66,7 +66,7 @@ def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> No
         show_table(console, f"{count(len(unfinished), 'run')} not ranked", rows, limit)
 
 
-def _word_reason(run: RecordedRun, metric: str) -> str:
+def _word_reason(run: RunFolder, metric: str) -> str:
     reason = f"has no {metric}" if run.is_complete else run.error or ""
     return "" if reason == run.state else textwrap.shorten(reason, MAX_ERROR_LENGTH, placeholder="...")
 
@@ -97,7 +97,7 @@ def _describe(setting: Setting, comparison: Comparison) -> Row:
     return {"#": str(setting.rank), **names}, facts | {name_metric(metric): value}  # it may be one of the others
 
 
-def _show_key(each: Setting | RecordedRun, key: str) -> str:
+def _show_key(each: Setting | RunFolder, key: str) -> str:
     return show(each.hyperparameters[key]) if key in each.hyperparameters else NOTHING
 
 
@@ -154,7 +154,7 @@ def show_by(console: Console, comparison: Comparison, key: str) -> None:
     console.print("not ranked: runs that diverged, failed or did not end, which no mean counts", soft_wrap=True)
 
 
-def show_differences(console: Console, first: RecordedRun, second: RecordedRun) -> None:
+def show_differences(console: Console, first: RunFolder, second: RunFolder) -> None:
     """Show what differs between the configurations of two runs, and their results side by side."""
     settings, results = ([words(run) for run in (first, second)] for words in (_word_settings, _word_results))
     differing = [key for key in settings[0] | settings[1] if settings[0].get(key) != settings[1].get(key)]
@@ -173,13 +173,13 @@ def show_differences(console: Console, first: RecordedRun, second: RecordedRun) 
         )
 
 
-def _word_settings(run: RecordedRun) -> dict[str, str]:
+def _word_settings(run: RunFolder) -> dict[str, str]:
     config = {printable(key): value for key, value in flatten(run.config) if "._target_" not in key}
     settings = (run.hyperparameters | config).items()
     return {key: show(value) for key, value in settings if key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING}
 
 
-def _word_results(run: RecordedRun) -> dict[str, str]:
+def _word_results(run: RunFolder) -> dict[str, str]:
     facts = {"state": run.state, "epochs": str(len(run.rows))} | ({"reason": run.error} if run.error else {})
     facts |= {name_metric(tag): format_value(value, tag) for tag, value in run.metrics.items() if tag != "lr"}
     if run.best:

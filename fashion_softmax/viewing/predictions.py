@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from fashion_softmax.config.settings import show
 from fashion_softmax.errors import DataError
 from fashion_softmax.learning.predictions import Predictions
+from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.viewing.evidence import compare_pair
 from fashion_softmax.viewing.ranking import Comparison, Setting
-from fashion_softmax.viewing.runs import RecordedRun
 
 MAX_CLASSES = 40  # of a confusion matrix that fits a page
 MAX_MISTAKES = 24
@@ -58,7 +58,7 @@ def _list_surest(wanted: NDArray[np.intp], limit: int, sure: Predictions, other:
     return [dict(zip(names, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
-def _describe_images(run: RecordedRun, predictions: Predictions, indices: Sequence[int]) -> dict[str, Any]:
+def _describe_images(run: RunFolder, predictions: Predictions, indices: Sequence[int]) -> dict[str, Any]:
     """Load a run's data set for pictures of test images and the names of its classes."""
     from PIL import Image
 

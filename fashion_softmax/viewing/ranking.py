@@ -6,8 +6,8 @@ from statistics import fmean, stdev
 
 from fashion_softmax.config.settings import GROUPS, Value, name_trial, show, word
 from fashion_softmax.errors import ConfigError
+from fashion_softmax.runs.records import RunFolder, find_best, is_accuracy
 from fashion_softmax.viewing.evidence import Interval, PairedTest, compare_seeds, wilson_interval
-from fashion_softmax.viewing.runs import RecordedRun, find_best, is_accuracy
 
 VALIDATION, TEST = "val/accuracy", "test/accuracy"
 
@@ -49,8 +49,8 @@ class Setting:
     seconds: float | None
     stack_size: int
     against_best: PairedTest | None
-    runs: list[RecordedRun]
-    best_run: RecordedRun
+    runs: list[RunFolder]
+    best_run: RunFolder
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,15 @@ class Comparison:
     keys: list[str]
     num_repeated: int
     settings: list[Setting]
-    unfinished: list[RecordedRun]
+    unfinished: list[RunFolder]
 
     @property
-    def runs(self) -> list[RecordedRun]:
+    def runs(self) -> list[RunFolder]:
         """All that are ranked, best setting first."""
         return [run for setting in self.settings for run in setting.runs]
 
 
-def compare(runs: Sequence[RecordedRun], metric: str | None = None, *, is_tested: bool = True) -> Comparison:
+def compare(runs: Sequence[RunFolder], metric: str | None = None, *, is_tested: bool = True) -> Comparison:
     """Rank runs.
 
     Args:
@@ -106,7 +106,7 @@ def compare(runs: Sequence[RecordedRun], metric: str | None = None, *, is_tested
     return Comparison(metric, reason, keys, len(measured) - len(ranked), settings, unfinished)
 
 
-def _choose_metric(runs: Sequence[RecordedRun], metric: str | None) -> tuple[str, str]:
+def _choose_metric(runs: Sequence[RunFolder], metric: str | None) -> tuple[str, str]:
     if metric is not None:
         known = sorted({tag for run in runs for tag in run.metrics})
         if metric not in known:
@@ -122,14 +122,14 @@ def _choose_metric(runs: Sequence[RecordedRun], metric: str | None) -> tuple[str
     return TEST, reason
 
 
-def _leave_out_repeated(runs: Sequence[RecordedRun]) -> list[RecordedRun]:
+def _leave_out_repeated(runs: Sequence[RunFolder]) -> list[RunFolder]:
     """Keep the latest of the runs that have all settings in common: an earlier one is the same result once more."""
     latest = {_identify(run): run for run in sorted(runs, key=lambda run: run.started)}
     return sorted(latest.values(), key=lambda run: (str(run.seed).zfill(10), run.path))
 
 
-def _rank(runs: Sequence[RecordedRun], metric: str, keys: Sequence[str], is_tested: bool) -> list[Setting]:
-    groups: dict[Identity, list[RecordedRun]] = {}
+def _rank(runs: Sequence[RunFolder], metric: str, keys: Sequence[str], is_tested: bool) -> list[Setting]:
+    groups: dict[Identity, list[RunFolder]] = {}
     for run in runs:
         groups.setdefault(_identify(run, without="seed"), []).append(run)
     sign = -1 if is_accuracy(metric) else 1
@@ -142,7 +142,7 @@ def _rank(runs: Sequence[RecordedRun], metric: str, keys: Sequence[str], is_test
 
 
 def _summarize(
-    rank: int, runs: list[RecordedRun], metric: str, keys: Sequence[str], best: Sequence[RecordedRun] | None
+    rank: int, runs: list[RunFolder], metric: str, keys: Sequence[str], best: Sequence[RunFolder] | None
 ) -> Setting:
     """Summarize a setting. The best one's runs are empty for itself, None where predictions are not read."""
     first, values = runs[0], [run.metrics[metric] for run in runs]
@@ -172,7 +172,7 @@ def _average(values: Iterable[float | None]) -> float | None:
     return fmean(found) if found else None
 
 
-def _count_images(runs: Sequence[RecordedRun], metric: str) -> int | None:
+def _count_images(runs: Sequence[RunFolder], metric: str) -> int | None:
     """Find out how many images an accuracy was measured on."""
     if metric == VALIDATION:
         val_size = runs[0].hyperparameters.get("dataset.val_size")
@@ -182,7 +182,7 @@ def _count_images(runs: Sequence[RecordedRun], metric: str) -> int | None:
     return next((len(run.predictions.labels) for run in runs if run.predictions), None)
 
 
-def _identify(run: RecordedRun, without: str = "") -> Identity:
+def _identify(run: RunFolder, without: str = "") -> Identity:
     """Give what equal runs have in common; a run without a readable configuration is equal to no other."""
     settings = {key: value for key, value in run.hyperparameters.items() if key != without}
     return frozenset((settings or {"path": str(run.path)}).items())

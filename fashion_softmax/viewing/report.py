@@ -19,9 +19,9 @@ from typing import Any
 
 from fashion_softmax.config.settings import Value, printable
 from fashion_softmax.files import finite_or_none
+from fashion_softmax.runs.records import RunFolder, find_best, is_metric
 from fashion_softmax.viewing.predictions import describe_predictions
 from fashion_softmax.viewing.ranking import Comparison, Setting
-from fashion_softmax.viewing.runs import RecordedRun, find_best, is_metric
 
 PAGE_DIR = Path(__file__).parent / "page"
 SCRIPTS = ("main.js", "header.js", "table.js", "filters.js", "charts.js", "curves.js", "panels.js", "predictions.js")
@@ -35,7 +35,7 @@ ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in 
 def to_dict(comparison: Comparison) -> dict[str, Any]:
     """Describe all of a comparison in plain values, for JSON, for CSV and for the page."""
 
-    def describe_run(run: RecordedRun) -> dict[str, Any]:
+    def describe_run(run: RunFolder) -> dict[str, Any]:
         facts = {name: getattr(run, name) for name in RUN_FACTS}
         best_epoch = (find_best(run.rows, comparison.metric) or (None,))[0]
         return facts | {"num_epochs": len(run.rows), "best_epoch": best_epoch, "path": printable(str(run.path))}

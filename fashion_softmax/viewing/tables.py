@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from fashion_softmax.viewing.runs import is_accuracy
+from fashion_softmax.runs.records import is_accuracy
 
 NOTHING = "-"
 MIN_NUMBERS = 2

@@ -25,9 +25,10 @@ from fashion_softmax.learning.metrics import log_softmax
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.checkpoint import CHECKPOINT_PATH, load_checkpoint, restore
 from fashion_softmax.runs.folder import CONFIG_PATH, require_whole
+from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.stacking import Stack
 from fashion_softmax.stacking.prediction import predict
-from fashion_softmax.viewing.runs import RecordedRun, read_runs
+from fashion_softmax.viewing.runs import read_runs
 
 LOADERS: dict[str, Callable[..., Dataset]] = {"load_idx": load_idx, "make_synthetic": make_synthetic}
 
@@ -117,7 +118,7 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
     return TrainedRun(parts, state["epoch"])
 
 
-def load_images(run: RecordedRun) -> Dataset:
+def load_images(run: RunFolder) -> Dataset:
     """Load a run's data set with its images as they are before any resizing; nothing is fetched or written.
 
     The other components of the run are not looked at: they may be the user's own.

@@ -18,7 +18,8 @@ from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.runs.checkpoint import _seal
-from fashion_softmax.runs.folder import read_predictions, write_folder
+from fashion_softmax.runs.folder import write_folder
+from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.viewing.trained import find_run, load_trained
 from tests.conftest import TINY, write_idx_folder
@@ -70,7 +71,7 @@ def test_grid_shows_what_the_model_says(script: RunScript, drawn: list[Any], run
 def test_mistakes_are_those_of_the_recorded_predictions(
     script: RunScript, drawn: list[Any], run: Path, tmp_path: Path
 ) -> None:
-    recorded = read_predictions(run)
+    recorded = read_folder(run).predictions
     assert recorded is not None
     wrong = (~recorded.is_correct).nonzero()[0]
     outcome = script("predict", "--wrong", run, "--rows", 1, "--columns", 4)

@@ -7,13 +7,13 @@ import pytest
 from scipy import stats
 
 from fashion_softmax.errors import ConfigError
+from fashion_softmax.runs.records import read_folder
 from fashion_softmax.viewing.ranking import Comparison, compare, find_differing_keys
-from fashion_softmax.viewing.runs import read_run
 from tests.viewing.conftest import RecordRun, write
 
 
 def compare_folders(*folders: Path, metric: str | None = None) -> Comparison:
-    return compare([read_run(folder) for folder in folders], metric)
+    return compare([read_folder(folder) for folder in folders], metric)
 
 
 def test_seeds_are_averaged_and_settings_ranked(record_run: RecordRun) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from fashion_softmax.errors import CheckpointError
+from fashion_softmax.runs.records import read_folder
 from fashion_softmax.viewing.ranking import compare
-from fashion_softmax.viewing.runs import read_run, read_runs
+from fashion_softmax.viewing.runs import read_runs
 from tests.viewing.conftest import RecordRun
 
 
@@ -25,23 +26,13 @@ def test_runs_are_found_below_folders_once(record_run: RecordRun, tmp_path: Path
 
 
 def test_facts_are_those_of_the_records(record_run: RecordRun) -> None:
-    run = read_run(record_run("a", 160, loss="huber", lr=0.5, seed=3))
+    run = read_folder(record_run("a", 160, loss="huber", lr=0.5, seed=3))
     assert (run.state, len(run.rows), run.seed) == ("completed", 2, 3)
     assert run.metrics["test/accuracy"] == 0.8 and run.best == {"epoch": 1, "objective": 0.8}
     assert run.seconds == {"total": 2.0, "training": 1.5}
     expected = {"dataset": "mnist", "loss": "huber", "optimizer": "sgd", "dataset.val_size": 0, "loss.delta": 0.5}
     assert run.hyperparameters == {**expected, "optimizer.lr": 0.5, "seed": 3, "trainer.num_epochs": 2}
     assert run.predictions is not None and run.predictions.is_correct.mean() == 0.8
-
-
-def test_runs_of_the_first_edition_are_read(record_run: RecordRun) -> None:
-    folder = record_run("a", loss="huber", lr=0.5)
-    expected = read_run(folder)
-    (folder / "run.json").unlink()
-    choices = "  runtime:\n    choices:\n      dataset: mnist\n      loss: huber\n      optimizer: sgd\n"
-    (folder / ".hydra" / "hydra.yaml").write_text(f"hydra:\n{choices}", encoding="utf-8")
-    (folder / ".hydra" / "overrides.yaml").write_text("- loss=huber\n- optimizer.lr=0.5\n", encoding="utf-8")
-    assert read_run(folder) == expected and expected.hyperparameters["loss"] == "huber"
 
 
 def test_missing_or_empty_folders_are_errors(tmp_path: Path) -> None:
@@ -55,7 +46,7 @@ def test_an_unfinished_run_counts_as_far_as_it_came(record_run: RecordRun) -> No
     folder = record_run("a", 160, state="running")
     with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"epoch": 3, "step": 3, "ima')  # the process was killed here
-    run = read_run(folder)
+    run = read_folder(folder)
     assert len(run.rows) == 2 and run.metrics["test/accuracy"] == 0.8 and run.best["epoch"] == 1
     assert not run.is_complete and run.predictions is None
 
@@ -66,10 +57,10 @@ def test_a_run_whose_process_is_gone_was_killed(record_run: RecordRun) -> None:
     folder = record_run("a", state="running")
     status = {"state": "running", "host": platform.node(), "pid": 2**22 + 1, "process_start": 1}
     (folder / "status.json").write_text(json.dumps(status), encoding="utf-8")
-    assert read_run(folder).state == "killed"
+    assert read_folder(folder).state == "killed"
     status |= {"host": "elsewhere"}
     (folder / "status.json").write_text(json.dumps(status), encoding="utf-8")
-    assert read_run(folder).state == "running"
+    assert read_folder(folder).state == "running"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +80,7 @@ def test_a_run_whose_process_is_gone_was_killed(record_run: RecordRun) -> None:
 def test_damaged_records_are_read_as_far_as_they_go(record_run: RecordRun, name: str, content: str) -> None:
     folder = record_run("a")
     (folder / name).write_text(content, encoding="utf-8")
-    run = read_run(folder)
+    run = read_folder(folder)
     assert run.predictions is None or len(run.predictions.labels) == 200
     comparison = compare([run])
     assert comparison.runs + comparison.unfinished == [run]
@@ -100,7 +91,7 @@ def test_pipes_in_a_folder_are_not_read(record_run: RecordRun) -> None:
     for name in ("status.json", "metrics.jsonl", "predictions.npz", ".hydra/config.yaml"):
         (folder / name).unlink()
         os.mkfifo(folder / name)
-    run = read_run(folder)
+    run = read_folder(folder)
     assert run.rows == [] and run.config == {} and run.predictions is None
 
 
@@ -115,7 +106,7 @@ def test_made_up_predictions_are_none(record_run: RecordRun) -> None:
             archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': (((((((")
     for content in contents:
         (folder / "predictions.npz").write_bytes(content.getvalue())
-        assert read_run(folder).predictions is None
+        assert read_folder(folder).predictions is None
 
 
 def test_links_of_a_foreign_folder_are_not_followed(record_run: RecordRun, tmp_path: Path) -> None:
@@ -124,7 +115,7 @@ def test_links_of_a_foreign_folder_are_not_followed(record_run: RecordRun, tmp_p
     secret.write_text("optimizer:\n  password: hunter2\n", encoding="utf-8")
     (folder / ".hydra" / "config.yaml").unlink()
     (folder / ".hydra" / "config.yaml").symlink_to(secret)
-    assert "hunter2" not in str(read_run(folder))
+    assert "hunter2" not in str(read_folder(folder))
 
 
 def test_linked_folders_are_searched_once(record_run: RecordRun, tmp_path: Path) -> None:
