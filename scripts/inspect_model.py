@@ -36,7 +36,8 @@ def main() -> None:
     options = parser.parse_intermixed_args()
     with script():
         run, photo = load_run_and_photo(options, "image")
-        from fashion_softmax.figures.images import draw_inspection
+        from inspection_figures import draw_inspection
+
         from fashion_softmax.learning.models import SoftmaxRegression
 
         model, templates = run.parts.member.model, None
@@ -78,9 +79,10 @@ def explain_image(run: "TrainedRun", image: "Tensor", label: int | None, name: s
     Returns:
         The first five arguments of `draw_inspection`.
     """
+    from inspection_figures import explain
+
     from fashion_softmax.dashboard.pictures import to_pixels
     from fashion_softmax.data.batches import to_float
-    from fashion_softmax.figures.images import explain
     from fashion_softmax.learning.models import SoftmaxRegression
 
     names = run.class_names
