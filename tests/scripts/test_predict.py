@@ -1,5 +1,6 @@
 """`scripts/predict.py` and `scripts/inspect_model.py`: what they show is what the run's model says."""
 
+import importlib
 import io
 import os
 import re
@@ -22,24 +23,24 @@ from fashion_softmax.runs.folder import write_folder
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.viewing.trained import find_run, load_trained
-from tests.conftest import TINY, write_idx_folder
+from tests.conftest import ROOT, TINY, write_idx_folder
 from tests.scripts.conftest import RunScript
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What a script gives to the functions that draw."""
-    from fashion_softmax.figures import images
-
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    images, inspection = map(importlib.import_module, ("fashion_softmax.figures.images", "inspection_figures"))
     given: list[Any] = []
-    for name in ("draw_grid", "draw_prediction", "draw_inspection"):
-        draw = getattr(images, name)
+    for module, name in ((images, "draw_grid"), (images, "draw_prediction"), (inspection, "draw_inspection")):
+        draw = getattr(module, name)
 
         def keep(*arguments: Any, draw: Any = draw) -> object:
             given.extend(arguments)
             return draw(*arguments)
 
-        monkeypatch.setattr(images, name, keep)
+        monkeypatch.setattr(module, name, keep)
     return given
 
 
