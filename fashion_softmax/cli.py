@@ -90,18 +90,17 @@ def _train(run_dir: Path, *, is_shown: bool) -> None:
 
 def _resume() -> bool:
     """Resume what `resume=` names; tells whether Hydra has to go on, which launches the stacks of a sweep."""
-    from fashion_softmax.sweeps.folder import is_sweep
-    from fashion_softmax.sweeps.resume import prepare_run, prepare_sweep, read_request
+    from fashion_softmax.sweeps.resume import prepare, read_request
 
     request = read_request(sys.argv[1:])
-    if is_sweep(request.folder):
-        sys.argv[1:] = prepare_sweep(request)
-        return True
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
-    logging.getLogger().handlers[0].setLevel(logging.WARNING)
-    if prepare_run(request):
+    if not request.arguments:
+        logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
+        logging.getLogger().handlers[0].setLevel(logging.WARNING)
+    is_wanted = prepare(request)
+    if is_wanted and not request.arguments:
         _train(request.folder, is_shown=True)
-    return False
+    sys.argv[1:] = request.arguments
+    return is_wanted and bool(request.arguments)
 
 
 def check_before_run(config: "DictConfig") -> None:
@@ -117,8 +116,9 @@ def check_before_run(config: "DictConfig") -> None:
     from fashion_softmax.runs.lock import claim
 
     with exit_on_error():
-        build_parts(resolve(read_job(config).config))
-        if config.sweep.dry_run:
+        resolved = resolve(read_job(config).config)
+        build_parts(resolved)
+        if resolved["sweep"]["dry_run"]:
             print("a dry run: this can be trained; nothing was trained, nothing created")
             sys.exit(0)
         run_dir = Path(config.hydra.run.dir)

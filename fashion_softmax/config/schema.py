@@ -117,7 +117,6 @@ def register() -> None:
     store = ConfigStore.instance()
     if f"{STACK_CONFIG}.yaml" in store.repo:  # Hydra 1.4 warns of a name that is stored twice
         return
-    store.store(name="config_schema", node=Config)
     stack = {
         "defaults": ["_self_", {"override hydra/job_logging": "none"}, {"override hydra/sweeper": "grid"}],
         "sweep_dir": MISSING,

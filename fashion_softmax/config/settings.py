@@ -40,7 +40,7 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
     Returns:
         Groups first (`loss` to `huber`), then dotted keys (`optimizer.lr` to 0.1) and `seed`; lists as text.
     """
-    flat = {key: value for key, value in flatten(config) if key == "dataset.root" or not _says_nothing(key)}
+    flat = {key: value for key, value in flatten(config) if key == "dataset.root" or not says_nothing(key)}
     named: dict[str, Value] = {}
     for group in GROUPS:
         target = flat.pop(f"{group}._target_", None)
@@ -53,7 +53,8 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
     return named | {printable(key): _plain(value) for key, value in flat.items()}
 
 
-def _says_nothing(key: str) -> bool:
+def says_nothing(key: str) -> bool:
+    """Tell whether a dotted key leaves a run's result as it is, however it is set."""
     is_changeable = key in CHANGEABLE and key != "trainer.num_epochs"
     return is_changeable or key.partition(".")[0] in SECTIONS_THAT_SAY_NOTHING
 
@@ -171,7 +172,7 @@ def run_suffix(overrides: Iterable[str]) -> str:
     Returns:
         At most 101 bytes of a path component; empty where nothing is left.
     """
-    return f"_{_name([line for line in overrides if not _says_nothing(_key(line))])}".rstrip("_-.")
+    return f"_{_name([line for line in overrides if not says_nothing(_key(line))])}".rstrip("_-.")
 
 
 def _name(overrides: Iterable[str]) -> str:

@@ -32,7 +32,6 @@ def sweep(
     jobs: Sequence[list[str]],
     compose: Callable[[list[str]], Job],
     sweep_dir: Path,
-    options: SweepConfig,
     launch: Launch,
 ) -> None:
     """Run a grid.
@@ -41,7 +40,6 @@ def sweep(
         jobs: the overrides of each.
         compose: makes a job of its overrides.
         sweep_dir: absolute, where the runs' folders are written.
-        options: of the sweep.
         launch: runs one Hydra job for each stack, of the sweep's folder and the stack's number in it.
 
     Raises:
@@ -53,6 +51,7 @@ def sweep(
     gc.freeze()  # what was imported stays; looking through it again and again would take as long as launching
     checked = _check_jobs(jobs, compose)
     facts = {number: facts for number, (_, facts) in enumerate(checked) if facts}
+    options = SweepConfig(**checked[0][0].config.get("sweep", {}))
     stacks = plan(facts, options.max_stack_size)
     # What cannot be planned fails when it is trained, in its own folder.
     stacks += [[number] for number in range(len(jobs)) if number not in facts]
@@ -175,13 +174,12 @@ def _report(sweep_dir: Path, runs: Sequence[RunFolder], problem: str) -> None:
         raise SweepError("\n".join(lines))
 
 
-def resume(sweep_dir: Path, jobs: Sequence[Job], options: SweepConfig, launch: Launch) -> None:
+def resume(sweep_dir: Path, jobs: Sequence[Job], launch: Launch) -> None:
     """Complete the sweep in a folder.
 
     Args:
         sweep_dir: absolute.
         jobs: of the command, where it gives them: they have to be those of the sweep.
-        options: of the sweep.
         launch: see `sweep`.
 
     Raises:
@@ -191,9 +189,4 @@ def resume(sweep_dir: Path, jobs: Sequence[Job], options: SweepConfig, launch: L
     with claim(sweep_dir):
         if jobs:
             take_over(sweep_dir, jobs)
-        runs = [read_folder(path) for path in list_runs(sweep_dir)]
-        if options.dry_run:
-            num_unfinished = sum(not run.is_finished for run in runs)
-            print(f"a dry run: {count(num_unfinished, 'job')} to be trained; nothing was trained")
-            return
-        _train(sweep_dir, runs, launch)
+        _train(sweep_dir, [read_folder(path) for path in list_runs(sweep_dir)], launch)

@@ -8,7 +8,14 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from fashion_softmax.config.jobs import JobComposer, apply_overrides, compose, expand_grid, find_options, read_job
+from fashion_softmax.config.jobs import (
+    JobComposer,
+    apply_overrides,
+    compose,
+    expand_grid,
+    read_job,
+    refuse_settings_of_one_job,
+)
 from fashion_softmax.config.private import VERSION_BASE
 from fashion_softmax.config.schema import CONFIG_DIR, register
 from fashion_softmax.errors import ConfigError
@@ -65,7 +72,7 @@ def test_grid_is_in_hydras_order() -> None:
 
 def test_overrides_of_a_resumed_run() -> None:
     config = compose()
-    changed = apply_overrides(config, ["trainer.num_epochs=20", "loss=mse", "sweep.dry_run=true", "hydra.run.dir=x"])
+    changed = apply_overrides(config, ["trainer.num_epochs=20", "loss=mse"])
     assert changed["trainer"]["num_epochs"] == 20 and "SquaredError" in changed["loss"]["_target_"]
     assert config == compose()
     assert apply_overrides(config, ["~trainer.save_every", "+loss.x=1"])["trainer"]["save_every"] is None
@@ -82,13 +89,13 @@ def test_hydras_settings_that_cannot_hold_for_a_stack_are_refused(line: str, wor
     with initialize_config_dir(config_dir=str(CONFIG_DIR), **VERSION_BASE):
         config = hydra_compose("config", overrides=[line], return_hydra_config=True)
     with pytest.raises(ConfigError, match=words):
-        find_options(config)
+        refuse_settings_of_one_job(config)
 
 
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("+hydra.job.env_set.X=1,2", "start a sweep for each value"),
+        ("+hydra.job.env_set.X=1,2", "Sweeping over Hydra's configuration is not supported"),
         ("+model.x=${hydra:job.num}", "cannot be used with -m"),
     ],
 )
