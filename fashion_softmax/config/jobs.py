@@ -20,9 +20,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
 from omegaconf import DictConfig, OmegaConf
 
+from fashion_softmax.config.checking import suggest
 from fashion_softmax.config.private import VERSION_BASE
-from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, PlainConfig, register
-from fashion_softmax.config.settings import GROUPS
+from fashion_softmax.config.schema import CONFIG_DIR, PlainConfig, register
+from fashion_softmax.config.settings import GROUPS, flatten
 from fashion_softmax.errors import ConfigError
 
 SUBDIR = "${job_name:${hydra.job.num},${hydra.overrides.task}}"  # in conf/config.yaml, for sweepers of other people
@@ -123,59 +124,50 @@ class JobComposer:
         Raises:
             HydraException: an override cannot be read or applied. This and all else is raised as Hydra raises it.
         """
-        values = dict(filter(None, map(_read_value, lines)))
+        values = [line for line in lines if _read_value(line)]
         others = tuple(line for line in lines if not _read_value(line))
         if others not in self._bases:
             self._bases[others] = read_job(self._loader.load_sweep_config(self._master, list(others)))
         base = self._bases[others]
-        config = copy.deepcopy(base.config)
         try:
-            for key, value in values.items():
-                *sections, name = key.split(".")
-                node = functools.reduce(operator.getitem, sections, config)
-                if isinstance(node[name], dict):
-                    raise LookupError(key)
-                node[name] = value
-        except (LookupError, TypeError):  # Hydra says what is wrong
+            return Job(set_values(base.config, values), list(lines), _own_choices(base.choices, lines))
+        except ConfigError:  # Hydra says what is wrong
             return read_job(self._loader.load_sweep_config(self._master, list(lines)))
-        return Job(config, list(lines), _own_choices(base.choices, lines))
+
+
+def set_values(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
+    """Copy a configuration with other values.
+
+    Args:
+        config: it is not changed.
+        lines: overrides such as `seed=1` and `optimizer.lr=0.1`.
+
+    Raises:
+        ConfigError: an override names no key of the configuration, or something else than one plain value.
+        HydraException: it cannot be read.
+    """
+    changed = copy.deepcopy(config)
+    known = dict(flatten(config))
+    for line in lines:
+        key = line.partition("=")[0]
+        if key not in known:
+            raise ConfigError(f"{key} is unknown{suggest(key, known)}")
+        if not (read := _read_value(line)):
+            raise ConfigError(f"{line}: expected one plain value")
+        *sections, name = key.split(".")
+        functools.reduce(operator.getitem, sections, changed)[name] = read[1]
+    return changed
 
 
 @functools.lru_cache(maxsize=4096)
 def _read_value(line: str) -> tuple[str, Any] | None:
-    """Read a value that becomes no other when Hydra applies it, such as `seed=1` or `optimizer.lr=0.1`.
-
-    Returns:
-        Its key and the value; None for an option of a group, and for what only Hydra can apply.
-    """
+    """Read a value that becomes no other when Hydra applies it; None for all that only Hydra can apply."""
     if number := NUMBER.fullmatch(line):  # the parser takes a millisecond
         return number[1], float(number[2]) if "." in number[2] else int(number[2])
     (override,) = OverridesParser.create().parse_overrides([line])
     key, value = override.key_or_group, override.value()
-    is_quick = override.type == OverrideType.CHANGE and key not in GROUPS and isinstance(value, PLAIN)
-    return (key, value) if is_quick and "${" not in line else None
-
-
-def apply_overrides(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
-    """Apply overrides to a run's own configuration, as the command line does when the run is resumed.
-
-    Args:
-        config: it is not changed.
-        lines: an option of a group replaces the whole component, `~key` makes a value null.
-
-    Raises:
-        ConfigError: an override has several values.
-        HydraException: it cannot be read or applied.
-    """
-    applied = OmegaConf.create(config)
-    for override in OverridesParser.create().parse_overrides(list(lines)):
-        key = override.key_or_group
-        if override.is_sweep_override():
-            raise ConfigError(f"{override.input_line} has several values, but a run is resumed with one")
-        is_option = key in COMPONENTS
-        value = compose([str(override.input_line)])[key] if is_option else override.value()
-        OmegaConf.update(applied, key, value, merge=not is_option)
-    return cast(PlainConfig, OmegaConf.to_container(applied, resolve=False))
+    is_plain = override.type == OverrideType.CHANGE and key not in GROUPS and isinstance(value, PLAIN)
+    return (key, value) if is_plain else None
 
 
 def _own_choices(choices: dict[str, str], overrides: Sequence[str]) -> dict[str, str]:

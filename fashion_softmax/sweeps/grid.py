@@ -23,7 +23,6 @@ from fashion_softmax.runs.training import train_folders
 from fashion_softmax.stacking import Facts, plan
 from fashion_softmax.sweeps.display import SweepDisplay, show_jobs, show_plan, show_result
 from fashion_softmax.sweeps.folder import list_runs, read_sweep, write_sweep
-from fashion_softmax.sweeps.resume import take_over
 
 Launch = Callable[[Path, Sequence[int]], None]
 
@@ -174,19 +173,16 @@ def _report(sweep_dir: Path, runs: Sequence[RunFolder], problem: str) -> None:
         raise SweepError("\n".join(lines))
 
 
-def resume(sweep_dir: Path, jobs: Sequence[Job], launch: Launch) -> None:
+def resume(sweep_dir: Path, launch: Launch) -> None:
     """Complete the sweep in a folder.
 
     Args:
         sweep_dir: absolute.
-        jobs: of the command, where it gives them: they have to be those of the sweep.
         launch: see `sweep`.
 
     Raises:
-        CheckpointError: the folder is no sweep's, is written by another process, or has other jobs.
+        CheckpointError: the folder is no sweep's, or is written by another process.
         SweepError: some runs did not get to their ends.
     """
     with claim(sweep_dir):
-        if jobs:
-            take_over(sweep_dir, jobs)
         _train(sweep_dir, [read_folder(path) for path in list_runs(sweep_dir)], launch)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashion_softmax.config.checking import check_values, modernize
-from fashion_softmax.config.jobs import Job, apply_overrides
+from fashion_softmax.config.jobs import expand_grid, set_values
 from fashion_softmax.config.private import parse_arguments
-from fashion_softmax.config.schema import PlainConfig, project_dir, quote, resolve
-from fashion_softmax.config.settings import CHANGEABLE, fingerprint, flatten, says_nothing
+from fashion_softmax.config.schema import project_dir, quote, resolve
+from fashion_softmax.config.settings import CHANGEABLE, GROUPS, fingerprint, flatten, says_nothing
 from fashion_softmax.config.trust import is_trust, read_trusted, read_trusted_config, refuse_links_out
 from fashion_softmax.dashboard.console import count
 from fashion_softmax.errors import CheckpointError
@@ -34,13 +34,14 @@ class Request:
         folder: of the run or sweep.
         overrides: of the runs' configurations.
         trusted: packages of the user's own that a run's configuration may name, from `trust=a,b`.
-        arguments: of the command with which Hydra launches the stacks of a sweep; none for a run. With -m they have the
-            sweep's own jobs, which are compared with the runs when Hydra has composed them.
+        is_command: whether the sweep's own command is given again, with -m and all its jobs.
+        arguments: of the command with which Hydra launches the stacks of a sweep; none for a run.
     """
 
     folder: Path
     overrides: list[str]
     trusted: list[str]
+    is_command: bool
     arguments: list[str]
 
 
@@ -56,30 +57,27 @@ def read_request(arguments: Sequence[str]) -> Request:
     options, _, _ = parse_arguments(arguments)
     given = [line.partition("=")[2] for line in options.overrides if line.startswith("resume=")]
     lines = [line for line in options.overrides if not (line.startswith("resume=") or is_trust(line))]
-    for_hydra = [line for line in lines if line.startswith(("hydra", "sweep."))]
-    overrides = [line for line in lines if not line.startswith("hydra")]
+    for_hydra = [line for line in lines if line.startswith("hydra")]
     name = given[-1].strip("'\"")
     folder = _find_latest(for_hydra, is_sweep_wanted=options.multirun) if name == LATEST else Path(name)
     if not folder.is_dir():
         raise CheckpointError(
             f"resume={name}: there is no such folder; a run's folder, a sweep's, or latest is expected"
         )
-    trusted = read_trusted(options.overrides)
+    command = []
     if is_sweep(folder):
         flags = [argument for argument in arguments if argument not in options.overrides]
-        place = [f"hydra.sweep.dir={quote(str(folder.absolute()))}", "sweep.resume=true"]
-        if options.multirun:
-            own = [line for line in for_hydra if line.startswith("sweep.")]
-            return Request(folder, own, trusted, ["-m", *flags, *lines, *place])
-        return Request(folder, overrides, trusted, ["-m", *flags, *for_hydra, *place])
-    if not (folder / CONFIG_PATH).exists() and any(folder.glob("*/.hydra")):
+        command = ["-m", *flags, *for_hydra, f"hydra.sweep.dir={quote(str(folder.absolute()))}", "sweep.resume=true"]
+    elif not (folder / CONFIG_PATH).exists() and any(folder.glob("*/.hydra")):
         raise CheckpointError(
             f"resume={name}: this sweep cannot be resumed as a whole, but each of its runs can: {name}/..."
         )
-    if options.multirun:
+    elif options.multirun:
         raise CheckpointError(f"resume={name}: is the folder of a single run; leave out -m")
-    require_whole(folder)
-    return Request(folder, overrides, trusted, [])
+    else:
+        require_whole(folder)
+    overrides = [line for line in lines if line not in for_hydra]
+    return Request(folder, overrides, read_trusted(options.overrides), options.multirun, command)
 
 
 def _find_latest(lines: Sequence[str], *, is_sweep_wanted: bool) -> Path:
@@ -106,15 +104,20 @@ def prepare(request: Request) -> bool:
     with claim(request.folder):
         refuse_links_out(request.folder)
         is_run = not request.arguments
+        paths = [request.folder] if is_run else list_runs(request.folder)
+        jobs = expand_grid(request.overrides) if request.is_command else [request.overrides] * len(paths)
+        if len(jobs) != len(paths):
+            raise CheckpointError(
+                f"{request.folder}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command, or none"
+            )
         changes = []
-        for path in [request.folder] if is_run else list_runs(request.folder):
+        for path, job in zip(paths, jobs, strict=True):
             require_whole(path)
-            saved = read_trusted_config(path, request.trusted)
-            folder = dataclasses.replace(read_folder(path), config=saved)
-            changes.append((folder, _change(folder, apply_overrides(saved, request.overrides), request.overrides)))
+            folder = dataclasses.replace(read_folder(path), config=read_trusted_config(path, request.trusted))
+            changes.append((folder, _change(folder, job, is_command=request.is_command)))
         unfinished = [changed for _, changed in changes if not changed.is_finished]
         if is_run:
-            find_checkpoint(folder, fingerprint(saved))  # a damaged one is refused before anything is written
+            find_checkpoint(folder, fingerprint(folder.config))  # a damaged one is refused before anything is written
             if not unfinished:
                 epochs = changes[0][1].num_epochs_wanted
                 print(f"nothing to do: {path} has finished its {epochs} epochs; trainer.num_epochs=N trains more")
@@ -127,41 +130,33 @@ def prepare(request: Request) -> bool:
     return True
 
 
-def take_over(sweep_dir: Path, jobs: Sequence[Job]) -> None:
-    """Compare the jobs of a command with the runs of the sweep that it resumes, and take over what may change.
+def _change(folder: RunFolder, lines: Sequence[str], *, is_command: bool) -> RunFolder:
+    """Give a run other settings, if it may have them.
 
-    Raises:
-        CheckpointError: the sweep was begun with other jobs or settings.
+    Args:
+        folder: as it is.
+        lines: the overrides; they replace earlier ones of the same keys.
+        is_command: whether they are all that the run's own command had.
     """
-    paths = list_runs(sweep_dir)
-    if len(paths) != len(jobs):
-        raise CheckpointError(
-            f"{sweep_dir}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command"
-        )
-    folders = [read_folder(path) for path in paths]
-    changes = [_change(folder, job.config, job.overrides) for folder, job in zip(folders, jobs, strict=True)]
-    for folder, changed in zip(folders, changes, strict=True):
-        _write_change(folder, changed)
-
-
-def _change(folder: RunFolder, config: PlainConfig, overrides: Sequence[str]) -> RunFolder:
-    """Give a run another configuration, if it may have it; its overrides replace earlier ones of the same keys."""
+    given = {line.partition("=")[0]: line for line in lines}
+    kept = {key: line for line in folder.overrides if (key := line.partition("=")[0]) not in given}
+    new = {key: line for key, line in given.items() if line not in folder.overrides}
+    config = set_values(folder.config, [line for key, line in new.items() if key not in GROUPS])
     before, after = resolve(folder.config), resolve(config)
     check_values(after)
-    old, new = dict(flatten(folder.config)), dict(flatten(config))
-    differences = [
-        f"{key} is {old.get(key, 'absent')} there, not {new.get(key, 'absent')}"
-        for key in {**old, **new}
-        if old.get(key) != new.get(key) and key not in CHANGEABLE and not says_nothing(key)
-    ]
+    options = {key: line.partition("=")[2] for key, line in new.items() if key in GROUPS}
+    was = dict(flatten(folder.config)) | folder.choices
+    now = dict(flatten(config)) | folder.choices | options
+    changes = {key: f"{key} is {was.get(key)} there, not {now[key]}" for key in now if was.get(key) != now[key]}
+    if is_command:
+        changes |= {key: f"{line} is not given" for key, line in kept.items()}
+    differences = [text for key, text in changes.items() if key not in CHANGEABLE and not says_nothing(key)]
     if differences:
         raise CheckpointError(
             f"{folder.path} was trained with other settings: {'; '.join(differences)}; leave them out to resume it, or "
             f"start anew in another folder (what may change: {', '.join(CHANGEABLE)}, dashboard)"
         )
-    keys = {line.partition("=")[0] for line in overrides}
-    kept = [line for line in folder.overrides if line.partition("=")[0] not in keys]
-    changed = dataclasses.replace(folder, config=config, overrides=[*kept, *overrides])
+    changed = dataclasses.replace(folder, config=config, overrides=[*kept.values(), *given.values()])
     target = str(after["scheduler"]["_target_"])
     is_ours = modernize(target).startswith("fashion_softmax.learning.schedules.")
     if not (is_ours or changed.is_finished or before["scheduler"] == after["scheduler"]):

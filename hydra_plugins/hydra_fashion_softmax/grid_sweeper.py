@@ -63,11 +63,10 @@ class GridSweeper(Sweeper):
         refuse_settings_of_one_job(self.config)
         lines = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
-        compose = JobComposer(self.hydra_context.config_loader, self.config).compose
         if OmegaConf.select(self.config, "sweep.resume"):
-            own = [line for line in lines if not line.startswith("sweep.")]
-            resume(sweep_dir, [compose(job) for job in expand_grid(own)] if own else [], self._launch)
+            resume(sweep_dir, self._launch)
         else:
+            compose = JobComposer(self.hydra_context.config_loader, self.config).compose
             sweep(expand_grid(lines), compose, sweep_dir, self._launch)
 
     def _launch(self, sweep_dir: Path, stacks: Sequence[int]) -> None:

@@ -1,5 +1,6 @@
 """Jobs of a grid: composed as Hydra composes them, and refused where one job of Hydra trains many runs."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -10,11 +11,11 @@ from omegaconf import DictConfig
 
 from fashion_softmax.config.jobs import (
     JobComposer,
-    apply_overrides,
     compose,
     expand_grid,
     read_job,
     refuse_settings_of_one_job,
+    set_values,
 )
 from fashion_softmax.config.private import VERSION_BASE
 from fashion_softmax.config.schema import CONFIG_DIR, register
@@ -70,14 +71,18 @@ def test_grid_is_in_hydras_order() -> None:
             expand_grid([line])
 
 
-def test_overrides_of_a_resumed_run() -> None:
+def test_values_of_a_resumed_run() -> None:
     config = compose()
-    changed = apply_overrides(config, ["trainer.num_epochs=20", "loss=mse"])
-    assert changed["trainer"]["num_epochs"] == 20 and "SquaredError" in changed["loss"]["_target_"]
+    changed = set_values(config, ["trainer.num_epochs=20", "dataset.root='a, b'"])
+    assert changed["trainer"]["num_epochs"] == 20 and changed["dataset"]["root"] == "a, b"
     assert config == compose()
-    assert apply_overrides(config, ["~trainer.save_every", "+loss.x=1"])["trainer"]["save_every"] is None
-    with pytest.raises(ConfigError, match="several values"):
-        apply_overrides(config, ["seed=1,2"])
+    for line, words in {
+        "seed=1,2": "one plain value",
+        "trainer=3": "trainer is unknown",
+        "+seed=1": "mean seed?",
+    }.items():
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            set_values(config, [line])
 
 
 @pytest.mark.parametrize(
