@@ -44,8 +44,10 @@ def main() -> None:
 
         register()
         sys.argv[1:] = _prepare_arguments(sys.argv[1:])
-        if any(argument.startswith("resume=") for argument in sys.argv[1:]) and not _resume():
-            return
+        if any(argument.startswith("resume=") for argument in sys.argv):
+            sys.argv[1:] = _resume(sys.argv[1:])
+            if not sys.argv[1:]:
+                return
         hydra.main(config_path=str(CONFIG_DIR), config_name="config", **VERSION_BASE, **TRUSTED_MAIN)(train)()
 
 
@@ -88,19 +90,18 @@ def _train(run_dir: Path, *, is_shown: bool) -> None:
         raise failure
 
 
-def _resume() -> bool:
-    """Resume what `resume=` names; tells whether Hydra has to go on, which launches the stacks of a sweep."""
+def _resume(arguments: list[str]) -> list[str]:
+    """Resume what `resume=` names; gives the arguments with which Hydra goes on to launch the stacks of a sweep."""
     from fashion_softmax.sweeps.resume import prepare, read_request
 
-    request = read_request(sys.argv[1:])
+    request = read_request(arguments)
+    if not prepare(request):
+        return []
     if not request.arguments:
         logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
         logging.getLogger().handlers[0].setLevel(logging.WARNING)
-    is_wanted = prepare(request)
-    if is_wanted and not request.arguments:
         _train(request.folder, is_shown=True)
-    sys.argv[1:] = request.arguments
-    return is_wanted and bool(request.arguments)
+    return request.arguments
 
 
 def check_before_run(config: "DictConfig") -> None:

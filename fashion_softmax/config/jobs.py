@@ -188,9 +188,7 @@ def refuse_settings_of_one_job(config: DictConfig) -> None:
     """
     if config.hydra.job.chdir:
         raise ConfigError("hydra.job.chdir=true cannot be used with -m: many runs train in one process; leave it out")
-    hydra = cast(dict[str, Any], OmegaConf.to_container(config.hydra, resolve=False))
-    if hydra["sweep"]["subdir"] != SUBDIR:
+    if OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"] != SUBDIR:  # type: ignore[index,call-overload]
         raise ConfigError(
-            "hydra.sweep.subdir cannot be used with -m: each run's folder is named by its number and what makes it "
-            "different; choose the sweep's folder with hydra.sweep.dir=FOLDER"
+            "hydra.sweep.subdir cannot be used with -m; hydra.sweep.dir=FOLDER chooses the sweep's folder"
         )

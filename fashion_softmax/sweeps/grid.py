@@ -14,7 +14,7 @@ from fashion_softmax.config.building import build_parts, facts_of
 from fashion_softmax.config.explain import describe, translate
 from fashion_softmax.config.jobs import Job
 from fashion_softmax.config.schema import SweepConfig, resolve
-from fashion_softmax.config.settings import flatten, job_name
+from fashion_softmax.config.settings import flatten, name_folder
 from fashion_softmax.dashboard.console import count, resume_command
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError
 from fashion_softmax.runs.folder import RunFolder, read_folder, set_aside_earlier, write_folder
@@ -55,11 +55,11 @@ def sweep(
     # What cannot be planned fails when it is trained, in its own folder.
     stacks += [[number] for number in range(len(jobs)) if number not in facts]
     shared = set(jobs[0]).intersection(*jobs)
-    names = [job_name(number, [line for line in job if line not in shared]) for number, job in enumerate(jobs)]
+    names = [name_folder(f"{number:03d}", set(job) - shared) for number, job in enumerate(jobs)]
     named_stacks = [[names[number] for number in stack] for stack in stacks]
     show_plan(stacks, facts)
     if options.dry_run:
-        show_jobs(named_stacks, sorted(shared))
+        show_jobs(named_stacks)
         return
     with claim(sweep_dir):
         set_aside_earlier(sweep_dir, [path.parent for path in sweep_dir.glob("*/.hydra")])
