@@ -44,10 +44,8 @@ def main() -> None:
 
         register()
         sys.argv[1:] = _prepare_arguments(sys.argv[1:])
-        if any(argument.startswith("resume=") for argument in sys.argv):
-            sys.argv[1:] = _resume(sys.argv[1:])
-            if not sys.argv[1:]:
-                return
+        if any(argument.startswith("resume=") for argument in sys.argv) and not _resume():
+            return
         hydra.main(config_path=str(CONFIG_DIR), config_name="config", **VERSION_BASE, **TRUSTED_MAIN)(train)()
 
 
@@ -90,18 +88,18 @@ def _train(run_dir: Path, *, is_shown: bool) -> None:
         raise failure
 
 
-def _resume(arguments: list[str]) -> list[str]:
-    """Resume what `resume=` names; gives the arguments with which Hydra goes on to launch the stacks of a sweep."""
-    from fashion_softmax.sweeps.resume import prepare, read_request
+def _resume() -> bool:
+    """Resume what `resume=` names; tells whether Hydra has to go on, which launches the stacks of a sweep."""
+    from fashion_softmax.sweeps.resume import prepare
 
-    request = read_request(arguments)
-    if not prepare(request):
-        return []
-    if not request.arguments:
+    if not (prepared := prepare(sys.argv[1:])):
+        return False
+    folder, sys.argv[1:] = prepared
+    if not sys.argv[1:]:
         logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
         logging.getLogger().handlers[0].setLevel(logging.WARNING)
-        _train(request.folder, is_shown=True)
-    return request.arguments
+        _train(folder, is_shown=True)
+    return bool(sys.argv[1:])
 
 
 def check_before_run(config: "DictConfig") -> None:

@@ -19,8 +19,7 @@ from fashion_softmax.config.checking import suggest
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError
 
 MAX_ALIASES = 10  # in a YAML file; each may repeat all that stands before it
-# `hydra.searchpath` with its list, in a file or on the command line.
-SEARCH_PATH = re.compile(r"searchpath\s*[:=]((?:\s*- [^\n]*)+|\s*\[[^\]]*\])")
+ADDED = re.compile(r"file://([^\[\],'\"\n]+)")  # a folder in `hydra.searchpath`, in a file or on the command line
 # A file that is not there, or is used as what it is not, is a bug of ours; all else the machine refuses.
 BUG_ERRNOS = (None, errno.ENOENT, errno.EBADF, errno.EINVAL)
 
@@ -97,7 +96,7 @@ def check_files(folders: Iterable[str], overrides: Iterable[str] = ()) -> None:
     Raises:
         ConfigError: names the file.
     """
-    known = [*folders, *_search_path(" ".join(overrides))]
+    known = [*folders, *ADDED.findall("\n".join(overrides))]
     for folder in known:  # which grows
         paths = [Path(parent, name) for parent, _, names in os.walk(folder, followlinks=True) for name in names]
         for path in sorted(path for path in paths if path.suffix == ".yaml"):
@@ -113,9 +112,4 @@ def check_files(folders: Iterable[str], overrides: Iterable[str] = ()) -> None:
                 raise ConfigError(
                     f"{path}: its {num_aliases} aliases are too many, allowed are {MAX_ALIASES}; write them out"
                 )
-            known += [added for added in _search_path(text) if added not in known]
-
-
-def _search_path(text: str) -> list[str]:
-    entries = [entry for found in SEARCH_PATH.findall(text) for entry in re.split(r"[\[\],'\"\n]|- ", found)]
-    return [entry.strip().removeprefix("file://") for entry in entries if entry.strip()]
+            known += [added for added in ADDED.findall(text) if added not in known]

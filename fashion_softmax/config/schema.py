@@ -6,12 +6,12 @@ torch, so that `--help` and completion stay fast.
 """
 
 import functools
-import itertools
 import operator
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -127,9 +127,7 @@ def register() -> None:
     # Cached, since Hydra asks for the folder's name several times.
     register_resolver("unique_id", lambda: secrets.token_hex(3), use_cache=True)
     register_resolver("job_name", lambda number, lines: name_folder(f"{number:03d}", _as_written(lines)))
-    register_resolver(
-        "run_suffix", lambda lines: name_folder("", itertools.filterfalse(says_nothing, _as_written(lines)))
-    )
+    register_resolver("run_suffix", lambda lines: name_folder("", filterfalse(says_nothing, _as_written(lines))))
 
 
 def _as_written(overrides: ListConfig) -> list[str]:

@@ -6,7 +6,6 @@ Runs are resumed with their own configurations, read from their folders, which m
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from fashion_softmax.config.checking import check_values, modernize
@@ -23,67 +22,73 @@ from fashion_softmax.runs.folder import CONFIG_PATH, RunFolder, make_info, read_
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.sweeps.folder import SWEEP_PATH, is_sweep, list_runs
 
-LATEST = "latest"
 
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for on the command line.
-
-    Attributes:
-        folder: of the run or sweep.
-        overrides: of the runs' configurations.
-        trusted: packages of the user's own that a run's configuration may name, from `trust=a,b`.
-        is_command: whether the sweep's own command is given again, with -m and all its jobs.
-        arguments: of the command with which Hydra launches the stacks of a sweep; none for a run.
-    """
-
-    folder: Path
-    overrides: list[str]
-    trusted: list[str]
-    is_command: bool
-    arguments: list[str]
-
-
-def read_request(arguments: Sequence[str]) -> Request:
-    """Read what is to be resumed.
+def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
+    """Read what is to be resumed, check that it can be, and write what changes into the folders of its runs.
 
     Args:
-        arguments: of the command line, `resume=` among them.
+        arguments: of the command line, `resume=FOLDER` or `resume=latest` among them. With -m they are the sweep's own
+            command, whose jobs have to be those in the folder.
+
+    Returns:
+        The folder of the run or sweep, and the arguments of the command with which Hydra launches the stacks of a
+        sweep, none for a run; None when there is nothing to train.
 
     Raises:
-        CheckpointError: there is no such folder, or it is neither a run's nor a sweep's.
+        FashionSoftmaxError: a folder, a configuration, the data or the machine does not allow it; nothing was written.
     """
     options, _, _ = parse_arguments(arguments)
-    given = [line.partition("=")[2] for line in options.overrides if line.startswith("resume=")]
-    lines = [line for line in options.overrides if not (line.startswith("resume=") or is_trust(line))]
-    for_hydra = [line for line in lines if line.startswith("hydra")]
-    name = given[-1].strip("'\"")
-    folder = _find_latest(for_hydra, is_sweep_wanted=options.multirun) if name == LATEST else Path(name)
+    for_hydra = [line for line in options.overrides if line.startswith("hydra")]
+    own = [line for line in options.overrides if not (line.startswith(("hydra", "resume=")) or is_trust(line))]
+    folder = _find_folder(options.overrides, is_command=options.multirun)
+    with claim(folder):
+        refuse_links_out(folder)
+        paths = list_runs(folder) if is_sweep(folder) else [folder]
+        jobs = expand_grid(own) if options.multirun else [own] * len(paths)
+        if len(jobs) != len(paths):
+            raise CheckpointError(
+                f"{folder}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command, or none"
+            )
+        changes = []
+        for path, job in zip(paths, jobs, strict=True):
+            require_whole(path)
+            config = read_trusted_config(path, read_trusted(options.overrides))
+            before = dataclasses.replace(read_folder(path), config=config)
+            changes.append((before, _change(before, job, is_command=options.multirun)))
+        if not _is_wanted([changed for _, changed in changes], is_sweep=is_sweep(folder)):
+            return None
+        for before, changed in changes:
+            _write_change(before, changed)
+    if not is_sweep(folder):
+        return folder, []
+    flags = [argument for argument in arguments if argument not in options.overrides]
+    return folder, ["-m", *flags, *for_hydra, f"hydra.sweep.dir={quote(str(folder.absolute()))}", "sweep.resume=true"]
+
+
+def _find_folder(overrides: Sequence[str], *, is_command: bool) -> Path:
+    """Find the folder that `resume=` names, a sweep's or, without its own command, a run's."""
+    name = next(line for line in reversed(overrides) if line.startswith("resume=")).partition("=")[2].strip("'\"")
+    folder = _find_latest(overrides, is_sweep_wanted=is_command) if name == "latest" else Path(name)
     if not folder.is_dir():
         raise CheckpointError(
             f"resume={name}: there is no such folder; a run's folder, a sweep's, or latest is expected"
         )
-    command = []
     if is_sweep(folder):
-        flags = [argument for argument in arguments if argument not in options.overrides]
-        command = ["-m", *flags, *for_hydra, f"hydra.sweep.dir={quote(str(folder.absolute()))}", "sweep.resume=true"]
-    elif not (folder / CONFIG_PATH).exists() and any(folder.glob("*/.hydra")):
+        return folder
+    if not (folder / CONFIG_PATH).exists() and any(folder.glob("*/.hydra")):
         raise CheckpointError(
             f"resume={name}: this sweep cannot be resumed as a whole, but each of its runs can: {name}/..."
         )
-    elif options.multirun:
+    if is_command:
         raise CheckpointError(f"resume={name}: is the folder of a single run; leave out -m")
-    else:
-        require_whole(folder)
-    overrides = [line for line in lines if line not in for_hydra]
-    return Request(folder, overrides, read_trusted(options.overrides), options.multirun, command)
+    require_whole(folder)
+    return folder
 
 
-def _find_latest(lines: Sequence[str], *, is_sweep_wanted: bool) -> Path:
+def _find_latest(overrides: Sequence[str], *, is_sweep_wanted: bool) -> Path:
     outputs = Path(project_dir()) / "outputs"
     keys = ("hydra.run.dir=", "hydra.sweep.dir=")
-    given = [Path(line.partition("=")[2].strip("'\"")) for line in lines if line.startswith(keys)]
+    given = [Path(line.partition("=")[2].strip("'\"")) for line in overrides if line.startswith(keys)]
     patterns = [f"sweeps/*/{SWEEP_PATH}"] if is_sweep_wanted else [f"sweeps/*/{SWEEP_PATH}", "runs/*/status.json"]
     written = [path.parent for pattern in patterns for path in outputs.glob(pattern)]
     found = [folder for folder in given if folder.is_dir()] if given else written
@@ -92,41 +97,19 @@ def _find_latest(lines: Sequence[str], *, is_sweep_wanted: bool) -> Path:
     return max(found, key=lambda folder: (folder.stat().st_mtime, folder.name))
 
 
-def prepare(request: Request) -> bool:
-    """Check that a run or a sweep can be resumed, and write what changes into the folders of its runs.
-
-    Returns:
-        Whether there is anything to train.
-
-    Raises:
-        FashionSoftmaxError: a folder, a configuration, the data or the machine does not allow it; nothing was written.
-    """
-    with claim(request.folder):
-        refuse_links_out(request.folder)
-        is_run = not request.arguments
-        paths = [request.folder] if is_run else list_runs(request.folder)
-        jobs = expand_grid(request.overrides) if request.is_command else [request.overrides] * len(paths)
-        if len(jobs) != len(paths):
-            raise CheckpointError(
-                f"{request.folder}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command, or none"
-            )
-        changes = []
-        for path, job in zip(paths, jobs, strict=True):
-            require_whole(path)
-            folder = dataclasses.replace(read_folder(path), config=read_trusted_config(path, request.trusted))
-            changes.append((folder, _change(folder, job, is_command=request.is_command)))
-        unfinished = [changed for _, changed in changes if not changed.is_finished]
-        if is_run:
-            find_checkpoint(folder, fingerprint(folder.config))  # a damaged one is refused before anything is written
-            if not unfinished:
-                epochs = changes[0][1].num_epochs_wanted
-                print(f"nothing to do: {path} has finished its {epochs} epochs; trainer.num_epochs=N trains more")
-                return False
-        if any(changed.config["sweep"]["dry_run"] for _, changed in changes):
-            print(f"a dry run: {count(len(unfinished), 'job')} to be trained; nothing was trained")
+def _is_wanted(runs: Sequence[RunFolder], *, is_sweep: bool) -> bool:
+    """Tell whether there is anything to train; a damaged checkpoint of a single run is refused."""
+    if not is_sweep:
+        (run,) = runs
+        find_checkpoint(run, fingerprint(run.config))
+        if run.is_finished:
+            epochs = run.num_epochs_wanted
+            print(f"nothing to do: {run.path} has finished its {epochs} epochs; trainer.num_epochs=N trains more")
             return False
-        for folder, changed in changes:
-            _write_change(folder, changed)
+    if any(run.config["sweep"]["dry_run"] for run in runs):
+        num_unfinished = sum(not run.is_finished for run in runs)
+        print(f"a dry run: {count(num_unfinished, 'job')} to be trained; nothing was trained")
+        return False
     return True
 
 

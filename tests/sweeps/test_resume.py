@@ -23,7 +23,7 @@ from fashion_softmax.config.explain import translate
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.runs.checkpoint import load_checkpoint
 from fashion_softmax.runs.training import train_folders
-from fashion_softmax.sweeps.resume import prepare, read_request
+from fashion_softmax.sweeps.resume import prepare
 from tests import forking
 from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY
 from tests.test_cli import Train, read_json
@@ -89,8 +89,7 @@ def test_d3_three_epochs_and_three_more_equal_six(train: Train, tmp_path: Path, 
 
 def resume(run: Path, *overrides: str) -> dict[Path, BaseException]:
     """Do what `resume=` does, in this process."""
-    request = read_request([f"resume={run}", *overrides])
-    return train_folders([run]) if prepare(request) else {}
+    return train_folders([run]) if prepare([f"resume={run}", *overrides]) else {}
 
 
 def test_d4_finished_run_has_nothing_to_do_until_more_epochs_are_asked_for(train: Train, run: Path) -> None:
@@ -191,14 +190,14 @@ def test_resume_of_a_folder_that_is_no_run_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError, match=re.escape(message)):
-        read_request([f"resume={name}"])
+        prepare([f"resume={name}"])
     assert not list(tmp_path.iterdir())
 
 
 def test_sweep_without_stacks_is_resumed_run_by_run(tmp_path: Path) -> None:
     (tmp_path / "000_huber" / ".hydra").mkdir(parents=True)
     with pytest.raises(CheckpointError, match="cannot be resumed as a whole, but each of its runs can: "):
-        read_request([f"resume={tmp_path}"])
+        prepare([f"resume={tmp_path}"])
 
 
 @pytest.mark.parametrize(
