@@ -9,7 +9,7 @@ import functools
 import itertools
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -102,37 +102,31 @@ def expand_grid(lines: Sequence[str]) -> list[list[str]]:
     return jobs
 
 
-class JobComposer:
-    """Composes the jobs of a sweep, each equal to what Hydra alone gives.
+def make_composer(loader: ConfigLoader, master: DictConfig) -> Callable[[Sequence[str]], Job]:
+    """Make what composes the jobs of a sweep, each equal to what Hydra alone gives.
 
     Args:
         loader: Hydra's.
         master: the sweep's configuration, with Hydra's part.
+
+    Returns:
+        A function of a job's overrides, in the order in which they apply. What cannot be read or applied is raised as
+        Hydra raises it.
     """
 
-    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        self._loader = loader
-        self._master = master
-        self._bases: dict[tuple[str, ...], Job] = {}
+    @functools.cache
+    def compose_by_hydra(lines: tuple[str, ...]) -> Job:
+        return read_job(loader.load_sweep_config(master, list(lines)))
 
-    def compose(self, lines: Sequence[str]) -> Job:
-        """Compose a job.
-
-        Args:
-            lines: its overrides, in the order in which they apply.
-
-        Raises:
-            HydraException: an override cannot be read or applied. This and all else is raised as Hydra raises it.
-        """
-        values = [line for line in lines if _read_value(line)]
-        others = tuple(line for line in lines if not _read_value(line))
-        if others not in self._bases:
-            self._bases[others] = read_job(self._loader.load_sweep_config(self._master, list(others)))
-        base = self._bases[others]
+    def compose_job(lines: Sequence[str]) -> Job:
+        base = compose_by_hydra(tuple(line for line in lines if not _read_value(line)))
         try:
-            return Job(set_values(base.config, values), list(lines), _own_choices(base.choices, lines))
+            config = set_values(base.config, list(filter(_read_value, lines)))
         except ConfigError:  # Hydra says what is wrong
-            return read_job(self._loader.load_sweep_config(self._master, list(lines)))
+            return compose_by_hydra(tuple(lines))
+        return Job(config, list(lines), _own_choices(base.choices, lines))
+
+    return compose_job
 
 
 def set_values(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:

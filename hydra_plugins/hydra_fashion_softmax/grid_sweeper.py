@@ -56,7 +56,7 @@ class GridSweeper(Sweeper):
             ConfigError: a job cannot be run; nothing was started.
             SweepError: all jobs were run, some failed.
         """
-        from fashion_softmax.config.jobs import JobComposer, expand_grid, refuse_settings_of_one_job
+        from fashion_softmax.config.jobs import expand_grid, make_composer, refuse_settings_of_one_job
         from fashion_softmax.sweeps.grid import resume, sweep
 
         assert self.config is not None and self.hydra_context is not None
@@ -66,7 +66,7 @@ class GridSweeper(Sweeper):
         if OmegaConf.select(self.config, "sweep.resume"):
             resume(sweep_dir, self._launch)
         else:
-            compose = JobComposer(self.hydra_context.config_loader, self.config).compose
+            compose = make_composer(self.hydra_context.config_loader, self.config)
             sweep(expand_grid(lines), compose, sweep_dir, self._launch)
 
     def _launch(self, sweep_dir: Path, stacks: Sequence[int]) -> None:
