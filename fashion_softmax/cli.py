@@ -44,7 +44,7 @@ def main() -> None:
 
         register()
         sys.argv[1:] = _prepare_arguments(sys.argv[1:])
-        if any(argument.startswith("resume=") for argument in sys.argv[1:]) and not _resume():
+        if any(argument.startswith("resume=") for argument in sys.argv) and not _resume():
             return
         hydra.main(config_path=str(CONFIG_DIR), config_name="config", **VERSION_BASE, **TRUSTED_MAIN)(train)()
 
@@ -91,18 +91,16 @@ def _train(run_dir: Path, *, is_shown: bool) -> None:
 
 def _resume() -> bool:
     """Resume what `resume=` names; tells whether Hydra has to go on, which launches the stacks of a sweep."""
-    from fashion_softmax.sweeps.folder import is_sweep
-    from fashion_softmax.sweeps.resume import prepare_run, prepare_sweep, read_request
+    from fashion_softmax.sweeps.resume import prepare
 
-    request = read_request(sys.argv[1:])
-    if is_sweep(request.folder):
-        sys.argv[1:] = prepare_sweep(request)
-        return True
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
-    logging.getLogger().handlers[0].setLevel(logging.WARNING)
-    if prepare_run(request):
-        _train(request.folder, is_shown=True)
-    return False
+    if not (prepared := prepare(sys.argv[1:])):
+        return False
+    folder, sys.argv[1:] = prepared
+    if not sys.argv[1:]:
+        logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
+        logging.getLogger().handlers[0].setLevel(logging.WARNING)
+        _train(folder, is_shown=True)
+    return bool(sys.argv[1:])
 
 
 def check_before_run(config: "DictConfig") -> None:
@@ -118,8 +116,9 @@ def check_before_run(config: "DictConfig") -> None:
     from fashion_softmax.runs.lock import claim
 
     with exit_on_error():
-        build_parts(resolve(read_job(config).config))
-        if config.sweep.dry_run:
+        resolved = resolve(read_job(config).config)
+        build_parts(resolved)
+        if resolved["sweep"]["dry_run"]:
             print("a dry run: this can be trained; nothing was trained, nothing created")
             sys.exit(0)
         run_dir = Path(config.hydra.run.dir)

@@ -84,7 +84,7 @@ def assert_refused(result: subprocess.CompletedProcess[str], tmp_path: Path, *wo
     [
         ("", ["cannot read the argument"]),
         ("+seed.\x1b[2J=1", ["cannot read the argument"]),
-        ("seed='\x1b[2J'", ["seed=\N{REPLACEMENT CHARACTER}[2J has the wrong type"]),
+        ("seed='\x1b[2J'", ["seed='\\x1b[2J' has the wrong type: expected int"]),
     ],
     ids=["nothing", "escape in a key", "escape in a value"],
 )

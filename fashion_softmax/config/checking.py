@@ -19,7 +19,7 @@ from typing import Any, Literal
 from fashion_softmax.config.schema import COMPONENTS, DEFAULTS, Config
 from fashion_softmax.errors import ConfigError
 
-Check = tuple[str, Callable[[Any], bool]]  # what is allowed, in words, and whether a number is
+Check = tuple[str, Callable[[Any], Any]]  # what is allowed, in words, and whether a number, or a device, is
 
 POSITIVE: Check = ("a finite number above 0", lambda value: 0 < value < math.inf)
 NOT_NEGATIVE: Check = ("a finite number, 0 or more", lambda value: 0 <= value < math.inf)
@@ -29,6 +29,7 @@ COUNT: Check = ("a whole number from 1 to 2147483647", lambda value: 1 <= value 
 COUNT_OR_ZERO: Check = ("a whole number from 0 to 2147483647", lambda value: 0 <= value < 2**31)
 # Of a list, each element is checked.
 RANGES: dict[str, Check] = {
+    "device": ("auto, cpu, cuda, cuda:N or mps", re.compile(r"auto|cpu|cuda|cuda:(0|[1-9]\d?)|mps").fullmatch),
     "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32),
     "dataset.num_workers": ("a whole number from 0 to 64", lambda value: 0 <= value <= 64),
     "dataset.resize": ("a number of pixels from 1 to 1024", lambda value: 1 <= value <= 1024),
@@ -43,7 +44,6 @@ RANGES: dict[str, Check] = {
     **dict.fromkeys(("loss.label_smoothing", "scheduler.final_fraction"), FRACTION),
     **dict.fromkeys(("model.dropout", "optimizer.momentum", "optimizer.betas", "optimizer.alpha"), BELOW_ONE),
 }
-WORDS = {"device": "auto|cpu|cuda|cuda:N|mps", "dtype": "float32|float64"}
 
 FIRST_EDITION = re.compile(r"fashion_softmax\.(?=(losses|models|schedules)\.)")
 
@@ -61,10 +61,6 @@ def check_values(config: Mapping[str, Any]) -> None:
     problems = _check_keys("", own, find_hints(Config), DEFAULTS)
     for key in COMPONENTS:
         problems += _check_component(key, config.get(key))
-    for key, words in WORDS.items():
-        value = config.get(key)
-        if isinstance(value, str) and not re.fullmatch(words.replace("N", r"(0|[1-9]\d?)"), value):
-            problems.append(f"{key}={value} is unknown{suggest(value, words.split('|'))}")
     warmup = None if problems else config["scheduler"].get("warmup_epochs")
     if isinstance(warmup, int) and warmup >= config["trainer"]["num_epochs"]:
         problems = ["scheduler.warmup_epochs must be below trainer.num_epochs: the full rate would never be reached"]
@@ -131,8 +127,9 @@ def _check_value(key: str, value: Any, expected: Any) -> list[str]:
     if not matches_type(value, expected):
         return [f"{key}={show_value(value)} has the wrong type: expected {name_type(expected)}"]
     allowed, is_allowed = RANGES.get(key, ("", lambda _: True))
-    numbers = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, int | float)]
-    return [] if all(map(is_allowed, numbers)) else [f"{key}={show_value(value)} is out of range: must be {allowed}"]
+    values = value if isinstance(value, list) else [value]
+    checked = [each for each in values if isinstance(each, int | float) or key == "device"]
+    return [] if all(map(is_allowed, checked)) else [f"{key}={show_value(value)} is out of range: must be {allowed}"]
 
 
 @functools.lru_cache(maxsize=256)
@@ -164,20 +161,19 @@ def matches_type(value: Any, expected: Any) -> bool:
     """
     if expected is Any:
         return True
-    if expected in (int, float):
-        return isinstance(value, int | expected) and not isinstance(value, bool)
-    if isinstance(expected, type) and not typing.get_origin(expected):
-        return isinstance(value, expected)
     origin, args = typing.get_origin(expected), typing.get_args(expected)
     if origin in (typing.Union, types.UnionType):
         return any(matches_type(value, option) for option in args)
     if origin is Literal:
         return value in args
     if isinstance(origin, type) and issubclass(origin, Sequence):  # list[int], tuple[float, float], Sequence[str]
-        if origin is tuple and args[-1] is not Ellipsis and isinstance(value, list):
-            return len(value) == len(args) and all(map(matches_type, value, args))
-        return isinstance(value, list) and all(matches_type(element, args[0]) for element in value)
-    return True
+        if not isinstance(value, list):
+            return False
+        kinds = args if origin is tuple and args[-1] is not Ellipsis else args[:1] * len(value)
+        return len(value) == len(kinds) and all(map(matches_type, value, kinds))
+    if expected in (int, float):
+        return isinstance(value, int | expected) and not isinstance(value, bool)
+    return isinstance(value, expected) if isinstance(expected, type) else True
 
 
 def name_type(expected: Any) -> str:

@@ -1,7 +1,7 @@
 """What an exception means to the user: an error with one line and an exit code, or a bug with its traceback.
 
 The exceptions of Hydra, OmegaConf and PyYAML carry what is needed (the key, the value, the options), in Hydra 1.3 as in
-1.4; only their words are for programmers. Where nothing but words tells errors apart, `OUR_WORDS` knows those of both.
+1.4. Where they do not, their own words are shown.
 """
 
 import errno
@@ -10,31 +10,18 @@ import re
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from fashion_softmax.config.checking import find_hints, name_type, suggest
+from fashion_softmax.config.checking import suggest
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError
 
 MAX_ALIASES = 10  # in a YAML file; each may repeat all that stands before it
-# `hydra.searchpath` with its list, in a file or on the command line.
-SEARCH_PATH = re.compile(r"searchpath\s*[:=]((?:\s*- [^\n]*)+|\s*\[[^\]]*\])")
+ADDED = re.compile(r"file://([^\[\],'\"\n]+)")  # a folder in `hydra.searchpath`, in a file or on the command line
 # A file that is not there, or is used as what it is not, is a bug of ours; all else the machine refuses.
 BUG_ERRNOS = (None, errno.ENOENT, errno.EBADF, errno.EINVAL)
-IN_FILE = re.compile(r"In '[^']*': ")  # how a message of Hydra's opens
-TWICE = r"\1 is chosen twice: for another option write \1=OPTION without +, in a file `override /\1: OPTION`"
-SEVERAL = r"\1 has several values: add -m to run one job for each, or write key=[...] for a list"
-NO_NAME = "the option of a group must be a name, not null, a number or a truth value; --help lists the options"
-SWEPT = r"\1 cannot be used with -m: it holds for all runs of a sweep; start a sweep for each value"
-OUR_WORDS = {
-    r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'": SEVERAL,
-    r"(?:Multiple values for )?(\S+?)(?:\. To override a value| appears more than once in the final defaults)": TWICE,
-    r"Config group override must be": NO_NAME,
-    r"Sweeping over Hydra's configuration is not supported : '(.*)'": SWEPT,
-}
 
 
 def translate(error: BaseException) -> FashionSoftmaxError | None:
@@ -70,27 +57,20 @@ def _explain(error: BaseException) -> str | None:
         )
     for cause in (error, error.__cause__, error.__context__) if isinstance(error, HydraException) else (error,):
         if isinstance(cause, OmegaConfBaseException):
-            place = IN_FILE.match(text)
-            return (place[0] if place else "") + _explain_value(cause)
+            return _explain_value(cause)
     if isinstance(error, RecursionError) or "maximum nesting depth" in text:
         return "the configuration is nested too deeply, or its defaults include themselves"
     if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
         return f"{mark.name}, line {mark.line + 1}: is no valid YAML: {error.problem}"
-    for pattern, words in OUR_WORDS.items():
-        if found := re.search(pattern, text) if isinstance(error, HydraException | ValueError) else None:
-            return found.expand(words)
     return _one_line(text) if isinstance(error, HydraException | yaml.YAMLError) else None
 
 
 def _explain_value(error: OmegaConfBaseException) -> str:
-    key, hints = str(error.full_key), find_hints(cast(type, error.object_type or object))
+    key = str(error.full_key)
     if isinstance(error, ConfigAttributeError | ConfigKeyError):
         prefix = key.removesuffix(str(error.key))
         allowed = [f"{prefix}{name}" for name in (error.parent_node or ()) if name not in ("hydra", "_target_")]
         return f"{key} is unknown{suggest(key, allowed)}"
-    if isinstance(error, ValidationError) and error.key in hints:
-        value = "null" if error.value is None else str(error.value)[:200]
-        return f"{key}={value} has the wrong type: expected {name_type(hints[error.key])}"
     reason = str(error.msg or error).splitlines()[0]
     return f"{key}: {reason}" if error.full_key else reason
 
@@ -116,7 +96,7 @@ def check_files(folders: Iterable[str], overrides: Iterable[str] = ()) -> None:
     Raises:
         ConfigError: names the file.
     """
-    known = [*folders, *_search_path(" ".join(overrides))]
+    known = [*folders, *ADDED.findall("\n".join(overrides))]
     for folder in known:  # which grows
         paths = [Path(parent, name) for parent, _, names in os.walk(folder, followlinks=True) for name in names]
         for path in sorted(path for path in paths if path.suffix == ".yaml"):
@@ -132,9 +112,4 @@ def check_files(folders: Iterable[str], overrides: Iterable[str] = ()) -> None:
                 raise ConfigError(
                     f"{path}: its {num_aliases} aliases are too many, allowed are {MAX_ALIASES}; write them out"
                 )
-            known += [added for added in _search_path(text) if added not in known]
-
-
-def _search_path(text: str) -> list[str]:
-    entries = [entry for found in SEARCH_PATH.findall(text) for entry in re.split(r"[\[\],'\"\n]|- ", found)]
-    return [entry.strip().removeprefix("file://") for entry in entries if entry.strip()]
+            known += [added for added in ADDED.findall(text) if added not in known]

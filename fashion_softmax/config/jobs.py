@@ -5,9 +5,11 @@ copies of it with their own values (0.1 ms).
 """
 
 import copy
+import functools
 import itertools
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,13 +20,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
 from omegaconf import DictConfig, OmegaConf
 
+from fashion_softmax.config.checking import suggest
 from fashion_softmax.config.private import VERSION_BASE
-from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, DEFAULTS, PlainConfig, SweepConfig, register
-from fashion_softmax.config.settings import flatten
+from fashion_softmax.config.schema import CONFIG_DIR, PlainConfig, register
+from fashion_softmax.config.settings import GROUPS, flatten
 from fashion_softmax.errors import ConfigError
 
 SUBDIR = "${job_name:${hydra.job.num},${hydra.overrides.task}}"  # in conf/config.yaml, for sweepers of other people
-OWN = dict(flatten(DEFAULTS))  # the keys that have types
 PLAIN = (bool, int, float, str, type(None))
 NUMBER = re.compile(r"([a-z][\w.]*)=((?:0|[1-9]\d{0,15})(?:\.\d+)?)")  # such as optimizer.lr=0.1
 
@@ -100,93 +102,66 @@ def expand_grid(lines: Sequence[str]) -> list[list[str]]:
     return jobs
 
 
-class JobComposer:
-    """Composes the jobs of a sweep, each equal to what Hydra alone gives.
+def make_composer(loader: ConfigLoader, master: DictConfig) -> Callable[[Sequence[str]], Job]:
+    """Make what composes the jobs of a sweep, each equal to what Hydra alone gives.
 
     Args:
         loader: Hydra's.
         master: the sweep's configuration, with Hydra's part.
+
+    Returns:
+        A function of a job's overrides, in the order in which they apply. What cannot be read or applied is raised as
+        Hydra raises it.
     """
 
-    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        self._loader = loader
-        self._master = master
-        self._parser = OverridesParser.create()
-        self._read: dict[str, tuple[str, Any] | None] = {}
-        self._bases: dict[tuple[str, ...], Job] = {}
+    @functools.cache
+    def compose_by_hydra(lines: tuple[str, ...]) -> Job:
+        return read_job(loader.load_sweep_config(master, list(lines)))
 
-    def compose(self, lines: Sequence[str]) -> Job:
-        """Compose a job.
-
-        Args:
-            lines: its overrides, in the order in which they apply.
-
-        Raises:
-            HydraException: an override cannot be read or applied. This and all else is raised as Hydra raises it.
-        """
-        for line in lines:
-            if line not in self._read:
-                self._read[line] = self._read_value(line)
-        others = tuple(line for line in lines if not self._read[line])
+    def compose_job(lines: Sequence[str]) -> Job:
+        base = compose_by_hydra(tuple(line for line in lines if not _read_value(line)))
         try:
-            if others not in self._bases:
-                self._bases[others] = read_job(self._loader.load_sweep_config(self._master, list(others)))
-            base = self._bases[others]
-            config = copy.deepcopy(base.config)
-            for key, value in filter(None, map(self._read.get, lines)):
-                section, _, name = key.rpartition(".")
-                node = config[section] if section else config
-                if isinstance(node[name], dict):
-                    raise LookupError(key)
-                node[name] = copy.copy(value)
-        except Exception:  # Hydra does it, or says what is wrong
-            return read_job(self._loader.load_sweep_config(self._master, list(lines)))
+            config = set_values(base.config, list(filter(_read_value, lines)))
+        except ConfigError:  # Hydra says what is wrong
+            return compose_by_hydra(tuple(lines))
         return Job(config, list(lines), _own_choices(base.choices, lines))
 
-    def _read_value(self, line: str) -> tuple[str, Any] | None:
-        """Read a value that becomes no other when Hydra applies it, such as `seed=1` or `optimizer.lr=0.1`.
-
-        Returns:
-            Its key and the value; None for an option of a group, and for what only Hydra can apply.
-        """
-        value: Any
-        if number := NUMBER.fullmatch(line):  # the parser takes a millisecond
-            key, value, is_change = number[1], float(number[2]) if "." in number[2] else int(number[2]), True
-        else:
-            (override,) = self._parser.parse_overrides([line])
-            key, value, is_change = override.key_or_group, override.value(), override.type == OverrideType.CHANGE
-        is_free = key.partition(".")[0] in COMPONENTS and key.count(".") == 1  # of any type
-        is_fitting = is_free or (key in OWN and type(value) is type(OWN[key]))
-        is_plain = all(isinstance(item, PLAIN) for item in (value if isinstance(value, list) else [value]))
-        return (key, value) if is_change and is_fitting and is_plain and "${" not in line else None
+    return compose_job
 
 
-def apply_overrides(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
-    """Apply overrides to a run's own configuration, as the command line does when the run is resumed.
+def set_values(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
+    """Copy a configuration with other values.
 
     Args:
         config: it is not changed.
-        lines: an option of a group replaces the whole component, `~key` makes a value null; keys of Hydra and of
-            `sweep` are left out.
+        lines: overrides such as `seed=1` and `optimizer.lr=0.1`.
 
     Raises:
-        ConfigError: an override has several values.
-        HydraException: it cannot be read or applied.
+        ConfigError: an override names no key of the configuration, or something else than one plain value.
+        HydraException: it cannot be read.
     """
-    applied = OmegaConf.create(config)
-    OmegaConf.set_struct(applied, True)
-    for override in OverridesParser.create().parse_overrides(list(lines)):
-        key = override.key_or_group
-        if override.is_sweep_override():
-            raise ConfigError(f"{override.input_line} has several values, but a run is resumed with one")
-        if override.is_hydra_override() or key.partition(".")[0] == "sweep":
-            continue  # the folder is given by resume=
-        if key in COMPONENTS:
-            OmegaConf.update(applied, key, compose([str(override.input_line)])[key], merge=False)
-        else:
-            is_added = override.is_add() or override.is_force_add()
-            OmegaConf.update(applied, key, override.value(), force_add=is_added)
-    return cast(PlainConfig, OmegaConf.to_container(applied, resolve=False))
+    changed = copy.deepcopy(config)
+    known = dict(flatten(config))
+    for line in lines:
+        key = line.partition("=")[0]
+        if key not in known:
+            raise ConfigError(f"{key} is unknown{suggest(key, known)}")
+        if not (read := _read_value(line)):
+            raise ConfigError(f"{line}: expected one plain value")
+        *sections, name = key.split(".")
+        functools.reduce(operator.getitem, sections, changed)[name] = read[1]
+    return changed
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_value(line: str) -> tuple[str, Any] | None:
+    """Read a value that becomes no other when Hydra applies it; None for all that only Hydra can apply."""
+    if number := NUMBER.fullmatch(line):  # the parser takes a millisecond
+        return number[1], float(number[2]) if "." in number[2] else int(number[2])
+    (override,) = OverridesParser.create().parse_overrides([line])
+    key, value = override.key_or_group, override.value()
+    is_plain = override.type == OverrideType.CHANGE and key not in GROUPS and isinstance(value, PLAIN)
+    return (key, value) if is_plain else None
 
 
 def _own_choices(choices: dict[str, str], overrides: Sequence[str]) -> dict[str, str]:
@@ -196,8 +171,8 @@ def _own_choices(choices: dict[str, str], overrides: Sequence[str]) -> dict[str,
     return {group: choices[group] for group in choices if group in own - replaced}
 
 
-def find_options(config: DictConfig) -> SweepConfig:
-    """Read the options of a sweep, and refuse what cannot hold where one job of Hydra trains many runs.
+def refuse_settings_of_one_job(config: DictConfig) -> None:
+    """Refuse settings of Hydra that cannot hold where one of its jobs trains many runs.
 
     Args:
         config: the sweep's, with Hydra's part.
@@ -207,10 +182,7 @@ def find_options(config: DictConfig) -> SweepConfig:
     """
     if config.hydra.job.chdir:
         raise ConfigError("hydra.job.chdir=true cannot be used with -m: many runs train in one process; leave it out")
-    hydra = cast(dict[str, Any], OmegaConf.to_container(config.hydra, resolve=False))
-    if hydra["sweep"]["subdir"] != SUBDIR:
+    if OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"] != SUBDIR:  # type: ignore[index,call-overload]
         raise ConfigError(
-            "hydra.sweep.subdir cannot be used with -m: each run's folder is named by its number and what makes it "
-            "different; choose the sweep's folder with hydra.sweep.dir=FOLDER"
+            "hydra.sweep.subdir cannot be used with -m; hydra.sweep.dir=FOLDER chooses the sweep's folder"
         )
-    return SweepConfig(**cast(dict[str, Any], OmegaConf.to_container(config.sweep, resolve=True)))

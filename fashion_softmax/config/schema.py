@@ -11,15 +11,16 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import filterfalse
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fashion_softmax.config.private import register_resolver
-from fashion_softmax.config.settings import job_name, run_suffix
+from fashion_softmax.config.settings import name_folder, says_nothing
 
 PACKAGE_DIR = Path(__file__).parent.parent
 # Beside the package in a checkout, inside it once installed.
@@ -100,8 +101,8 @@ class Config:
     """Initial weights and order of the data, 0 to 2^32 - 1."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps; auto takes the best there is."""
-    dtype: str = "float32"
-    """Of weights and images, float32 or float64; the latter to compare to the last digit, at twice the time or more."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Of weights and images; float64 is to compare to the last digit, at twice the time or more."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     dashboard: DashboardConfig = field(default_factory=DashboardConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
@@ -110,24 +111,21 @@ class Config:
 DEFAULTS = {key: value for key, value in asdict(Config()).items() if value != MISSING}
 
 
+@functools.cache  # Hydra 1.4 warns of a name that is stored twice
 def register() -> None:
-    """Make the schema, the stacks' configuration and the resolvers known to Hydra; may be called again."""
-    store = ConfigStore.instance()
-    if f"{STACK_CONFIG}.yaml" in store.repo:  # Hydra 1.4 warns of a name that is stored twice
-        return
-    store.store(name="config_schema", node=Config)
+    """Make the stacks' configuration and the resolvers known to Hydra; may be called again."""
     stack = {
         "defaults": ["_self_", {"override hydra/job_logging": "none"}, {"override hydra/sweeper": "grid"}],
         "sweep_dir": MISSING,
         "stack": MISSING,  # its number in sweep.json
         "hydra": {"output_subdir": None, "sweep": {"dir": "${sweep_dir}", "subdir": ".stacks/${hydra.job.num}"}},
     }
-    store.store(name=STACK_CONFIG, node=stack)
-    register_resolver("project_dir", project_dir, replace=True)
+    ConfigStore.instance().store(name=STACK_CONFIG, node=stack)
+    register_resolver("project_dir", project_dir)
     # Cached, since Hydra asks for the folder's name several times.
-    register_resolver("unique_id", lambda: secrets.token_hex(3), use_cache=True, replace=True)
-    register_resolver("job_name", lambda number, lines: job_name(number, _as_written(lines)), replace=True)
-    register_resolver("run_suffix", lambda lines: run_suffix(_as_written(lines)), replace=True)
+    register_resolver("unique_id", lambda: secrets.token_hex(3), use_cache=True)
+    register_resolver("job_name", lambda number, lines: name_folder(f"{number:03d}", _as_written(lines)))
+    register_resolver("run_suffix", lambda lines: name_folder("", filterfalse(says_nothing, _as_written(lines))))
 
 
 def _as_written(overrides: ListConfig) -> list[str]:

@@ -39,7 +39,7 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
     Returns:
         Groups first (`loss` to `huber`), then dotted keys (`optimizer.lr` to 0.1) and `seed`; lists as text.
     """
-    flat = {key: value for key, value in flatten(config) if key == "dataset.root" or not _says_nothing(key)}
+    flat = {key: value for key, value in flatten(config) if key == "dataset.root" or not says_nothing(key)}
     named: dict[str, Value] = {}
     for group in GROUPS:
         target = flat.pop(f"{group}._target_", None)
@@ -52,7 +52,9 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
     return named | {printable(key): _plain(value) for key, value in flat.items()}
 
 
-def _says_nothing(key: str) -> bool:
+def says_nothing(override: str) -> bool:
+    """Tell whether an override, or a dotted key however it is set, leaves a run's result as it is."""
+    key = _key(override)
     is_changeable = key in CHANGEABLE and key != "trainer.num_epochs"
     return is_changeable or key.partition(".")[0] in SECTIONS_THAT_SAY_NOTHING
 
@@ -148,34 +150,19 @@ def fingerprint(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def job_name(number: int, overrides: Iterable[str]) -> str:
-    """Name a sweep's job folder by its number and what distinguishes it, such as `007_huber_lr0.1_seed1`.
+def name_folder(start: str, overrides: Iterable[str]) -> str:
+    """Name a run's folder by what sets it apart, such as `007_huber_lr0.1_seed1`.
 
     Args:
-        number: of the job, from 0; it makes the name unique within the sweep.
-        overrides: the swept `key=value` pairs of the job; anything may be in them.
+        start: of the name, such as the number of a job, which makes it unique within its sweep.
+        overrides: `key=value` pairs; anything may be in them.
 
     Returns:
-        A single path component of at most 120 bytes.
+        A path component, at most 101 bytes longer than `start`, which it is where nothing else is left.
     """
-    return f"{number:03d}_{_name(overrides)}".rstrip("_-.")
-
-
-def run_suffix(overrides: Iterable[str]) -> str:
-    """Name what the command of a single run set, such as `_huber_lr0.5`, for the end of its folder's name.
-
-    Args:
-        overrides: its `key=value` pairs; anything may be in them. What says nothing about the run is left out.
-
-    Returns:
-        At most 101 bytes of a path component; empty where nothing is left.
-    """
-    return f"_{_name([line for line in overrides if not _says_nothing(_key(line))])}".rstrip("_-.")
-
-
-def _name(overrides: Iterable[str]) -> str:
     words = []
     for override in sorted(overrides):
         key, _, value = override.partition("=")
         words.append(value if key in GROUPS else key.lstrip("+").rpartition(".")[2] + value)
-    return re.sub(r"[^\w.+-]+", "-", "_".join(words)).encode()[:100].decode(errors="ignore")
+    text = re.sub(r"[^\w.+-]+", "-", "_".join(words)).encode()[:100].decode(errors="ignore")
+    return f"{start}_{text}".rstrip("_-.")

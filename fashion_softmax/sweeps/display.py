@@ -110,21 +110,14 @@ def show_plan(stacks: Sequence[Sequence[int]], facts: Mapping[int, Facts]) -> No
         console.print(f"  alone: {model}, since {reason}", soft_wrap=True)
 
 
-def show_jobs(stacks: Sequence[Sequence[str]], shared: Sequence[str]) -> None:
-    """Show the jobs of a dry run, stack by stack.
-
-    Args:
-        stacks: names of the jobs' folders.
-        shared: the overrides that all jobs have.
-    """
+def show_jobs(stacks: Sequence[Sequence[str]]) -> None:
+    """Show the jobs of a dry run, stack by stack, by the names of their folders."""
     table = Table("stack", "job")
     for number, stack in enumerate(stacks, start=1):
         for name in sorted(stack):
             table.add_row(str(number), name, end_section=name == max(stack))
     console = make_console()
     console.print(table)
-    if shared:
-        console.print(f"all with {' '.join(shared)}", soft_wrap=True)
     console.print("a dry run: nothing was trained, nothing created")
 
 

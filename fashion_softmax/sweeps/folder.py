@@ -22,23 +22,18 @@ def write_sweep(sweep_dir: Path, stacks: Sequence[Sequence[str]]) -> None:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Tell whether a folder is a sweep's, of this edition or the first."""
-    return (folder / SWEEP_PATH).is_file() or (folder / "multirun.yaml").is_file()
+    """Tell whether a folder is a sweep's; one that version 0.1 wrote holds only its runs."""
+    return (folder / SWEEP_PATH).is_file()
 
 
 def read_sweep(sweep_dir: Path) -> list[list[str]]:
     """Read the stacks of a sweep, which may come from other people.
 
     Raises:
-        CheckpointError: it was begun by the first edition, or was not written to its end.
+        CheckpointError: it is another version's, or was not written to its end.
     """
     path = sweep_dir / SWEEP_PATH
     content = read_json(path)
-    if not path.is_file() and (sweep_dir / "multirun.yaml").is_file():
-        raise CheckpointError(
-            f"{sweep_dir}: this sweep was begun by version 0.1 and cannot be resumed as a whole, but each of its runs "
-            f"can: resume={sweep_dir}/..."
-        )
     stacks: Any = content.get("stacks")
     is_whole = isinstance(stacks, list) and all(isinstance(stack, list) for stack in stacks)
     if not is_whole or content.get("format_version") != FORMAT_VERSION:

@@ -14,7 +14,7 @@ from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.explain import describe, translate
 from fashion_softmax.config.jobs import Job
 from fashion_softmax.config.schema import SweepConfig, resolve
-from fashion_softmax.config.settings import flatten, job_name
+from fashion_softmax.config.settings import flatten, name_folder
 from fashion_softmax.dashboard.console import count, resume_command
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError
 from fashion_softmax.runs.folder import set_aside_earlier, write_folder
@@ -24,7 +24,6 @@ from fashion_softmax.runs.training import train_folders
 from fashion_softmax.stacking import Facts, plan
 from fashion_softmax.sweeps.display import SweepDisplay, show_jobs, show_plan, show_result
 from fashion_softmax.sweeps.folder import list_runs, read_sweep, write_sweep
-from fashion_softmax.sweeps.resume import take_over
 
 Launch = Callable[[Path, Sequence[int]], None]
 
@@ -33,7 +32,6 @@ def sweep(
     jobs: Sequence[list[str]],
     compose: Callable[[list[str]], Job],
     sweep_dir: Path,
-    options: SweepConfig,
     launch: Launch,
 ) -> None:
     """Run a grid.
@@ -42,7 +40,6 @@ def sweep(
         jobs: the overrides of each.
         compose: makes a job of its overrides.
         sweep_dir: absolute, where the runs' folders are written.
-        options: of the sweep.
         launch: runs one Hydra job for each stack, of the sweep's folder and the stack's number in it.
 
     Raises:
@@ -54,15 +51,16 @@ def sweep(
     gc.freeze()  # what was imported stays; looking through it again and again would take as long as launching
     checked = _check_jobs(jobs, compose)
     facts = {number: facts for number, (_, facts) in enumerate(checked) if facts}
+    options = SweepConfig(**checked[0][0].config.get("sweep", {}))
     stacks = plan(facts, options.max_stack_size)
     # What cannot be planned fails when it is trained, in its own folder.
     stacks += [[number] for number in range(len(jobs)) if number not in facts]
     shared = set(jobs[0]).intersection(*jobs)
-    names = [job_name(number, [line for line in job if line not in shared]) for number, job in enumerate(jobs)]
+    names = [name_folder(f"{number:03d}", set(job) - shared) for number, job in enumerate(jobs)]
     named_stacks = [[names[number] for number in stack] for stack in stacks]
     show_plan(stacks, facts)
     if options.dry_run:
-        show_jobs(named_stacks, sorted(shared))
+        show_jobs(named_stacks)
         return
     with claim(sweep_dir):
         set_aside_earlier(sweep_dir, [path.parent for path in sweep_dir.glob("*/.hydra")])
@@ -176,25 +174,16 @@ def _report(sweep_dir: Path, runs: Sequence[RunFolder], problem: str) -> None:
         raise SweepError("\n".join(lines))
 
 
-def resume(sweep_dir: Path, jobs: Sequence[Job], options: SweepConfig, launch: Launch) -> None:
+def resume(sweep_dir: Path, launch: Launch) -> None:
     """Complete the sweep in a folder.
 
     Args:
         sweep_dir: absolute.
-        jobs: of the command, where it gives them: they have to be those of the sweep.
-        options: of the sweep.
         launch: see `sweep`.
 
     Raises:
-        CheckpointError: the folder is no sweep's, is written by another process, or has other jobs.
+        CheckpointError: the folder is no sweep's, or is written by another process.
         SweepError: some runs did not get to their ends.
     """
     with claim(sweep_dir):
-        if jobs:
-            take_over(sweep_dir, jobs)
-        runs = [read_folder(path) for path in list_runs(sweep_dir)]
-        if options.dry_run:
-            num_unfinished = sum(not run.is_finished for run in runs)
-            print(f"a dry run: {count(num_unfinished, 'job')} to be trained; nothing was trained")
-            return
-        _train(sweep_dir, runs, launch)
+        _train(sweep_dir, [read_folder(path) for path in list_runs(sweep_dir)], launch)

@@ -5,16 +5,16 @@ Runs are resumed with their own configurations, read from their folders, which m
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from fashion_softmax.config.checking import check_values, modernize
-from fashion_softmax.config.jobs import Job, apply_overrides
-from fashion_softmax.config.schema import PlainConfig, project_dir, quote, resolve
-from fashion_softmax.config.settings import CHANGEABLE, SECTIONS_THAT_SAY_NOTHING, fingerprint, flatten
+from fashion_softmax.config.jobs import expand_grid, set_values
+from fashion_softmax.config.private import parse_arguments
+from fashion_softmax.config.schema import project_dir, quote, resolve
+from fashion_softmax.config.settings import CHANGEABLE, GROUPS, fingerprint, flatten, says_nothing
 from fashion_softmax.config.trust import is_trust, read_trusted, read_trusted_config, refuse_links_out
+from fashion_softmax.dashboard.console import count
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import dump_yaml, write_together
 from fashion_softmax.runs.checkpoint import find_checkpoint
@@ -23,139 +23,124 @@ from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import RunFolder, read_folder
 from fashion_softmax.sweeps.folder import SWEEP_PATH, is_sweep, list_runs
 
-LATEST = "latest"
-MULTIRUN = {"-m", "--multirun"}
-DRY_RUN = "sweep.dry_run=true"
 
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for on the command line.
-
-    Attributes:
-        folder: of the run or sweep.
-        overrides: the other arguments.
-        trusted: packages of the user's own that a run's configuration may name, from `trust=a,b`.
-    """
-
-    folder: Path
-    overrides: list[str]
-    trusted: list[str]
-
-
-def read_request(arguments: Sequence[str]) -> Request:
-    """Read what is to be resumed.
+def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
+    """Read what is to be resumed, check that it can be, and write what changes into the folders of its runs.
 
     Args:
-        arguments: of the command line, `resume=` among them.
+        arguments: of the command line, `resume=FOLDER` or `resume=latest` among them. With -m they are the sweep's own
+            command, whose jobs have to be those in the folder.
+
+    Returns:
+        The folder of the run or sweep, and the arguments of the command with which Hydra launches the stacks of a
+        sweep, none for a run; None when there is nothing to train.
 
     Raises:
-        CheckpointError: there is no such folder, or it is neither a run's nor a sweep's.
+        FashionSoftmaxError: a folder, a configuration, the data or the machine does not allow it; nothing was written.
     """
-    given = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
-    overrides = [argument for argument in arguments if not (argument.startswith("resume=") or is_trust(argument))]
-    name = given[-1].strip("'\"")
-    folder = _find_latest(arguments) if name == LATEST else Path(name)
+    options, _, _ = parse_arguments(arguments)
+    for_hydra = [line for line in options.overrides if line.startswith("hydra")]
+    own = [line for line in options.overrides if not (line.startswith(("hydra", "resume=")) or is_trust(line))]
+    folder = _find_folder(options.overrides, is_command=options.multirun)
+    with claim(folder):
+        refuse_links_out(folder)
+        paths = list_runs(folder) if is_sweep(folder) else [folder]
+        jobs = expand_grid(own) if options.multirun else [own] * len(paths)
+        if len(jobs) != len(paths):
+            raise CheckpointError(
+                f"{folder}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command, or none"
+            )
+        changes = []
+        for path, job in zip(paths, jobs, strict=True):
+            require_whole(path)
+            config = read_trusted_config(path, read_trusted(options.overrides))
+            before = dataclasses.replace(read_folder(path), config=config)
+            changes.append((before, _change(before, job, is_command=options.multirun)))
+        if not _is_wanted([changed for _, changed in changes], is_sweep=is_sweep(folder)):
+            return None
+        for before, changed in changes:
+            _write_change(before, changed)
+    if not is_sweep(folder):
+        return folder, []
+    flags = [argument for argument in arguments if argument not in options.overrides]
+    return folder, ["-m", *flags, *for_hydra, f"hydra.sweep.dir={quote(str(folder.absolute()))}", "sweep.resume=true"]
+
+
+def _find_folder(overrides: Sequence[str], *, is_command: bool) -> Path:
+    """Find the folder that `resume=` names, a sweep's or, without its own command, a run's."""
+    name = next(line for line in reversed(overrides) if line.startswith("resume=")).partition("=")[2].strip("'\"")
+    folder = _find_latest(overrides, is_sweep_wanted=is_command) if name == "latest" else Path(name)
     if not folder.is_dir():
         raise CheckpointError(
             f"resume={name}: there is no such folder; a run's folder, a sweep's, or latest is expected"
         )
-    if not is_sweep(folder):
-        if not (folder / CONFIG_PATH).exists() and any(folder.glob("*/.hydra")):
-            raise CheckpointError(
-                f"resume={name}: this sweep cannot be resumed as a whole, but each of its runs can: {name}/..."
-            )
-        try:
-            require_whole(folder)
-        except CheckpointError as error:
-            raise CheckpointError(f"resume={name}: {error}") from None
-        if MULTIRUN & set(arguments):
-            raise CheckpointError(f"resume={name}: is the folder of a single run; leave out -m")
-    return Request(folder.absolute() if is_sweep(folder) else folder, overrides, read_trusted(arguments))
+    if is_sweep(folder):
+        return folder
+    if not (folder / CONFIG_PATH).exists() and any(folder.glob("*/.hydra")):
+        raise CheckpointError(
+            f"resume={name}: this sweep cannot be resumed as a whole, but each of its runs can: {name}/..."
+        )
+    if is_command:
+        raise CheckpointError(f"resume={name}: is the folder of a single run; leave out -m")
+    require_whole(folder)
+    return folder
 
 
-def prepare_run(request: Request) -> bool:
-    """Check that a run can be resumed, and write what changes into its folder.
+def _find_latest(overrides: Sequence[str], *, is_sweep_wanted: bool) -> Path:
+    outputs = Path(project_dir()) / "outputs"
+    keys = ("hydra.run.dir=", "hydra.sweep.dir=")
+    given = [Path(line.partition("=")[2].strip("'\"")) for line in overrides if line.startswith(keys)]
+    patterns = [f"sweeps/*/{SWEEP_PATH}"] if is_sweep_wanted else [f"sweeps/*/{SWEEP_PATH}", "runs/*/status.json"]
+    written = [path.parent for pattern in patterns for path in outputs.glob(pattern)]
+    found = [folder for folder in given if folder.is_dir()] if given else written
+    if not found:
+        raise CheckpointError(f"resume=latest: there is nothing to resume in {given[0] if given else outputs}")
+    return max(found, key=lambda folder: (folder.stat().st_mtime, folder.name))
 
-    Returns:
-        Whether there is anything to train.
 
-    Raises:
-        FashionSoftmaxError: the folder, the configuration, the data or the machine does not allow it; nothing was
-            written.
-    """
-    with claim(request.folder):
-        refuse_links_out(request.folder)
-        folder, changed = _read_change(request.folder, request.overrides, request.trusted)
-        find_checkpoint(folder, fingerprint(folder.config))  # a damaged one is refused before anything is written
-        if changed.is_finished:
-            epochs = changed.num_epochs_wanted
-            print(f"nothing to do: {folder.path} has finished its {epochs} epochs; trainer.num_epochs=N trains more")
+def _is_wanted(runs: Sequence[RunFolder], *, is_sweep: bool) -> bool:
+    """Tell whether there is anything to train; a damaged checkpoint of a single run is refused."""
+    if not is_sweep:
+        (run,) = runs
+        find_checkpoint(run, fingerprint(run.config))
+        if run.is_finished:
+            epochs = run.num_epochs_wanted
+            print(f"nothing to do: {run.path} has finished its {epochs} epochs; trainer.num_epochs=N trains more")
             return False
-        if DRY_RUN in request.overrides:
-            print("a dry run: this can be resumed; nothing was trained")
-            return False
-        _write_change(folder, changed)
+    if any(run.config["sweep"]["dry_run"] for run in runs):
+        num_unfinished = sum(not run.is_finished for run in runs)
+        print(f"a dry run: {count(num_unfinished, 'job')} to be trained; nothing was trained")
+        return False
     return True
 
 
-def prepare_sweep(request: Request) -> list[str]:
-    """Check that a sweep can be resumed, and write what changes into the folders of its runs.
+def _change(folder: RunFolder, lines: Sequence[str], *, is_command: bool) -> RunFolder:
+    """Give a run other settings, if it may have them.
 
-    Returns:
-        The arguments of the command that trains what is unfinished: Hydra's launcher is needed for its stacks. Given
-        with -m, the command's own jobs are compared with the runs when Hydra has composed them.
-
-    Raises:
-        FashionSoftmaxError: see `prepare_run`.
+    Args:
+        folder: as it is.
+        lines: the overrides; they replace earlier ones of the same keys.
+        is_command: whether they are all that the run's own command had.
     """
-    refuse_links_out(request.folder)
-    is_whole_command = bool(MULTIRUN & set(request.overrides))
-    overrides = [line for line in request.overrides if line not in MULTIRUN and not line.startswith("hydra.sweep.dir=")]
-    own = [] if is_whole_command else [line for line in overrides if not line.startswith(("hydra", "sweep.", "-"))]
-    with claim(request.folder):
-        changes = [_read_change(path, own, request.trusted) for path in list_runs(request.folder)]
-        if DRY_RUN not in overrides:
-            for folder, changed in changes:
-                _write_change(folder, changed)
-    kept = [line for line in overrides if line not in own]
-    return ["-m", *kept, f"hydra.sweep.dir={quote(str(request.folder))}", "sweep.resume=true"]
-
-
-def take_over(sweep_dir: Path, jobs: Sequence[Job]) -> None:
-    """Compare the jobs of a command with the runs of the sweep that it resumes, and take over what may change.
-
-    Raises:
-        CheckpointError: the sweep was begun with other jobs or settings.
-    """
-    paths = list_runs(sweep_dir)
-    if len(paths) != len(jobs):
-        raise CheckpointError(
-            f"{sweep_dir}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command"
-        )
-    folders = [read_folder(path) for path in paths]
-    changes = [_change(folder, job.config, job.overrides) for folder, job in zip(folders, jobs, strict=True)]
-    for folder, changed in zip(folders, changes, strict=True):
-        _write_change(folder, changed)
-
-
-def _read_change(run_dir: Path, overrides: Sequence[str], trusted: Sequence[str]) -> tuple[RunFolder, RunFolder]:
-    """Read a run's folder, as it is and as it will be."""
-    require_whole(run_dir)
-    saved = read_trusted_config(run_dir, trusted)
-    folder = dataclasses.replace(read_folder(run_dir), config=saved)
-    return folder, _change(folder, apply_overrides(saved, overrides), overrides)
-
-
-def _change(folder: RunFolder, config: PlainConfig, overrides: Sequence[str]) -> RunFolder:
-    """Give a run another configuration, if it may have it; its overrides replace earlier ones of the same keys."""
-    refuse_differences(folder.config, config, str(folder.path))
+    given = {line.partition("=")[0]: line for line in lines}
+    kept = {key: line for line in folder.overrides if (key := line.partition("=")[0]) not in given}
+    new = {key: line for key, line in given.items() if line not in folder.overrides}
+    config = set_values(folder.config, [line for key, line in new.items() if key not in GROUPS])
     before, after = resolve(folder.config), resolve(config)
     check_values(after)
-    given = [line for line in overrides if not line.startswith("sweep.")]
-    keys = {line.partition("=")[0] for line in given}
-    kept = [line for line in folder.overrides if line.partition("=")[0] not in keys]
-    changed = dataclasses.replace(folder, config=config, overrides=[*kept, *given])
+    options = {key: line.partition("=")[2] for key, line in new.items() if key in GROUPS}
+    was = dict(flatten(folder.config)) | folder.choices
+    now = dict(flatten(config)) | folder.choices | options
+    changes = {key: f"{key} is {was.get(key)} there, not {now[key]}" for key in now if was.get(key) != now[key]}
+    if is_command:
+        changes |= {key: f"{line} is not given" for key, line in kept.items()}
+    differences = [text for key, text in changes.items() if key not in CHANGEABLE and not says_nothing(key)]
+    if differences:
+        raise CheckpointError(
+            f"{folder.path} was trained with other settings: {'; '.join(differences)}; leave them out to resume it, or "
+            f"start anew in another folder (what may change: {', '.join(CHANGEABLE)}, dashboard)"
+        )
+    changed = dataclasses.replace(folder, config=config, overrides=[*kept.values(), *given.values()])
     target = str(after["scheduler"]["_target_"])
     is_ours = modernize(target).startswith("fashion_softmax.learning.schedules.")
     if not (is_ours or changed.is_finished or before["scheduler"] == after["scheduler"]):
@@ -168,47 +153,8 @@ def _change(folder: RunFolder, config: PlainConfig, overrides: Sequence[str]) ->
 
 def _write_change(folder: RunFolder, changed: RunFolder) -> None:
     """Write a run's new configuration into its folder, if it is one."""
-    if changed.config == folder.config:
-        return
-    info = make_info(changed.overrides, changed.choices)
-    contents = {folder.path / CONFIG_PATH: dump_yaml(changed.config).encode(), folder.path / "run.json": info}
-    for error in write_together(contents).values():
-        raise error
-
-
-def refuse_differences(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> None:
-    """Refuse to resume a run with other settings than it was trained with.
-
-    Args:
-        before: its configuration, interpolations unresolved.
-        after: what is asked for now.
-        name: of its folder, for the message.
-
-    Raises:
-        CheckpointError: lists what differs and may not.
-    """
-    old, new = dict(flatten(before)), dict(flatten(after))
-    differences = [
-        f"{key} is {old.get(key, 'absent')} there, not {new.get(key, 'absent')}"
-        for key in {**old, **new}
-        if old.get(key) != new.get(key)
-        and key not in CHANGEABLE
-        and key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING
-    ]
-    if differences:
-        raise CheckpointError(
-            f"{name} was trained with other settings: {'; '.join(differences)}; leave them out to resume it, or start "
-            f"anew in another folder (what may change: {', '.join(CHANGEABLE)}, dashboard)"
-        )
-
-
-def _find_latest(arguments: Sequence[str]) -> Path:
-    outputs = Path(project_dir()) / "outputs"
-    keys = ("hydra.run.dir=", "hydra.sweep.dir=")
-    given = [Path(line.partition("=")[2].strip("'\"")) for line in arguments if line.startswith(keys)]
-    sweeps = [path.parent for name in (SWEEP_PATH, "multirun.yaml") for path in outputs.glob(f"sweeps/*/{name}")]
-    runs = [] if MULTIRUN & set(arguments) else [path.parent for path in outputs.glob("runs/*/status.json")]
-    found = [folder for folder in given if folder.is_dir()] if given else sweeps + runs
-    if not found:
-        raise CheckpointError(f"resume=latest: there is nothing to resume in {given[0] if given else outputs}")
-    return max(found, key=lambda folder: (folder.stat().st_mtime, folder.name))
+    if changed.config != folder.config:
+        info = make_info(changed.overrides, changed.choices)
+        contents = {folder.path / CONFIG_PATH: dump_yaml(changed.config).encode(), folder.path / "run.json": info}
+        for error in write_together(contents).values():
+            raise error

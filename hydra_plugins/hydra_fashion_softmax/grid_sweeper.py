@@ -56,19 +56,18 @@ class GridSweeper(Sweeper):
             ConfigError: a job cannot be run; nothing was started.
             SweepError: all jobs were run, some failed.
         """
-        from fashion_softmax.config.jobs import JobComposer, expand_grid, find_options
+        from fashion_softmax.config.jobs import expand_grid, make_composer, refuse_settings_of_one_job
         from fashion_softmax.sweeps.grid import resume, sweep
 
         assert self.config is not None and self.hydra_context is not None
-        options = find_options(self.config)
+        refuse_settings_of_one_job(self.config)
         lines = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-        own = [line for line in lines if not line.startswith("sweep.")]
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
-        compose = JobComposer(self.hydra_context.config_loader, self.config).compose
-        if options.resume:
-            resume(sweep_dir, [compose(job) for job in expand_grid(own)] if own else [], options, self._launch)
+        if OmegaConf.select(self.config, "sweep.resume"):
+            resume(sweep_dir, self._launch)
         else:
-            sweep(expand_grid(lines), compose, sweep_dir, options, self._launch)
+            compose = make_composer(self.hydra_context.config_loader, self.config)
+            sweep(expand_grid(lines), compose, sweep_dir, self._launch)
 
     def _launch(self, sweep_dir: Path, stacks: Sequence[int]) -> None:
         """Run a Hydra job for each stack; it carries nothing but the sweep's folder and the stack's number there."""

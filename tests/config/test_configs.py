@@ -10,7 +10,7 @@ from fashion_softmax.config.building import build_as, build_parts
 from fashion_softmax.config.checking import RANGES
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR, register, resolve, with_defaults
-from fashion_softmax.config.settings import fingerprint, job_name, run_suffix
+from fashion_softmax.config.settings import fingerprint, name_folder
 from fashion_softmax.data import make_synthetic
 from fashion_softmax.data.idx import find_idx_files
 from fashion_softmax.errors import ConfigError
@@ -56,7 +56,11 @@ def test_the_lesson_is_the_default() -> None:
 
 
 def test_every_range_belongs_to_a_key_that_exists() -> None:
-    keys = {"seed", *(f"{section}.{key}" for section in ("trainer", "sweep") for key in with_defaults({})[section])}
+    keys = {
+        "seed",
+        "device",
+        *(f"{section}.{key}" for section in ("trainer", "sweep") for key in with_defaults({})[section]),
+    }
     for group, option in OPTIONS:
         text = (CONFIG_DIR / group / f"{option}.yaml").read_text(encoding="utf-8")
         keys |= {f"{group}.{key}" for key in load_yaml(text)}
@@ -135,6 +139,7 @@ def test_dashboard_and_missing_keys_say_nothing_about_a_run() -> None:
 
 
 def test_folder_of_a_single_run_says_what_was_set() -> None:
+    register()
     for overrides, expected in {
         "": "",
         "loss=huber optimizer.lr=0.5": "_huber_lr0.5",
@@ -144,7 +149,8 @@ def test_folder_of_a_single_run_says_what_was_set() -> None:
         "dataset.resize=32 ~y": "_resize32_-y",
         "loss=" + "é" * 300: "_" + "é" * 50,
     }.items():
-        assert run_suffix(overrides.split()) == expected
+        named = OmegaConf.create({"lines": overrides.split(), "name": "${run_suffix:${lines}}"})
+        assert named.name == expected
 
 
 def test_job_name_is_one_short_path_component() -> None:
@@ -155,4 +161,4 @@ def test_job_name_is_one_short_path_component() -> None:
         "dataset.root='a b/ü'": "007_root-a-b-ü",
         "loss=" + "é" * 300: "007_" + "é" * 50,
     }.items():
-        assert job_name(7, overrides.splitlines()) == expected
+        assert name_folder("007", overrides.splitlines()) == expected

@@ -1,5 +1,6 @@
 """Jobs of a grid: composed as Hydra composes them, and refused where one job of Hydra trains many runs."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +9,14 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from fashion_softmax.config.jobs import JobComposer, apply_overrides, compose, expand_grid, find_options, read_job
+from fashion_softmax.config.jobs import (
+    compose,
+    expand_grid,
+    make_composer,
+    read_job,
+    refuse_settings_of_one_job,
+    set_values,
+)
 from fashion_softmax.config.private import VERSION_BASE
 from fashion_softmax.config.schema import CONFIG_DIR, register
 from fashion_softmax.errors import ConfigError
@@ -47,10 +55,10 @@ def hydra() -> Iterator[tuple[object, DictConfig]]:
 @pytest.mark.filterwarnings("ignore:hydra.job.override_dirname")
 def test_jobs_are_what_hydra_composes(hydra: tuple[object, DictConfig]) -> None:
     loader, master = hydra
-    composer = JobComposer(loader, master)  # type: ignore[arg-type]
+    compose_job = make_composer(loader, master)  # type: ignore[arg-type]
     for lines in JOBS:
         expected = read_job(loader.load_sweep_config(master, list(lines)))  # type: ignore[attr-defined]
-        assert composer.compose(lines) == composer.compose(lines) == expected  # the second from what was remembered
+        assert compose_job(lines) == compose_job(lines) == expected  # the second from what was remembered
 
 
 def test_grid_is_in_hydras_order() -> None:
@@ -63,14 +71,18 @@ def test_grid_is_in_hydras_order() -> None:
             expand_grid([line])
 
 
-def test_overrides_of_a_resumed_run() -> None:
+def test_values_of_a_resumed_run() -> None:
     config = compose()
-    changed = apply_overrides(config, ["trainer.num_epochs=20", "loss=mse", "sweep.dry_run=true", "hydra.run.dir=x"])
-    assert changed["trainer"]["num_epochs"] == 20 and "SquaredError" in changed["loss"]["_target_"]
+    changed = set_values(config, ["trainer.num_epochs=20", "dataset.root='a, b'"])
+    assert changed["trainer"]["num_epochs"] == 20 and changed["dataset"]["root"] == "a, b"
     assert config == compose()
-    assert apply_overrides(config, ["~dataset.resize", "+loss.x=1"])["dataset"]["resize"] is None
-    with pytest.raises(ConfigError, match="several values"):
-        apply_overrides(config, ["seed=1,2"])
+    for line, words in {
+        "seed=1,2": "one plain value",
+        "trainer=3": "trainer is unknown",
+        "+seed=1": "mean seed?",
+    }.items():
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            set_values(config, [line])
 
 
 @pytest.mark.parametrize(
@@ -82,13 +94,13 @@ def test_hydras_settings_that_cannot_hold_for_a_stack_are_refused(line: str, wor
     with initialize_config_dir(config_dir=str(CONFIG_DIR), **VERSION_BASE):
         config = hydra_compose("config", overrides=[line], return_hydra_config=True)
     with pytest.raises(ConfigError, match=words):
-        find_options(config)
+        refuse_settings_of_one_job(config)
 
 
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("+hydra.job.env_set.X=1,2", "start a sweep for each value"),
+        ("+hydra.job.env_set.X=1,2", "Sweeping over Hydra's configuration is not supported"),
         ("+model.x=${hydra:job.num}", "cannot be used with -m"),
     ],
 )

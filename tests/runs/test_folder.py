@@ -126,9 +126,3 @@ def test_sweep_that_names_other_folders_is_refused(tmp_path: Path, stacks: objec
     (tmp_path / "sweep.json").write_text(json.dumps({"format_version": 2, "stacks": stacks}), encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"sweep\.json: "):
         read_sweep(tmp_path)
-
-
-def test_sweep_of_the_first_edition_is_refused_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "multirun.yaml").touch()
-    with pytest.raises(CheckpointError, match=r"version 0\.1 .* each of its runs can: resume="):
-        read_sweep(tmp_path)
