@@ -119,9 +119,10 @@ def test_gzipped_files_are_verified_by_their_content(tmp_path: Path) -> None:
     place(tmp_path, packed=True)
     files = sources.prepare("tiny", tmp_path)
     assert {role: gzip.decompress(path.read_bytes()) for role, path in files.items()} == CONTENT
-    (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"other"))
-    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte.gz: is corrupt: expected SHA-256"):
-        sources.prepare("tiny", tmp_path)
+    for content in (gzip.compress(b"other"), gzip.compress(CONTENT["test_labels"])[:-20], b"not packed at all"):
+        (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(content)
+        with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte.gz: is corrupt: expected SHA-256"):
+            sources.prepare("tiny", tmp_path)
 
 
 def test_verification_is_remembered_and_repeated_after_a_change(
@@ -174,8 +175,10 @@ def test_bad_mirror_leaves_nothing_and_the_next_run_succeeds(
         server.bodies = dict.fromkeys(good, spoil["html"])  # type: ignore[arg-type]
     for name in spoil.keys() - {"html"}:
         setattr(server, name, spoil[name])
+    start = time.monotonic()
     with pytest.raises(DataError, match=message) as raised:
         sources.prepare("tiny", tmp_path, server.url)
+    assert time.monotonic() - start < 10
     assert all(name in str(raised.value) for name in FILES.values()) and str(tmp_path) in str(raised.value)
     assert contents(tmp_path) == set()
     assert len(server.requests) < 30
