@@ -3,13 +3,12 @@
 A reader finds the old content of a file or the new one, never a part of it.
 """
 
-import contextlib
 import errno
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +66,14 @@ def write_together(contents: Mapping[Path, bytes], *, flush: bool = True) -> dic
     temporary = {path: _temporary_path(path) for path in contents}
 
     def write(path: Path) -> None:
-        with _collect(failures, path), temporary[path].open("wb") as file:
-            file.write(contents[path])
-            if flush:
-                file.flush()
-                os.fsync(file.fileno())
+        try:
+            with temporary[path].open("wb") as file:
+                file.write(contents[path])
+                if flush:
+                    file.flush()
+                    os.fsync(file.fileno())
+        except OSError as error:
+            failures[path] = error
 
     try:
         with ThreadPoolExecutor(NUM_FLUSHERS) as pool:
@@ -79,22 +81,16 @@ def write_together(contents: Mapping[Path, bytes], *, flush: bool = True) -> dic
             list(each(write, contents))
         for path in contents:
             if path not in failures:
-                with _collect(failures, path):
+                try:
                     temporary[path].replace(path)
+                except OSError as error:
+                    failures[path] = error
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
+    for path, failure in failures.items():
+        failure.filename = failure.filename or str(path)  # "No space left on device" alone does not say where
     return failures
-
-
-@contextlib.contextmanager
-def _collect(failures: dict[Path, OSError], path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno and error.filename is None:
-            error.filename = str(path)  # "No space left on device" alone does not say where
-        failures[path] = error
 
 
 def _temporary_path(path: Path) -> Path:

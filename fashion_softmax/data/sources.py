@@ -40,16 +40,13 @@ class SourceError(Exception):
     """A file, a server or a package is of no use; the message gives the reason."""
 
 
-def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]:
+def prepare(name: str, root: Path, mirror: str | None = None) -> None:
     """Make the four files of a published data set available and verified.
 
     Args:
         name: a key of `PUBLISHED`.
         root: folder of the files; created when something has to be fetched.
         mirror: URL to download from instead of the known mirrors.
-
-    Returns:
-        Role (`train_images`, ...) to the path of a verified file.
 
     Raises:
         DataError: a file is corrupt, or no source delivers; the message lists the sources and their reasons.
@@ -67,7 +64,7 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> dict[str, Path]
         except TimeoutError as error:
             problem = f"another process has held the lock for {LOCK_TIMEOUT_S / 60:.0f} minutes; wait for it or end it"
             raise DataError(f"{root}: {problem}") from error
-    return _verify(root, published)
+    _verify(root, published)
 
 
 def _verify(root: Path, published: Published) -> dict[str, Path]:

@@ -17,7 +17,7 @@ import pytest
 from filelock import FileLock
 
 from fashion_softmax.data import sources
-from fashion_softmax.data.idx import FILES
+from fashion_softmax.data.idx import FILES, find_idx_files
 from fashion_softmax.data.published import Published
 from fashion_softmax.errors import DataError
 
@@ -91,6 +91,11 @@ def server() -> Iterator[type[Handler]]:
     instance.server_close()
 
 
+def prepare(root: Path, mirror: str | None = None) -> dict[str, Path]:
+    sources.prepare("tiny", root, mirror)
+    return find_idx_files(root)
+
+
 def contents(root: Path) -> set[str]:
     return {path.name for path in root.iterdir()} - {".lock", "verified.json"}
 
@@ -105,41 +110,41 @@ def test_what_is_missing_is_downloaded_verified_and_unpacked(tmp_path: Path, ser
     root = tmp_path / "d"
     root.mkdir()
     (root / ".train-images-idx3-ubyte.abc.tmp").write_bytes(b"half")  # a killed process left it
-    files = sources.prepare("tiny", root, server.url)
+    files = prepare(root, server.url)
     assert {role: path.read_bytes() for role, path in files.items()} == CONTENT
     assert contents(root) == set(FILES.values())
     server.requests.clear()
-    assert sources.prepare("tiny", root, server.url) == files and server.requests == []
+    assert prepare(root, server.url) == files and server.requests == []
     files["test_labels"].unlink()
-    assert sources.prepare("tiny", root, server.url) == files
+    assert prepare(root, server.url) == files
     assert server.requests == ["/files/t10k-labels-idx1-ubyte.gz"]
 
 
 def test_gzipped_files_are_verified_by_their_content(tmp_path: Path) -> None:
     place(tmp_path, packed=True)
-    files = sources.prepare("tiny", tmp_path)
+    files = prepare(tmp_path)
     assert {role: gzip.decompress(path.read_bytes()) for role, path in files.items()} == CONTENT
     for content in (gzip.compress(b"other"), gzip.compress(CONTENT["test_labels"])[:-20], b"not packed at all"):
         (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(content)
         with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte.gz: is corrupt: expected SHA-256"):
-            sources.prepare("tiny", tmp_path)
+            prepare(tmp_path)
 
 
 def test_verification_is_remembered_and_repeated_after_a_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place(tmp_path)
-    sources.prepare("tiny", tmp_path)
+    prepare(tmp_path)
     hashed: list[str] = []
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: hashed.append(path.name) or read(path))
-    sources.prepare("tiny", tmp_path)
+    prepare(tmp_path)
     assert hashed == []
     flipped = bytearray(CONTENT["test_labels"])
     flipped[5] ^= 1
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(flipped)
     with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte: is corrupt: expected SHA-256 \w{64}, found \w{64}"):
-        sources.prepare("tiny", tmp_path)
+        prepare(tmp_path)
     assert "t10k-labels-idx1-ubyte" in hashed
 
 
@@ -148,7 +153,7 @@ def test_corrupt_file_is_not_overwritten(tmp_path: Path, server: type[Handler]) 
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(b"mine")
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match="train-labels-idx1-ubyte: is corrupt"):
-        sources.prepare("tiny", tmp_path, server.url)
+        prepare(tmp_path, server.url)
     assert (tmp_path / "train-labels-idx1-ubyte").read_bytes() == b"mine" and server.requests == []
 
 
@@ -177,14 +182,14 @@ def test_bad_mirror_leaves_nothing_and_the_next_run_succeeds(
         setattr(server, name, spoil[name])
     start = time.monotonic()
     with pytest.raises(DataError, match=message) as raised:
-        sources.prepare("tiny", tmp_path, server.url)
+        prepare(tmp_path, server.url)
     assert time.monotonic() - start < 10
     assert all(name in str(raised.value) for name in FILES.values()) and str(tmp_path) in str(raised.value)
     assert contents(tmp_path) == set()
     assert len(server.requests) < 30
     server.bodies, server.announce, server.hang_s = good, 0, 0.0
     server.is_endless = server.redirects = False
-    sources.prepare("tiny", tmp_path, server.url)
+    prepare(tmp_path, server.url)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +198,7 @@ def test_bad_mirror_leaves_nothing_and_the_next_run_succeeds(
 def test_mirror_that_cannot_be_reached_is_a_reason_not_a_wait(tmp_path: Path, mirror: str, reason: str) -> None:
     start = time.monotonic()
     with pytest.raises(DataError, match=reason):
-        sources.prepare("tiny", tmp_path, mirror)
+        prepare(tmp_path, mirror)
     assert time.monotonic() - start < 5
 
 
@@ -205,13 +210,13 @@ def test_server_that_sends_a_byte_at_a_time_is_given_up(
     monkeypatch.setattr(sources, "TIMEOUT_S", 5.0)
     server.drip = drip
     with pytest.raises(DataError, match=r"too slow \(\d bytes in 0 s"):
-        sources.prepare("tiny", tmp_path, server.url)
+        prepare(tmp_path, server.url)
 
 
 def test_lock_that_is_never_free_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "LOCK_TIMEOUT_S", 0.06)
     with FileLock(tmp_path / ".lock"), pytest.raises(DataError, match="another process has held the lock for 0 min"):
-        sources.prepare("tiny", tmp_path)
+        prepare(tmp_path)
 
 
 def test_debian_package_is_the_last_source(
@@ -224,13 +229,13 @@ def test_debian_package_is_the_last_source(
     monkeypatch.setattr(sources, "unpack_package", unpack)
     monkeypatch.setattr(sources, "PUBLISHED", {"tiny": dataclasses.replace(tiny, debian_package="the-package")})
     server.bodies = {name: body for name, body in server.bodies.items() if "train" in name}
-    files = sources.prepare("tiny", tmp_path / "d", server.url)
+    files = prepare(tmp_path / "d", server.url)
     assert {role: path.read_bytes() for role, path in files.items()} == CONTENT
 
 
 def test_simultaneous_starts_download_once(tmp_path: Path, server: type[Handler]) -> None:
     server.hang_s = 0.05
-    threads = [threading.Thread(target=sources.prepare, args=("tiny", tmp_path, server.url)) for _ in range(4)]
+    threads = [threading.Thread(target=prepare, args=(tmp_path, server.url)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
