@@ -21,7 +21,8 @@ def main() -> None:
         shape = " x ".join(map(str, dataset.image_shape))
         print(f"{sizes} of {shape} (channels, height, width), {dataset.num_classes} classes")
         if "root" in config["dataset"]:
-            print(f"verified in {shorten(config['dataset']['root'])}")
+            how = "verified" if "name" in config["dataset"] else "read"  # of any other set there is no digest
+            print(f"{how} in {shorten(config['dataset']['root'])}")
 
 
 if __name__ == "__main__":

@@ -59,9 +59,7 @@ class _CountedFile:
     def __init__(self, file: Any, counter: _Counter) -> None:
         self._file, self._counter = file, counter
 
-    def writelines(self, parts: Any) -> None:
-        content = b"".join(bytes(part) for part in parts)
-
+    def write(self, content: bytes) -> None:
         def write_half() -> None:
             self._file.write(content[: len(content) // 2])
             self._file.flush()

@@ -130,15 +130,14 @@ ODD_WORDS = ["1e-3", ".5", "null", "on", "0x10", "1_000", "2020-01-01", "it's", 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sweep", [False, True], ids=["run", "sweep"])
-def test_a6_values_keep_their_types_through_a_saved_configuration(train: Train, tmp_path: Path, sweep: bool) -> None:
+def test_a6_values_keep_their_types_through_the_saved_configuration_of_a_sweep(train: Train, tmp_path: Path) -> None:
     folder = write_idx_folder(tmp_path / "data", num_classes=len(ODD_WORDS))
     quoted = ",".join("'" + word.replace("'", "\\'") + "'" for word in ODD_WORDS)
     settings = ["optimizer.lr=1e-3", "loss.label_smoothing=.25", "dataset.resize=null", "trainer.num_epochs=1"]
-    seed = ["-m", "seed=0,1"] if sweep else []
-    result = train("dataset=idx", f"dataset.root={folder}", f"dataset.class_names=[{quoted}]", *settings, *seed)
+    names = f"dataset.class_names=[{quoted}]"
+    result = train("-m", "seed=0,1", "dataset=idx", f"dataset.root={folder}", names, *settings)
     assert result.returncode == 0, result.stderr
-    first = next((tmp_path / "sweep").glob("000_*")) if sweep else tmp_path / "run"
+    first = next((tmp_path / "sweep").glob("000_*"))
     result = train("--config-path", str(first / ".hydra"), f"hydra.run.dir={tmp_path}/again")
     assert result.returncode == 0, result.stderr
     again = tmp_path / "again"
@@ -235,7 +234,7 @@ def test_a9_a10_looking_needs_no_torch_warns_of_nothing_and_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_e5_ten_identical_commands_at_once_make_ten_folders(tmp_path: Path) -> None:
+def test_e5_identical_commands_at_once_make_a_folder_each(tmp_path: Path) -> None:
     project = tmp_path / "a copy, x=1 图像"  # whose own folder for outputs is used
     for name in ("conf", "fashion_softmax", "hydra_plugins"):
         shutil.copytree(ROOT / name, project / name)
@@ -244,11 +243,11 @@ def test_e5_ten_identical_commands_at_once_make_ten_folders(tmp_path: Path) -> N
     environment = {**os.environ, "PYTHONPATH": str(project)}
     processes = [
         forking.Process([*command, *extra], project, environment, timeout_s=120)
-        for extra in [*[()] * 10, *[("-m", "seed=0,1")] * 2]
+        for extra in [*[()] * 4, *[("-m", "seed=0,1")] * 2]
     ]
     results = [process.wait() for process in processes]
-    assert [result.returncode for result in results] == [0] * 12, [result.stderr for result in results]
-    assert len(list((project / "outputs" / "runs").glob("*/result.json"))) == 10
+    assert [result.returncode for result in results] == [0] * 6, [result.stderr for result in results]
+    assert len(list((project / "outputs" / "runs").glob("*/result.json"))) == 4
     assert len(list((project / "outputs" / "sweeps").glob("*/*/result.json"))) == 4
     assert len(list((project / "outputs" / "sweeps").iterdir())) == 2
 
@@ -260,21 +259,25 @@ ODD_NOTES = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sweeper", ["grid", "basic"])
+@pytest.mark.parametrize(
+    ("sweeper", "notes"),
+    [("grid", ODD_NOTES), ("basic", ["../../../up", "/absolute", "x" * 3999 + "y", "x" * 3999 + "z"])],
+    ids=["grid", "basic"],  # which trains one by one
+)
 def test_e6_folders_stay_inside_the_sweep_short_and_unique(
-    train: Train, tmp_path: Path, noted: list[str], sweeper: str
+    train: Train, tmp_path: Path, noted: list[str], sweeper: str, notes: list[str]
 ) -> None:
-    quoted = ",".join(f"'{note}'" for note in ODD_NOTES)
+    quoted = ",".join(f"'{note}'" for note in notes)
     result = train("-m", *noted, *TINY, f"loss.note={quoted}", f"hydra/sweeper={sweeper}", PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stderr
     jobs = sorted(path for path in (tmp_path / "sweep").glob("[0-9]*"))
-    assert len(jobs) == len(ODD_NOTES) and all((job / "result.json").exists() for job in jobs)
+    assert len(jobs) == len(notes) and all((job / "result.json").exists() for job in jobs)
     assert all(len(job.name.encode()) <= 255 and not job.name.startswith((".", "-")) for job in jobs)
     assert {path.name for path in tmp_path.iterdir()} <= {"conf", "noted.py", "sweep", "__pycache__"}
     assert not (tmp_path.parent / "up").exists() and not Path("/absolute").exists()
     saved = [yaml.safe_load((job / ".hydra" / "config.yaml").read_text(encoding="utf-8")) for job in jobs]
     assert [cfg["loss"]["note"].replace("\\\\", "\\") for cfg in saved] == [
-        note.replace("\\\\", "\\") for note in ODD_NOTES
+        note.replace("\\\\", "\\") for note in notes
     ]
 
 

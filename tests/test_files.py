@@ -2,31 +2,28 @@
 
 import json
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fashion_softmax.files import write_atomically, write_json
+from tests.faults import broken_disk
 
 
 def test_write_replaces_the_content(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_atomically(path, b"old")
-    write_atomically(path, [b"n", b"ew"])
+    write_atomically(path, b"new")
     assert path.read_bytes() == b"new" and list(tmp_path.iterdir()) == [path]
 
 
-def test_failed_write_keeps_the_old_content_and_leaves_nothing(tmp_path: Path) -> None:
-    def content() -> Iterator[bytes]:
-        yield b"half"
-        raise OSError("disk full")
-
+def test_failed_write_says_where_keeps_the_old_content_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_atomically(path, b"old")
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, content())
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+    for step in range(1, 5):  # open, write, flush, rename
+        with broken_disk(step, "fail"), pytest.raises(OSError, match=f"No space left on device: '{path}'"):
+            write_atomically(path, b"new")
+        assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_written_file_has_the_mode_of_an_ordinary_one(tmp_path: Path) -> None:

@@ -152,6 +152,5 @@ def shorten(path: str | Path) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Word a number of things, with an s unless it is one; `noun` may go on after a comma."""
-    word, comma, rest = noun.partition(",")
-    return f"{number} {word}{'' if number == 1 else 's'}{comma}{rest}"
+    """Word a number of things, with an s unless it is one."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -5,7 +5,7 @@ than that.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fashion_softmax.data.dataset import Dataset, Split, split_validation
-from fashion_softmax.data.idx import FILES, find_idx_files, read_images, read_labels
+from fashion_softmax.data.dataset import Dataset, Split
+from fashion_softmax.data.idx import FILES, find_idx_files, read_split
 from fashion_softmax.data.published import PUBLISHED
 from fashion_softmax.data.sources import prepare
 from fashion_softmax.errors import DataError
 
+# Every run holds out the same validation images, so that runs with different seeds can be compared on them.
+VALIDATION_SEED = 20170825  # the day Fashion-MNIST was submitted to arXiv
 MAX_SYNTHETIC_PIXELS = 2**29  # about 4 GB while they are drawn
 
 
@@ -30,7 +32,8 @@ class Options(TypedDict, total=False):
         resize: pixels, see `resize_images`; None keeps the size.
         batch_size: images per training step, at least 1; 256, as in the lesson, unless given.
         num_workers: processes that prepare batches, 0 or more; 0 unless given.
-        val_size: training images held out for validation, see `split_validation`; 0 unless given.
+        val_size: training images held out for validation, all but one at most; 0 unless given. They are drawn at
+            random, but are the same images for the same size.
     """
 
     resize: int | tuple[int, int] | None
@@ -40,10 +43,10 @@ class Options(TypedDict, total=False):
 
 
 def load_published(*, name: str, root: str, mirror: str | None = None, **options: Unpack[Options]) -> Dataset:
-    """Load Fashion-MNIST, MNIST or KMNIST; download and verify it the first time.
+    """Load Fashion-MNIST or MNIST; download and verify it the first time.
 
     Args:
-        name: `fashion_mnist`, `mnist` or `kmnist`.
+        name: `fashion_mnist` or `mnist`.
         root: folder of the four files.
         mirror: URL of a folder with the four `.gz` files, instead of the known mirrors.
         **options: see `Options`.
@@ -54,8 +57,8 @@ def load_published(*, name: str, root: str, mirror: str | None = None, **options
     """
     if name not in PUBLISHED:
         raise ValueError(f"name={name} is no published data set; allowed: {', '.join(PUBLISHED)}")
-    train, test = _read_splits(prepare(name, Path(root), mirror))
-    return finish(train, test, PUBLISHED[name].class_names, **options)
+    prepare(name, Path(root), mirror)
+    return load_idx(root=root, class_names=PUBLISHED[name].class_names, **options)
 
 
 def load_idx(
@@ -63,6 +66,7 @@ def load_idx(
     root: str,
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
+    url: str | None = None,
     **options: Unpack[Options],
 ) -> Dataset:
     """Load any folder with four IDX files, plain or gzipped; other sizes, colour and other numbers of classes work too.
@@ -71,6 +75,7 @@ def load_idx(
         root: folder of train-images, train-labels, t10k-images and t10k-labels.
         num_classes: K; None counts the training labels, which then have to be 0 to K - 1.
         class_names: in label order; None uses the numbers.
+        url: where the files can be had, to say so when one is missing.
         **options: see `Options`.
 
     Raises:
@@ -79,8 +84,13 @@ def load_idx(
     """
     files = find_idx_files(Path(root))
     if missing := [name for role, name in FILES.items() if role not in files]:
-        raise DataError(f"no data set in {root}: missing {', '.join(missing)} (plain or .gz)")
-    train, test = _read_splits(files)
+        source = f"; download them from {url}" if url else ""
+        raise DataError(f"no data set in {root}: missing {', '.join(missing)} (plain or .gz){source}")
+    train, test = (read_split(files[f"{part}_images"], files[f"{part}_labels"]) for part in ("train", "test"))
+    train_shape, test_shape = (tuple(split.images.shape[1:]) for split in (train, test))
+    if train_shape != test_shape:
+        problem = f"test images of shape {test_shape} do not fit training images of shape {train_shape} (C, H, W)"
+        raise DataError(f"{files['test_images']}: {problem}")
     num_classes = num_classes or len(class_names or ()) or len(train.labels.unique())
     for role, split in (("train_labels", train), ("test_labels", test)):
         if (largest := int(split.labels.max())) >= num_classes:
@@ -144,7 +154,14 @@ def finish(train: Split, test: Split, class_names: tuple[str, ...], **options: U
     Raises:
         ValueError: `val_size` is out of range.
     """
-    train, val = split_validation(train, options.get("val_size", 0))
+    val = None
+    if (val_size := options.get("val_size", 0)) != 0:
+        if not 0 < val_size < len(train):
+            problem = f"there are {len(train)} training images to cut it from"
+            raise ValueError(f"val_size={val_size} is out of range: {problem}")
+        order = torch.from_numpy(np.random.default_rng(VALIDATION_SEED).permutation(len(train)))
+        val = Split(*train[order[:val_size].sort().values])
+        train = Split(*train[order[val_size:].sort().values])
     if (resize := options.get("resize")) is not None:
         train, test = (Split(resize_images(split.images, resize), split.labels) for split in (train, test))
         val = val and Split(resize_images(val.images, resize), val.labels)
@@ -172,18 +189,3 @@ def resize_images(images: Tensor, resize: int | Sequence[int]) -> Tensor:
     planes = images.flatten(0, 1)
     grouped = planes.view(-1, math.gcd(len(planes), 4), height, width)
     return F.interpolate(grouped, size=list(resize), mode="bilinear", antialias=True).view(*images.shape[:2], *resize)
-
-
-def _read_splits(files: Mapping[str, Path]) -> tuple[Split, Split]:
-    splits = []
-    for part in ("train", "test"):
-        images_path, labels_path = files[f"{part}_images"], files[f"{part}_labels"]
-        images, labels = read_images(images_path), read_labels(labels_path)
-        if len(images) != len(labels):
-            raise DataError(f"{labels_path}: has {len(labels)} labels for {len(images)} images in {images_path.name}")
-        splits.append(Split(images, labels))
-    train_shape, test_shape = (tuple(split.images.shape[1:]) for split in splits)
-    if train_shape != test_shape:
-        problem = f"test images of shape {test_shape} do not fit training images of shape {train_shape} (C, H, W)"
-        raise DataError(f"{files['test_images']}: {problem}")
-    return splits[0], splits[1]

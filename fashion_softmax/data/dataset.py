@@ -2,12 +2,8 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
-
-# Every run holds out the same validation images, so that runs with different seeds can be compared on them.
-VALIDATION_SEED = 20170825  # the day Fashion-MNIST was submitted to arXiv
 
 
 @dataclass(frozen=True)
@@ -69,25 +65,3 @@ class Dataset:
     def num_classes(self) -> int:
         """K."""
         return len(self.class_names)
-
-
-def split_validation(train: Split, val_size: int) -> tuple[Split, Split | None]:
-    """Cut a random but fixed part from the training images.
-
-    Args:
-        train: all training images.
-        val_size: how many to hold out, 0 to all but one; the same images for the same size.
-
-    Returns:
-        The images left for training, and those held out (None for size 0).
-
-    Raises:
-        ValueError: no image would be left to train on.
-    """
-    if val_size == 0:
-        return train, None
-    if not 0 < val_size < len(train):
-        raise ValueError(f"val_size={val_size} is out of range: there are {len(train)} training images to cut it from")
-    order = torch.from_numpy(np.random.default_rng(VALIDATION_SEED).permutation(len(train)))
-    val, rest = order[:val_size].sort().values, order[val_size:].sort().values
-    return Split(*train[rest]), Split(*train[val])

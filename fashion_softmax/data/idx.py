@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from fashion_softmax.data.dataset import Split
 from fashion_softmax.errors import DataError
 
 UNSIGNED_BYTE = 0x08
@@ -29,66 +29,47 @@ FILES = {
 }
 
 
-def find_idx_files(folder: Path, suffix: str = "") -> dict[str, Path]:
+def find_idx_files(folder: Path) -> dict[str, Path]:
     """Find the files of a data set by their published names.
 
     Args:
         folder: where to look; subfolders are not searched.
-        suffix: `.gz` finds gzipped files only.
 
     Returns:
         Role (see `FILES`) to path, for the roles that are present; a plain file is preferred to a gzipped one.
     """
-    endings = (suffix,) if suffix else ("", ".gz")
     found: dict[str, Path] = {}
     for role, name in FILES.items():
         pattern = f"{name.partition('-idx')[0]}[-.]idx[1-4]-ubyte"
-        for path in (path for ending in endings for path in sorted(folder.glob(pattern + ending))):
+        for path in (*sorted(folder.glob(pattern)), *sorted(folder.glob(f"{pattern}.gz"))):
             if path.is_file():
                 found.setdefault(role, path)
     return found
 
 
-def read_images(path: Path) -> Tensor:
-    """Read images; a plain file is mapped into memory, and only the parts that are used are loaded.
+def read_split(images_path: Path, labels_path: Path) -> Split:
+    """Read images with their labels; plain files are mapped into memory, and only the parts that are used are loaded.
 
     Args:
-        path: an IDX file of unsigned bytes, (N, H, W), (N, C, H, W) or (N, H, W, C) with C of 1, 3 or 4.
-
-    Returns:
-        Images, uint8, shape (N, C, H, W).
+        images_path: an IDX file of unsigned bytes, (N, H, W), (N, C, H, W) or (N, H, W, C) with C of 1, 3 or 4.
+        labels_path: an IDX file of unsigned bytes, (N,).
 
     Raises:
-        DataError: the file is truncated, is no such IDX file, or has no images.
+        DataError: a file is truncated or is no such IDX file, or there are no images, or not a label for each.
     """
-    values = _read(path)
-    if values.ndim == 3:
-        values = values[:, None]
-    elif values.ndim == 4 and values.shape[1] not in (1, 3, 4) and values.shape[3] in (1, 3, 4):
-        values = values.transpose(0, 3, 1, 2).copy()
-    if values.ndim != 4 or values.size == 0:
-        raise DataError(
-            f"{path}: has no images (its shape is {_show(values.shape)}, expected N x H x W or N x C x H x W)"
-        )
-    return torch.from_numpy(values)
-
-
-def read_labels(path: Path) -> Tensor:
-    """Read class labels.
-
-    Args:
-        path: an IDX file of unsigned bytes with one dimension.
-
-    Returns:
-        Labels, int64, shape (N,).
-
-    Raises:
-        DataError: the file is truncated or is no such IDX file.
-    """
-    values = _read(path)
-    if values.ndim != 1:
-        raise DataError(f"{path}: has no labels (its shape is {_show(values.shape)}, expected one dimension)")
-    return torch.from_numpy(values.astype(np.int64))
+    images, labels = _read(images_path), _read(labels_path)
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.ndim == 4 and images.shape[1] not in (1, 3, 4) and images.shape[3] in (1, 3, 4):
+        images = images.transpose(0, 3, 1, 2).copy()
+    if images.ndim != 4 or images.size == 0:
+        expected = "expected N x H x W or N x C x H x W"
+        raise DataError(f"{images_path}: has no images (its shape is {_show(images.shape)}, {expected})")
+    if labels.ndim != 1:
+        raise DataError(f"{labels_path}: has no labels (its shape is {_show(labels.shape)}, expected one dimension)")
+    if len(images) != len(labels):
+        raise DataError(f"{labels_path}: has {len(labels)} labels for {len(images)} images in {images_path.name}")
+    return Split(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
 
 
 def _read(path: Path) -> np.ndarray:

@@ -9,17 +9,15 @@ class Published:
 
     Attributes:
         mirrors: URLs of folders with the four gzipped files, the first one first.
-        sha256: role to the digest of the unpacked file; of a set with a suffix, of the gzipped file.
+        sha256: role to the digest of the unpacked file.
         class_names: in label order.
         debian_package: a package that holds the four gzipped files, if there is one.
-        suffix: `.gz` for a set that is kept gzipped, because only the digests of the gzipped files are known.
     """
 
     mirrors: tuple[str, ...]
     sha256: dict[str, str]
     class_names: tuple[str, ...]
     debian_package: str | None = None
-    suffix: str = ""
 
 
 PUBLISHED = {
@@ -48,17 +46,5 @@ PUBLISHED = {
             "test_labels": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         },
         class_names=tuple("0123456789"),
-    ),
-    # Clanuwat et al., https://github.com/rois-codh/kmnist; digests from ankane/torchvision-ruby.
-    "kmnist": Published(
-        mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
-        sha256={
-            "train_images": "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
-            "train_labels": "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
-            "test_images": "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
-            "test_labels": "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
-        },
-        class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-        suffix=".gz",
     ),
 }

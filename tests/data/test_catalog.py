@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fashion_softmax.data import Split, load_idx, make_synthetic
-from fashion_softmax.data.dataset import split_validation
+from fashion_softmax.data.catalog import finish
 from fashion_softmax.errors import DataError
 from tests.conftest import write_idx, write_idx_folder
 
@@ -24,6 +24,8 @@ def test_idx_names_what_is_missing(tmp_path: Path) -> None:
     (folder / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match=r"d: missing t10k-labels-idx1-ubyte \(plain or \.gz\)"):
         load_idx(root=str(folder))
+    with pytest.raises(DataError, match=r"\(plain or \.gz\); download them from https://here/$"):
+        load_idx(root=str(folder), url="https://here/")
 
 
 @pytest.mark.parametrize(
@@ -81,19 +83,26 @@ def test_synthetic_refuses_more_than_memory_holds() -> None:
         make_synthetic(num_train=2_000_000_000)
 
 
-def test_validation_split_is_disjoint_fixed_and_of_the_size_asked() -> None:
-    train = Split(torch.arange(50, dtype=torch.uint8).view(50, 1, 1, 1), torch.arange(50))
-    rest, val = split_validation(train, 20)
+@pytest.fixture
+def fifty() -> Split:
+    """Images that know their own number."""
+    return Split(torch.arange(50, dtype=torch.uint8).view(50, 1, 1, 1), torch.arange(50))
+
+
+def test_validation_split_is_disjoint_fixed_and_of_the_size_asked(fifty: Split) -> None:
+    names = tuple(map(str, range(50)))
+    dataset = finish(fifty, fifty, names, val_size=20)
+    rest, val = dataset.train, dataset.val
     assert val is not None and len(val) == 20 and len(rest) == 30
     assert torch.cat([rest.labels, val.labels]).sort().values.tolist() == list(range(50))
     assert torch.equal(val.images.flatten().long(), val.labels)
-    _, again = split_validation(train, 20)
+    again = finish(fifty, fifty, names, val_size=20).val
     assert again is not None and torch.equal(val.labels, again.labels)
-    assert split_validation(train, 0) == (train, None)
+    without = finish(fifty, fifty, names)
+    assert (without.train, without.val, without.test) == (fifty, None, fifty)
 
 
 @pytest.mark.parametrize("val_size", [50, 51, -1])
-def test_validation_split_leaves_something_to_train_on(val_size: int) -> None:
-    train = Split(torch.zeros(50, 1, 1, 1, dtype=torch.uint8), torch.arange(50))
+def test_validation_split_leaves_something_to_train_on(val_size: int, fifty: Split) -> None:
     with pytest.raises(ValueError, match=f"val_size={val_size} is out of range: there are 50 training images"):
-        split_validation(train, val_size)
+        finish(fifty, fifty, ("0",), val_size=val_size)

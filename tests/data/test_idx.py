@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from fashion_softmax.data.idx import find_idx_files, read_images, read_labels
+from fashion_softmax.data.idx import find_idx_files, read_split
 from fashion_softmax.errors import DataError
 from tests.conftest import write_idx
+
+
+def read_images(path: Path, num_images: int = 2) -> torch.Tensor:
+    """Read images, beside labels of no interest."""
+    return read_split(path, write_idx(path.with_name("labels"), np.zeros(num_images))).images
 
 
 def test_read_images_grey(tmp_path: Path) -> None:
@@ -29,15 +34,19 @@ def test_read_images_in_colour(tmp_path: Path, shape: tuple[int, ...], expected:
 
 
 def test_gzipped_file_reads_the_same(tmp_path: Path) -> None:
-    plain = write_idx(tmp_path / "labels", np.array([3, 1, 2]))
-    (tmp_path / "labels.gz").write_bytes(gzip.compress(plain.read_bytes()))
-    assert read_labels(tmp_path / "labels.gz").tolist() == read_labels(plain).tolist() == [3, 1, 2]
+    images, labels = write_idx(tmp_path / "i", np.ones((3, 2, 2))), write_idx(tmp_path / "l", np.array([3, 1, 2]))
+    for path in (images, labels):
+        path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes()))
+    packed = read_split(images.with_suffix(".gz"), labels.with_suffix(".gz"))
+    plain = read_split(images, labels)
+    assert packed.labels.tolist() == plain.labels.tolist() == [3, 1, 2] and plain.labels.dtype == torch.int64
+    assert torch.equal(packed.images, plain.images)
 
 
 def test_writing_to_images_does_not_change_the_file(tmp_path: Path) -> None:
     path = write_idx(tmp_path / "i", np.ones((1, 2, 2)))
-    read_images(path).zero_()
-    assert read_images(path).sum() == 4
+    read_images(path, 1).zero_()
+    assert read_images(path, 1).sum() == 4
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -79,8 +88,11 @@ def test_no_images_and_wrong_dimensions_are_refused(tmp_path: Path) -> None:
         read_images(write_idx(tmp_path / "i", np.zeros((0, 28, 28))))
     with pytest.raises(DataError, match="has no images"):
         read_images(write_idx(tmp_path / "i", np.zeros(5)))
-    with pytest.raises(DataError, match="has no labels"):
-        read_labels(write_idx(tmp_path / "l", np.zeros((5, 2))))
+    images = write_idx(tmp_path / "i", np.zeros((5, 2, 2)))
+    with pytest.raises(DataError, match="l: has no labels"):
+        read_split(images, write_idx(tmp_path / "l", np.zeros((5, 2))))
+    with pytest.raises(DataError, match="l: has 4 labels for 5 images in i"):
+        read_split(images, write_idx(tmp_path / "l", np.zeros(4)))
 
 
 def test_find_prefers_plain_files_and_knows_the_dotted_names(tmp_path: Path) -> None:

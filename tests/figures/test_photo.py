@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_softmax.data.idx import read_images
+from fashion_softmax.data import load_published
 from fashion_softmax.errors import DataError
 from fashion_softmax.figures.photo import read_photo
 
@@ -135,7 +135,8 @@ def test_cut_missing_and_huge_pictures_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.real_data
 def test_enlarged_inverted_images_come_back(fashion_mnist_root: Path, tmp_path: Path) -> None:
-    images = read_images(fashion_mnist_root / "t10k-images-idx3-ubyte").numpy()[:20, 0]
+    dataset = load_published(name="fashion_mnist", root=str(fashion_mnist_root))
+    images = dataset.test.images.numpy()[:20, 0]
     errors = []
     for image in images:
         page = np.full((600, 640), 255, np.uint8)
