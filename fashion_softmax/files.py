@@ -144,11 +144,6 @@ def to_json(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(finite_or_none(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write one JSON object atomically, see `to_json`."""
-    write_atomically(path, to_json(content))
-
-
 def finite_or_none(value: Any) -> Any:
     """Replace every NaN and infinity inside lists and dictionaries by None."""
     if isinstance(value, Mapping):

@@ -12,7 +12,7 @@ import torch
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import link_atomically, remove_temporary_files, write_atomically, write_together
 from fashion_softmax.runs.checkpoint import load_checkpoint
-from fashion_softmax.runs.folder import read_folder
+from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.run import Run
 from tests import forking
 from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY, make_run

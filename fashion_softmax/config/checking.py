@@ -45,8 +45,6 @@ RANGES: dict[str, Check] = {
     **dict.fromkeys(("model.dropout", "optimizer.momentum", "optimizer.betas", "optimizer.alpha"), BELOW_ONE),
 }
 
-FIRST_EDITION = re.compile(r"fashion_softmax\.(?=(losses|models|schedules)\.)")
-
 
 def check_values(config: Mapping[str, Any]) -> None:
     """Check a configuration; imports what its components name, and with that torch.
@@ -135,12 +133,7 @@ def _check_value(key: str, value: Any, expected: Any) -> list[str]:
 @functools.lru_cache(maxsize=256)
 def find_target(target: str) -> Any:
     """Import what a `_target_` names."""
-    return pkgutil.resolve_name(modernize(target))
-
-
-def modernize(target: str) -> str:
-    """Name a component as this edition does, whose modules have moved since the first."""
-    return FIRST_EDITION.sub("fashion_softmax.learning.", target, count=1)
+    return pkgutil.resolve_name(target)
 
 
 @functools.lru_cache(maxsize=256)

@@ -36,8 +36,6 @@ COMPONENTS = {
 }
 # What Hydra composes for a stack of a sweep: the folders of its runs, and where Hydra may put files of its own.
 STACK_CONFIG = "stack_of_runs"
-# Keys of earlier versions, which a run folder may still have.
-RETIRED = {"dashboard": ("pr_curves", "graph"), "trainer": ("save_every",)}
 KEY = re.compile(r"\$\{([\w.]+)\}")  # an interpolation that is nothing but another key
 
 PlainConfig = dict[str, Any]
@@ -146,13 +144,12 @@ def project_dir() -> str:
 
 
 def with_defaults(config: Mapping[str, Any]) -> PlainConfig:
-    """Copy a configuration: of an earlier version, with the keys that it lacks and without those that are gone."""
+    """Copy a configuration, with the keys that it lacks."""
     filled = {key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()}
     for key, default in DEFAULTS.items():
         given = filled.setdefault(key, default)
         if isinstance(default, dict) and isinstance(given, dict):
-            kept = {name: value for name, value in given.items() if name not in RETIRED.get(key, ())}
-            filled[key] = {**default, **kept}
+            filled[key] = {**default, **given}
     return filled
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from omegaconf.errors import OmegaConfBaseException
 
-from fashion_softmax.config.checking import check_values, modernize
+from fashion_softmax.config.checking import check_values
 from fashion_softmax.config.explain import translate
 from fashion_softmax.config.schema import PlainConfig, register, resolve, with_defaults
 from fashion_softmax.config.settings import flatten
@@ -98,7 +98,7 @@ def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:
             raise CheckpointError(f"{source}: {key} is refused in a run folder")
         if isinstance(value, str) and (resolver := _find_resolver(value, trusted)):
             remedy = f"it uses {resolver}; if you know the run, add trust={resolver}"
-        elif is_target and not (text.startswith(packages) or _is_component(modernize(text))):
+        elif is_target and not (text.startswith(packages) or _is_component(text)):
             remedy = (
                 "it is no component of fashion-softmax, torch.nn or torch.optim; if you know what it does, add "
                 f"trust={text.partition('.')[0]}"

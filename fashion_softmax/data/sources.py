@@ -24,7 +24,7 @@ from filelock import FileLock
 from fashion_softmax.data.idx import BAD_GZIP, FILES, find_idx_files
 from fashion_softmax.data.published import PUBLISHED, Published
 from fashion_softmax.errors import DataError
-from fashion_softmax.files import read_json, remove_temporary_files, write_atomically, write_json
+from fashion_softmax.files import read_json, remove_temporary_files, to_json, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def _verify(root: Path, published: Published) -> dict[str, Path]:
             remedy = "delete the file and the next run fetches it again, or use dataset=idx for files of your own"
             raise DataError(f"{path}: is corrupt: {error}; {remedy}") from error
     with contextlib.suppress(OSError):  # a read-only folder: the files are checked at every start
-        write_json(root / "verified.json", checked)
+        write_atomically(root / "verified.json", to_json(checked))
     return files
 
 

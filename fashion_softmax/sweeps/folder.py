@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.files import read_json, write_json
+from fashion_softmax.files import read_json, to_json, write_atomically
 
-FORMAT_VERSION = 2  # the first edition's sweeps had a multirun.yaml instead
+FORMAT_VERSION = 2  # version 0.1 wrote a multirun.yaml instead
 SWEEP_PATH = "sweep.json"
 
 
@@ -18,7 +18,8 @@ def write_sweep(sweep_dir: Path, stacks: Sequence[Sequence[str]]) -> None:
         sweep_dir: of the sweep.
         stacks: names of the folders of runs that are trained as one, in their order.
     """
-    write_json(sweep_dir / SWEEP_PATH, {"format_version": FORMAT_VERSION, "stacks": [list(stack) for stack in stacks]})
+    content = {"format_version": FORMAT_VERSION, "stacks": [list(stack) for stack in stacks]}
+    write_atomically(sweep_dir / SWEEP_PATH, to_json(content))
 
 
 def is_sweep(folder: Path) -> bool:

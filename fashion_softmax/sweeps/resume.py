@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion_softmax.config.checking import check_values, modernize
+from fashion_softmax.config.checking import check_values
 from fashion_softmax.config.jobs import expand_grid, set_values
 from fashion_softmax.config.private import parse_arguments
 from fashion_softmax.config.schema import project_dir, quote, resolve
@@ -142,7 +142,7 @@ def _change(folder: RunFolder, lines: Sequence[str], *, is_command: bool) -> Run
         )
     changed = dataclasses.replace(folder, config=config, overrides=[*kept.values(), *given.values()])
     target = str(after["scheduler"]["_target_"])
-    is_ours = modernize(target).startswith("fashion_softmax.learning.schedules.")
+    is_ours = target.startswith("fashion_softmax.learning.schedules.")
     if not (is_ours or changed.is_finished or before["scheduler"] == after["scheduler"]):
         raise CheckpointError(
             f"{folder.path}: its schedule depends on trainer.num_epochs, and {target} cannot change its settings while "
