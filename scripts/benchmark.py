@@ -117,7 +117,8 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     console.print(f"one epoch: lesson {lesson:.2f} s, ours {ours:.4f} s, floor {floor:.4f} s")
     yield Figure("speedup_epoch", "lesson's epoch / ours", lesson / ours, 25, 40, lower=False)
     yield Figure("floor_ratio_epoch", "our epoch / gather + two products", ours / floor, 2.0, 1.3, lower=True)
-    train_memory, torch_memory = [], []
+    train_memory: list[float] = []
+    torch_memory: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         train = [str(TRAIN), f"hydra.run.dir={folder}/run"]
         run, bare = best_of(

@@ -21,9 +21,9 @@ MAX_ROWS, MAX_COLUMNS, MAX_IMAGES = 1000, 100, 5000  # of a grid: half a minute
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from photo import Photo
 
     from fashion_softmax.data import Dataset
-    from fashion_softmax.figures.photo import Photo
     from fashion_softmax.viewing.trained import TrainedRun
 
 
@@ -161,7 +161,7 @@ def load_run_and_photo(options: argparse.Namespace, *not_with_photo: str) -> "tu
     print(f"{shorten(run_dir)}, {count(run.epoch, 'epoch')}")
     if not pictures:
         return run, None
-    from fashion_softmax.figures.photo import read_photo
+    from photo import read_photo
 
     photo = read_photo(pictures[0], run.parts.dataset.train.images.numpy())
     print(f"{printable(str(pictures[0]))}: {'; '.join(photo.steps)}")

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from common import make_parser, save, script
+from comparison_tables import show_by, show_differences
 from rich.console import Console
 
 from fashion_softmax.config.checking import suggest
@@ -22,7 +23,7 @@ from fashion_softmax.dashboard.console import make_console
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import finite_or_none
 from fashion_softmax.runs.records import read_folder
-from fashion_softmax.viewing.leaderboard import show_by, show_differences, show_leaderboard
+from fashion_softmax.viewing.leaderboard import show_leaderboard
 from fashion_softmax.viewing.ranking import Comparison, compare
 from fashion_softmax.viewing.report import make_report, to_csv, to_dict
 from fashion_softmax.viewing.runs import read_runs

@@ -21,9 +21,9 @@ from common import (
 from fashion_softmax.errors import ConfigError
 
 if TYPE_CHECKING:
+    from photo import Photo
     from torch import Tensor
 
-    from fashion_softmax.figures.photo import Photo
     from fashion_softmax.viewing.trained import TrainedRun
 
 
@@ -49,8 +49,8 @@ def main() -> None:
             print(
                 f"a {type(model).__name__} has no weights of a class to be shown as an image; evidence is first-order"
             )
-        explanation = explain_image(run, *choose_image(run, photo, options))
-        save_figure(draw_inspection(*explanation, templates), options, "inspection.png")
+        explanation = *explain_image(run, *choose_image(run, photo, options)), templates
+        save_figure(draw_inspection(*explanation), options, "inspection.png")
 
 
 def choose_image(

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from image_figures import draw_prediction
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fashion_softmax.dashboard.pictures import cut
-from fashion_softmax.figures.images import draw_prediction
 from fashion_softmax.figures.style import PAGE_WIDTH, new_figure
 
 if TYPE_CHECKING:

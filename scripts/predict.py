@@ -29,8 +29,8 @@ from fashion_softmax.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from photo import Photo
 
-    from fashion_softmax.figures.photo import Photo
     from fashion_softmax.learning.predictions import Predictions
     from fashion_softmax.viewing.trained import TrainedRun
 
@@ -61,7 +61,7 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
     Raises:
         ConfigError: there is no such image, or no such mistake, from `--start` on.
     """
-    from fashion_softmax.figures.images import draw_grid
+    from image_figures import draw_grid
 
     test, names = run.parts.dataset.test, run.class_names
     indices = find_mistakes(run) if options.wrong else range(len(test))
@@ -112,9 +112,9 @@ def make_class_table(predictions: "Predictions", names: Sequence[str]) -> Table:
 def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace) -> None:
     """Draw a picture of the user's with what the run says of it, and print the probabilities as bars."""
     import torch
+    from image_figures import draw_prediction
 
     from fashion_softmax.dashboard.pictures import to_pixels
-    from fashion_softmax.figures.images import draw_prediction
     from fashion_softmax.figures.style import PAGE_WIDTH, new_figure
 
     names = run.class_names

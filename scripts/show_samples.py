@@ -47,7 +47,7 @@ def main() -> None:
         dataset = load_dataset(config)
         indices = choose(dataset, options)
         print_facts(dataset, config["seed"])
-        from fashion_softmax.figures.images import draw_grid
+        from image_figures import draw_grid
 
         split = getattr(dataset, options.split)
         captions = [(dataset.class_names[label],) for label in split.labels[indices].tolist()]

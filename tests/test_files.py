@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_softmax.files import write_atomically
+from fashion_softmax.files import to_json, write_atomically
 from tests.faults import broken_disk
 
 

@@ -1,22 +1,17 @@
-"""A comparison in the terminal: the leaderboard, averages by a hyper-parameter, and two runs side by side."""
+"""A comparison in the terminal: the leaderboard."""
 
 import textwrap
 from collections.abc import Sequence
-from statistics import fmean, stdev
 
 from rich.console import Console
 
 from fashion_softmax.config.settings import (
-    SECTIONS_THAT_SAY_NOTHING,
-    flatten,
-    printable,
     shorten_keys,
     show,
-    word,
 )
 from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.runs.records import RunFolder
-from fashion_softmax.viewing.evidence import SIGNIFICANCE, PairedTest, compare_pair
+from fashion_softmax.viewing.evidence import SIGNIFICANCE, PairedTest
 from fashion_softmax.viewing.ranking import TEST, Comparison, Setting
 from fashion_softmax.viewing.tables import (
     NOTHING,
@@ -79,7 +74,7 @@ def _describe(setting: Setting, comparison: Comparison) -> Row:
     elif len(keys) > MAX_KEYS or not all(each.hyperparameters for each in comparison.settings):
         names = {"setting": setting.name}
     else:
-        names = {title: _show_key(setting, key) for key, title in zip(keys, shorten_keys(keys), strict=True)}
+        names = {title: show_key(setting, key) for key, title in zip(keys, shorten_keys(keys), strict=True)}
     value, entropy = format_value(setting.mean, metric, setting.deviation), f"{split}/cross_entropy"
     test, interval = setting.against_best, setting.interval_images
     stack = f" ({setting.stack_size})" if setting.stack_size > 1 else ""
@@ -97,7 +92,8 @@ def _describe(setting: Setting, comparison: Comparison) -> Row:
     return {"#": str(setting.rank), **names}, facts | {name_metric(metric): value}  # it may be one of the others
 
 
-def _show_key(each: Setting | RunFolder, key: str) -> str:
+def show_key(each: Setting | RunFolder, key: str) -> str:
+    """Word a hyper-parameter of a setting or a run."""
     return show(each.hyperparameters[key]) if key in each.hyperparameters else NOTHING
 
 
@@ -120,69 +116,3 @@ def _explain(comparison: Comparison, titles: Sequence[str]) -> list[str]:
         runs = count(comparison.num_repeated, "run")
         lines.append(f"{runs} left out, repeated later with the same settings and seed")
     return lines
-
-
-def show_by(console: Console, comparison: Comparison, key: str) -> None:
-    """Show, for each value of a hyper-parameter, its best setting and the mean over all of them.
-
-    Args:
-        console: to print on.
-        comparison: of the runs.
-        key: such as `loss` or `optimizer.lr`.
-    """
-    groups: dict[str, list[Setting]] = {}
-    for setting in comparison.settings:  # best first, and so are the groups and what is in them
-        groups.setdefault(_show_key(setting, key), []).append(setting)
-    metric, others = comparison.metric, [other for other in comparison.keys if other != key]
-    unfinished = [_show_key(run, key) for run in comparison.unfinished]
-    rows = []
-    for value, group in groups.items():
-        means = [setting.mean for setting in group]
-        numbers = {
-            "best": format_value(means[0], metric, group[0].deviation),
-            "mean": format_value(fmean(means), metric, stdev(means) if len(means) > 1 else None),
-            "worst": format_value(means[-1], metric),
-            "settings": str(len(group)),
-            "runs": str(sum(len(setting.runs) for setting in group)),
-            "not ranked": str(unfinished.count(value)),
-        }
-        rows.append(({key: value, "best setting": word(group[0].hyperparameters, others) or NOTHING}, numbers))
-    show_table(console, f"{name_metric(metric)} by {key}", rows)
-    for value in sorted(set(unfinished) - groups.keys()):
-        console.print(f"{key}={value}: {count(unfinished.count(value), 'run')}, none of them complete", soft_wrap=True)
-    console.print("best: mean ± deviation over its seeds; mean: ± deviation over the settings", soft_wrap=True)
-    console.print("not ranked: runs that diverged, failed or did not end, which no mean counts", soft_wrap=True)
-
-
-def show_differences(console: Console, first: RunFolder, second: RunFolder) -> None:
-    """Show what differs between the configurations of two runs, and their results side by side."""
-    settings, results = ([words(run) for run in (first, second)] for words in (_word_settings, _word_results))
-    differing = [key for key in settings[0] | settings[1] if settings[0].get(key) != settings[1].get(key)]
-    titles = ["", *(shorten(run.path) for run in (first, second))]
-    for title, facts, keys in (
-        ("where their settings differ", settings, differing or [NOTHING]),
-        ("their results", results, results[0] | results[1]),
-    ):
-        rows = [[key, *(each.get(key, NOTHING) for each in facts)] for key in keys]
-        show_table(console, title, [(dict(zip(titles, row, strict=True)), {}) for row in rows])
-    if test := compare_pair(first, second):
-        console.print(
-            f"of the test images the first alone gets {test[0]} right, the second alone {test[1]}: "
-            f"McNemar's p {format_p(test[2])}",
-            soft_wrap=True,
-        )
-
-
-def _word_settings(run: RunFolder) -> dict[str, str]:
-    config = {printable(key): value for key, value in flatten(run.config) if "._target_" not in key}
-    settings = (run.hyperparameters | config).items()
-    return {key: show(value) for key, value in settings if key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING}
-
-
-def _word_results(run: RunFolder) -> dict[str, str]:
-    facts = {"state": run.state, "epochs": str(len(run.rows))} | ({"reason": run.error} if run.error else {})
-    facts |= {name_metric(tag): format_value(value, tag) for tag, value in run.metrics.items() if tag != "lr"}
-    if run.best:
-        best = format_value(run.best.get("objective"), TEST)
-        facts["in best epoch"] = f"{best} in epoch {run.best.get('epoch', 0):.0f}"
-    return facts | {f"seconds, {name}": f"{value:.1f}" for name, value in run.seconds.items()}

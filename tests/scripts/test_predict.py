@@ -31,7 +31,7 @@ from tests.scripts.conftest import RunScript
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What a script gives to the functions that draw."""
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    images, inspection = map(importlib.import_module, ("fashion_softmax.figures.images", "inspection_figures"))
+    images, inspection = map(importlib.import_module, ("image_figures", "inspection_figures"))
     given: list[Any] = []
     for module, name in ((images, "draw_grid"), (images, "draw_prediction"), (inspection, "draw_inspection")):
         draw = getattr(module, name)

@@ -16,7 +16,7 @@ TOY = ["dataset=synthetic", "dataset.num_train=100", "dataset.num_test=30"]
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What a script gives to `draw_grid`: images, captions, columns, title."""
-    from fashion_softmax.figures import images
+    import image_figures as images
 
     given: list[Any] = []
     draw = images.draw_grid

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from photo import read_photo
 from PIL import Image
 
 from fashion_softmax.data import load_published
 from fashion_softmax.errors import DataError
-from fashion_softmax.figures.photo import read_photo
 
 INVERTED = "inverted: the picture is dark on light, the data set's images are light on dark"
 
