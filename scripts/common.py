@@ -13,8 +13,8 @@ from fashion_softmax.config.schema import project_dir, resolve
 from fashion_softmax.config.settings import printable
 from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.errors import CheckpointError, ConfigError, MachineError
-from fashion_softmax.figures.style import FORMATS, encode
 from fashion_softmax.files import write_atomically
+from fashion_softmax.viewing.figures import FORMATS, encode
 
 ENDINGS = ", ".join(f".{suffix}" for suffix in FORMATS)
 MAX_ROWS, MAX_COLUMNS, MAX_IMAGES = 1000, 100, 5000  # of a grid: half a minute

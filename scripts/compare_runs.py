@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from common import make_parser, save, script
-from comparison_tables import show_by, show_differences
+from comparison_tables import show_by, show_differences, to_csv
 from rich.console import Console
 
 from fashion_softmax.config.checking import suggest
@@ -25,7 +25,7 @@ from fashion_softmax.files import finite_or_none
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.viewing.leaderboard import show_leaderboard
 from fashion_softmax.viewing.ranking import Comparison, compare
-from fashion_softmax.viewing.report import make_report, to_csv, to_dict
+from fashion_softmax.viewing.report import make_report, to_dict
 from fashion_softmax.viewing.runs import read_runs
 
 STDOUT = "-"
@@ -98,8 +98,7 @@ def write(comparison: Comparison, options: argparse.Namespace) -> None:
         content = finite_or_none(to_dict(comparison))
         _write_text(options.json, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     if options.png:
-        from fashion_softmax.figures.style import encode
-        from fashion_softmax.figures.training import make_figure
+        from fashion_softmax.viewing.figures import encode, make_figure
 
         save(Path(options.png), encode(make_figure(comparison), "png"))
     if options.html:

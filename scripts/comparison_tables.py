@@ -1,6 +1,9 @@
-"""Tables of `compare_runs.py` beside the leaderboard: averages by a hyper-parameter, and two runs side by side."""
+"""Tables of `compare_runs.py` beside the leaderboard: averages by a hyper-parameter, two runs side by side, CSV."""
 
+import csv
+import io
 from statistics import fmean, stdev
+from typing import Any
 
 from rich.console import Console
 
@@ -8,9 +11,9 @@ from fashion_softmax.config.settings import SECTIONS_THAT_SAY_NOTHING, flatten, 
 from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.viewing.evidence import compare_pair
-from fashion_softmax.viewing.leaderboard import show_key
+from fashion_softmax.viewing.leaderboard import NOTHING, format_p, format_value, name_metric, show_key, show_table
 from fashion_softmax.viewing.ranking import TEST, Comparison, Setting
-from fashion_softmax.viewing.tables import NOTHING, format_p, format_value, name_metric, show_table
+from fashion_softmax.viewing.report import to_dict
 
 
 def show_by(console: Console, comparison: Comparison, key: str) -> None:
@@ -77,3 +80,27 @@ def _word_results(run: RunFolder) -> dict[str, str]:
         best = format_value(run.best.get("objective"), TEST)
         facts["in best epoch"] = f"{best} in epoch {run.best.get('epoch', 0):.0f}"
     return facts | {f"seconds, {name}": f"{value:.1f}" for name, value in run.seconds.items()}
+
+
+def to_csv(comparison: Comparison) -> str:
+    """Write a line for each run, ranked ones first: the facts of `to_dict`, with its setting's mean."""
+    content, rows = to_dict(comparison), []
+    for setting in [*content["settings"], {"runs": content["unfinished"]}]:
+        shared = {"ranked_by": comparison.metric if "rank" in setting else None}
+        shared |= {name: setting.get(name) for name in ("mean", "deviation")}
+        shared |= {"p_value": (setting.get("against_best") or {}).get("p_value")}
+        for run in setting["runs"]:
+            facts = {"rank": setting.get("rank")} | {name: run[name] for name in ("name", "state", "seed")} | shared
+            facts |= {"num_epochs": run["num_epochs"]} | run["hyperparameters"] | run["metrics"]
+            facts |= {f"{kind}/{name}": value for kind in ("best", "seconds") for name, value in run[kind].items()}
+            rows.append(facts | {"path": run["path"]})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _harmless(value: Any) -> Any:
+    """Keep a spreadsheet from taking a text for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

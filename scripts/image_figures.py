@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fashion_softmax.dashboard.pictures import cut, to_pixels
-from fashion_softmax.figures.style import BLUE, DPI, GREY, finish, new_figure
+from fashion_softmax.dashboard.console import cut
+from fashion_softmax.dashboard.pictures import to_pixels
+from fashion_softmax.viewing.figures import BLUE, DPI, GREY, finish, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,8 +18,8 @@ from image_figures import draw_prediction
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fashion_softmax.dashboard.pictures import cut
-from fashion_softmax.figures.style import PAGE_WIDTH, new_figure
+from fashion_softmax.dashboard.console import cut
+from fashion_softmax.viewing.figures import PAGE_WIDTH, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

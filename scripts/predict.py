@@ -115,7 +115,7 @@ def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace
     from image_figures import draw_prediction
 
     from fashion_softmax.dashboard.pictures import to_pixels
-    from fashion_softmax.figures.style import PAGE_WIDTH, new_figure
+    from fashion_softmax.viewing.figures import PAGE_WIDTH, new_figure
 
     names = run.class_names
     probabilities = run.predict_probabilities(torch.from_numpy(photo.image))

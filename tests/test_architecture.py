@@ -22,7 +22,6 @@ ROOMS = [
     "runs",
     "viewing",
     "sweeps",
-    "figures",
     "cli",
 ]
 MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 8245, 3400, 220, 9  # the package is to become 7000
@@ -32,7 +31,7 @@ ONLY_IN = {
     "omegaconf": {"config", "cli"},
     "tensorboard": {"dashboard"},
     "torch.utils.tensorboard": {"dashboard", "config"},
-    "PIL": {"dashboard", "figures", "viewing"},
+    "PIL": {"dashboard", "viewing"},
     "rich": {"dashboard", "sweeps", "viewing"},
 }
 PRIVATE = re.compile(r"^(hydra|omegaconf|torch)(\..*)?\._\w")

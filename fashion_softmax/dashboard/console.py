@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from fashion_softmax.config.settings import printable
 from fashion_softmax.files import START_DIR
@@ -154,3 +155,10 @@ def shorten(path: str | Path) -> str:
 def count(number: int, noun: str) -> str:
     """Word a number of things, with an s unless it is one."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def cut(text: str, num_letters: int) -> str:
+    """Shorten a text to one line of so many letters; Asian characters count twice."""
+    line = Text(" ".join(text[:200].split()))
+    line.truncate(num_letters, overflow="ellipsis")
+    return line.plain

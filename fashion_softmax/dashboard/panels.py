@@ -34,7 +34,7 @@ CHARTS = {name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss
 LAYOUT = custom_scalars({"train beside test": CHARTS})
 # Tags of what is written once a run has ended, and of what its beginning says; a resumed run writes them anew.
 TIME, TEST_IMAGES = "time/", "test_images/"
-OF_THE_END = (TIME, TEST_IMAGES, "precision_recall/")  # the last one is of earlier versions
+OF_THE_END = (TIME, TEST_IMAGES)
 TEXTS = ("config", "overrides")
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-from rich.text import Text
+
+from fashion_softmax.dashboard.console import cut
 
 SIDE = 84  # pixels of an image on a sheet; 28 x 28 becomes 84 x 84
 GAP, LINE = 12, 18  # pixels between things, and of a line of text
@@ -112,13 +113,6 @@ def to_png(image: Image.Image) -> bytes:
     content = io.BytesIO()
     image.save(content, "PNG", compress_level=1)
     return content.getvalue()
-
-
-def cut(text: str, num_letters: int) -> str:
-    """Shorten a text to one line of so many letters; Asian characters count twice."""
-    line = Text(" ".join(text[:200].split()))
-    line.truncate(num_letters, overflow="ellipsis")
-    return line.plain
 
 
 def _make_sheet(mode: str, width: int, height: int, title: str) -> tuple[Image.Image, ImageDraw.ImageDraw]:

@@ -18,8 +18,7 @@ from fashion_softmax.runs.recorder import Recorder, log_all, log_into
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.run import Run
 from fashion_softmax.stacking import Stack, plan
-from fashion_softmax.stacking.prediction import predict
-from fashion_softmax.stacking.training import EpochReport, fit
+from fashion_softmax.stacking.training import EpochReport, fit, predict
 
 IN_FLIGHT = ("running", "killed", "interrupted")  # states of runs that were being trained when their process ended
 

@@ -1,13 +1,11 @@
-"""A comparison as plain values, for JSON and CSV, and as one page.
+"""A comparison as plain values, and as one page.
 
 The page holds everything inside its file: a browser fetches nothing, and no text of a run becomes markup. Python
 collects plain values, the scripts in `page` draw them.
 """
 
 import base64
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -33,7 +31,7 @@ ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in 
 
 
 def to_dict(comparison: Comparison) -> dict[str, Any]:
-    """Describe all of a comparison in plain values, for JSON, for CSV and for the page."""
+    """Describe all of a comparison in plain values, named as in the JSON output."""
 
     def describe_run(run: RunFolder) -> dict[str, Any]:
         facts = {name: getattr(run, name) for name in RUN_FACTS}
@@ -49,30 +47,6 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
         "settings": [describe_setting(setting) for setting in comparison.settings],
         "unfinished": [describe_run(run) for run in comparison.unfinished],
     }
-
-
-def to_csv(comparison: Comparison) -> str:
-    """Write a line for each run, ranked ones first: the facts of `to_dict`, with its setting's mean."""
-    content, rows = to_dict(comparison), []
-    for setting in [*content["settings"], {"runs": content["unfinished"]}]:
-        shared = {"ranked_by": comparison.metric if "rank" in setting else None}
-        shared |= {name: setting.get(name) for name in ("mean", "deviation")}
-        shared |= {"p_value": (setting.get("against_best") or {}).get("p_value")}
-        for run in setting["runs"]:
-            facts = {"rank": setting.get("rank")} | {name: run[name] for name in ("name", "state", "seed")} | shared
-            facts |= {"num_epochs": run["num_epochs"]} | run["hyperparameters"] | run["metrics"]
-            facts |= {f"{kind}/{name}": value for kind in ("best", "seconds") for name, value in run[kind].items()}
-            rows.append(facts | {"path": run["path"]})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
-
-
-def _harmless(value: Any) -> Any:
-    """Keep a spreadsheet from taking a text for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def make_report(comparison: Comparison) -> str:

@@ -3,7 +3,7 @@
 Of all the rooms that look at runs, only this module builds what a configuration names.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fashion_softmax.config.building import Parts, build_parts
+from fashion_softmax.config.building import Parts, build_as, build_parts
 from fashion_softmax.config.schema import COMPONENTS, register, resolve
 from fashion_softmax.config.settings import fingerprint, printable
 from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out
-from fashion_softmax.data import Dataset, Split, load_idx, make_synthetic
+from fashion_softmax.data import Dataset, Split
 from fashion_softmax.data.batches import to_float
 from fashion_softmax.data.idx import FILES, find_idx_files
-from fashion_softmax.data.published import PUBLISHED
 from fashion_softmax.errors import CheckpointError, DataError
 from fashion_softmax.learning.metrics import log_softmax
 from fashion_softmax.learning.predictions import Predictions
@@ -27,10 +26,8 @@ from fashion_softmax.runs.checkpoint import CHECKPOINT_PATH, load_checkpoint, re
 from fashion_softmax.runs.folder import CONFIG_PATH, require_whole
 from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.stacking import Stack
-from fashion_softmax.stacking.prediction import predict
+from fashion_softmax.stacking.training import predict
 from fashion_softmax.viewing.runs import read_runs
-
-LOADERS: dict[str, Callable[..., Dataset]] = {"load_idx": load_idx, "make_synthetic": make_synthetic}
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,7 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
 
 
 def load_images(run: RunFolder) -> Dataset:
-    """Load a run's data set with its images as they are before any resizing; nothing is fetched or written.
+    """Load a run's data set with its images as they are before any resizing; nothing is fetched.
 
     The other components of the run are not looked at: they may be the user's own.
 
@@ -129,17 +126,16 @@ def load_images(run: RunFolder) -> Dataset:
         ValueError: an interpolation cannot be resolved.
     """
     config = {key: value for key, value in run.config.items() if key == "dataset" or key not in COMPONENTS}
-    if not isinstance(config.get("dataset"), dict):
-        raise DataError("its configuration names none")
     check_config(config, (), Path(run.name) / CONFIG_PATH)
+    dataset = config.get("dataset")
+    if not isinstance(dataset, dict) or not str(dataset.get("_target_")).startswith("fashion_softmax.data."):
+        raise DataError("its configuration names none of ours")
     register()
     node = resolve(config)["dataset"] | {"resize": None, "val_size": 0}
-    kind, root = str(node.pop("_target_", "")).rpartition(".")[2], Path(str(node.get("root")))
+    root = Path(str(node.get("root")))
+    if "root" in node and len(find_idx_files(root)) < len(FILES):
+        raise DataError(f"{node.get('name') or root.name} is not on this machine")
     try:
-        if kind in LOADERS:
-            return LOADERS[kind](**node)
-        if (published := PUBLISHED.get(str(node.get("name")))) and len(find_idx_files(root)) == len(FILES):
-            return load_idx(root=str(root), class_names=published.class_names)
+        return build_as(Dataset, {"dataset": node}, "dataset")
     except DataError as error:  # a page may be shown to others: it names the file, not the folders above it
         raise DataError(str(error).replace(str(root), root.name)) from error
-    raise DataError(f"{node.get('name') or kind} is not on this machine")

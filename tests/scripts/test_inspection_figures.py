@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from fashion_softmax.figures.style import encode
 from fashion_softmax.learning.models import MLP, SoftmaxRegression
+from fashion_softmax.viewing.figures import encode
 from tests.conftest import ROOT
 
 

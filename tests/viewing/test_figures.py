@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.figures.style import encode
-from fashion_softmax.figures.training import MAX_LINES, make_figure
+from fashion_softmax.viewing.figures import MAX_LINES, encode, make_figure
 from fashion_softmax.viewing.ranking import Comparison, compare
 from fashion_softmax.viewing.runs import read_runs
 from tests.viewing.conftest import RecordRun

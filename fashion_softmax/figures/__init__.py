@@ -1,1 +1,0 @@
-"""Figures of the lesson: data in, a matplotlib figure out; the scripts save them."""
