@@ -82,7 +82,7 @@ def _train(run_dir: Path, *, is_shown: bool) -> None:
         failures = train_folders([run_dir], is_shown=is_shown)
     except Interrupted as error:
         has_state = (run_dir / "checkpoints" / "last.pt").exists()
-        saved = "its state is saved" if has_state else "there was nothing to save yet"
+        saved = "its last finished epoch is saved" if has_state else "there was nothing to save yet"
         message = f"interrupted, {saved}; resume with: {resume_command(run_dir)}"
         raise Interrupted(error.signal_number, message) from error
     for failure in failures.values():
@@ -130,7 +130,7 @@ def end_on_signals() -> None:
     """Let Ctrl-C and SIGTERM end the process at once, with 130 or 143, whatever is being imported.
 
     An exception would be swallowed by an import that copes with errors, or leave a traceback. While runs are trained,
-    `runs/interruption.py` lets the step under way end and saves the state.
+    `runs/interruption.py` lets the step under way end.
     """
 
     def end(number: int, frame: FrameType | None) -> NoReturn:

@@ -142,10 +142,11 @@ def load_run_and_photo(options: argparse.Namespace, *not_with_photo: str) -> "tu
     Raises:
         FashionSoftmaxError: there is no such run or picture, or it cannot be used.
     """
-    from fashion_softmax.config.trust import is_trust, read_trusted
+    from fashion_softmax.config.trust import split_trust
     from fashion_softmax.viewing.trained import find_run, load_trained
 
-    paths = [Path(path) for path in options.paths if not is_trust(path)]
+    trusted, given = split_trust(options.paths)
+    paths = list(map(Path, given))
     if len(paths) == 1 and paths[0].is_file():
         paths = [Path(project_dir(), "outputs"), *paths]
     folder, *pictures = paths or [Path(project_dir(), "outputs")]
@@ -157,7 +158,7 @@ def load_run_and_photo(options: argparse.Namespace, *not_with_photo: str) -> "tu
     if not (folder.is_dir() or folder.suffix == ""):
         raise CheckpointError(f"{folder}: a run's folder is expected, and after it a picture")
     run_dir = find_run(folder, best=options.best)
-    run = load_trained(run_dir, checkpoint=options.checkpoint, trusted=read_trusted(options.paths))
+    run = load_trained(run_dir, checkpoint=options.checkpoint, trusted=trusted)
     print(f"{shorten(run_dir)}, {count(run.epoch, 'epoch')}")
     if not pictures:
         return run, None

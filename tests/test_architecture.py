@@ -24,7 +24,7 @@ ROOMS = [
     "sweeps",
     "cli",
 ]
-MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 8245, 3400, 220, 9  # the package is to become 7000
+MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 7000, 3400, 220, 9
 CORE = ("learning", "stacking", "runs", "sweeps", "data/batches.py", "data/dataset.py")
 ONLY_IN = {
     "hydra": {"config", "cli"},

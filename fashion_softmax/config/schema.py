@@ -80,6 +80,10 @@ class DashboardConfig:
     in_sweeps: bool = False
     """Whether the jobs of a sweep record all this; if not, curves, hyper-parameters and text."""
 
+    def of_a_sweep(self) -> "DashboardConfig":
+        """Leave what the jobs of a sweep record."""
+        return self if self.in_sweeps else DashboardConfig(False, False, False, False, self.text)
+
 
 @dataclass
 class Config:

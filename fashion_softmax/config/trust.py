@@ -39,15 +39,11 @@ CLASSES = {
 RESOLVERS = ("project_dir",)
 
 
-def read_trusted(arguments: Sequence[str]) -> list[str]:
-    """Collect the packages and resolvers that a command trusts, from all its `trust=a,b`."""
-    given = [argument.partition("=")[2].strip("[]").split(",") for argument in arguments if is_trust(argument)]
-    return [name for names in given for name in names if name]
-
-
-def is_trust(argument: str) -> bool:
-    """Tell whether an argument of a command says what is trusted."""
-    return argument.startswith("trust=")
+def split_trust(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split a command's arguments into the packages and resolvers that it trusts, by `trust=a,b`, and all others."""
+    given = [line.removeprefix("trust=").strip("[]").split(",") for line in arguments if line.startswith("trust=")]
+    others = [line for line in arguments if not line.startswith("trust=")]
+    return [name for names in given for name in names if name], others
 
 
 def read_trusted_config(run_dir: Path, trusted: Sequence[str]) -> PlainConfig:

@@ -38,13 +38,6 @@ OF_THE_END = (TIME, TEST_IMAGES)
 TEXTS = ("config", "overrides")
 
 
-def switch_off(switches: DashboardConfig) -> DashboardConfig:
-    """Switch off everything but the text."""
-    return DashboardConfig(
-        templates=False, histograms=False, confusion_matrix=False, mistakes=False, text=switches.text
-    )
-
-
 class Dashboard:
     """Writes what is switched on into a run's event file.
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import platform
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,20 +33,15 @@ def claim(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"{folder}: cannot be made: {error.strerror}") from error
-    lock = FileLock(folder.resolve() / LOCK_NAME, timeout=0, is_singleton=True, thread_local=False)
-    deadline = time.monotonic() + RELEASE_TIMEOUT_S
-    while True:
-        try:
-            lock.acquire()
-            break
-        except Timeout as error:
-            holder = read_json(folder / "status.json").get("pid")
-            if _may_live(holder) or time.monotonic() > deadline:
-                who = f"process {holder}" if holder else "another process"
-                raise CheckpointError(
-                    f"{folder}: {who} is writing there; choose another folder, or wait until it has ended"
-                ) from error
-            time.sleep(0.1)
+    lock = FileLock(folder.resolve() / LOCK_NAME, is_singleton=True, thread_local=False)
+    holder = read_json(folder / "status.json").get("pid")
+    try:
+        lock.acquire(timeout=0 if _may_live(holder) else RELEASE_TIMEOUT_S)
+    except Timeout as error:
+        who = f"process {holder}" if holder else "another process"
+        raise CheckpointError(
+            f"{folder}: {who} is writing there; choose another folder, or wait until it has ended"
+        ) from error
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.schema import DashboardConfig, resolve
 from fashion_softmax.config.settings import fingerprint
-from fashion_softmax.dashboard.panels import Dashboard, switch_off
+from fashion_softmax.dashboard.panels import Dashboard
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import link_atomically, remove_temporary_files, to_json
 from fashion_softmax.learning.predictions import Predictions
@@ -110,7 +110,7 @@ class Run:
             self.keep_best()  # it may have been killed between the two files
         self._start = time.perf_counter() - self.progress.seconds["total"]
         self.recorder.open(None if self.folder.state == "planned" else self.epoch)
-        switches = switch_off(self._switches) if in_sweep and not self._switches.in_sweeps else self._switches
+        switches = self._switches.of_a_sweep() if in_sweep else self._switches
         self._dashboard = Dashboard(self.recorder.events, switches, self.parts.member.model, self.parts.dataset)
         yaml_text = (self.path / CONFIG_PATH).read_text(encoding="utf-8")
         folder = self.folder

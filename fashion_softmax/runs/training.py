@@ -12,7 +12,7 @@ from pathlib import Path
 from fashion_softmax.dashboard.console import RunDisplay
 from fashion_softmax.files import write_together
 from fashion_softmax.learning.models import seed_torch
-from fashion_softmax.runs.interruption import Interruption
+from fashion_softmax.runs.interruption import remember_signals
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.recorder import Recorder, log_all, log_into
 from fashion_softmax.runs.records import read_folder
@@ -123,7 +123,7 @@ class _StackTraining:
         batches = first.parts.make_batches()
         batches.num_drawn = first.epoch * len(batches)
         display = RunDisplay(_describe(first), first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
-        with Interruption() as interruption, display.progress:
+        with remember_signals() as raise_if_interrupted, display.progress:
             try:
                 for reports in fit(
                     self.stack,
@@ -131,14 +131,14 @@ class _StackTraining:
                     first.parts.evaluation_splits(),
                     num_epochs=first.num_epochs,
                     first_epoch=first.epoch + 1,
-                    after_step=interruption.raise_if_any,
+                    after_step=raise_if_interrupted,
                 ):
                     self._record(reports)
                     display.show(first.epoch, first.progress.metrics)
-                    interruption.raise_if_any()
+                    raise_if_interrupted()
                 self._finish(first)
             except (Exception, SystemExit) as error:  # of what all share, such as memory or the data's workers
-                interruption.raise_if_any()  # Ctrl-C reaches the workers, too
+                raise_if_interrupted()  # Ctrl-C reaches the workers, too
                 self.stack.errors |= dict.fromkeys(self.stack.active, error)
             except KeyboardInterrupt as error:
                 for index in self.stack.active:

@@ -5,7 +5,6 @@ Softmax regressions become one matrix product. Any other model is trained alone,
 Shapes: `R` models, `B` images, `D` features, `K` classes.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import cast
 
@@ -15,46 +14,12 @@ from torch import Tensor, nn
 from fashion_softmax.learning.models import SoftmaxRegression
 
 
-class StackedModel(ABC):
-    """R models that compute together.
-
-    Args:
-        models: at least one.
-
-    Attributes:
-        parameters: the storage that the models share, shape (R, ...) each, with the gradients in `.grad` after
-            `backward`. Empty where a single model keeps its own.
-    """
-
-    parameters: Sequence[Tensor] = ()
-
-    def __init__(self, models: Sequence[nn.Module]) -> None:
-        self.models = list(models)
-
-    @abstractmethod
-    def __call__(self, images: Tensor) -> Tensor:
-        """Compute every model's logits, images (B, C, H, W) to (R, B, K), without gradient."""
-
-    @abstractmethod
-    def backward(self, logits_gradient: Tensor) -> None:
-        """Leave the gradients of the mean losses in `.grad` of every model's parameters.
-
-        Args:
-            logits_gradient: gradient of each image's loss of the latest call, shape (R, B, K).
-        """
-
-    def train(self, mode: bool = True) -> None:
-        """Switch all models between training and evaluation."""
-        for model in self.models:
-            model.train(mode)
-
-
 def is_stackable(model: nn.Module) -> bool:
     """Tell whether a model can be one of several; a subclass of softmax regression may compute something else."""
     return type(model) is SoftmaxRegression
 
 
-def stack_models(models: Sequence[nn.Module]) -> StackedModel:
+def stack_models(models: Sequence[nn.Module]) -> "StackedSoftmaxRegression | SingleModel":
     """Make one of several models.
 
     Args:
@@ -62,10 +27,11 @@ def stack_models(models: Sequence[nn.Module]) -> StackedModel:
     """
     if all(map(is_stackable, models)):
         return StackedSoftmaxRegression(cast(Sequence[SoftmaxRegression], models))
-    return SingleModel(models)
+    (model,) = models
+    return SingleModel(model)
 
 
-class StackedSoftmaxRegression(StackedModel):
+class StackedSoftmaxRegression:
     """R softmax regressions as one matrix product `(R * K, D) x (D, B)`, with the gradient written out.
 
     Autograd's bookkeeping costs more than the arithmetic of a model this small, so the one product that it would make
@@ -73,10 +39,15 @@ class StackedSoftmaxRegression(StackedModel):
 
     The stack owns the storage, with one more axis in front; each model's parameters become views into it, so that a
     model can be saved, measured and stepped by its own optimizer as if it were alone.
+
+    Args:
+        models: R of equal shapes, at least one.
+
+    Attributes:
+        parameters: the storage, shape (R, ...) each, with the gradients in `.grad` after `backward`.
     """
 
     def __init__(self, models: Sequence[SoftmaxRegression]) -> None:
-        super().__init__(models)
         weight = torch.stack([model.weight.detach() for model in models])  # (R, K, D)
         bias = torch.stack([model.bias.detach() for model in models])  # (R, K)
         weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
@@ -90,34 +61,46 @@ class StackedSoftmaxRegression(StackedModel):
         self._features = torch.empty(0, weight.shape[-1])
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Compute every model's logits, images (B, C, H, W) to (R, B, K)."""
+        """Compute every model's logits, images (B, C, H, W) to (R, B, K), without gradient."""
         self._features = images.flatten(1)
         # weight @ features.T is the same product as features @ weight.T, but with the long side last it is
         # two to three times faster on a CPU, and leaves the classes where the losses are fastest.
         return torch.addmm(self._bias, self._weight, self._features.T).view(self._shape).mT
 
     def backward(self, logits_gradient: Tensor) -> None:
-        """Write the gradients: each is a sum over the batch, divided by B."""
+        """Leave the gradients of the mean losses in `.grad` of every model's parameters.
+
+        Args:
+            logits_gradient: gradient of each image's loss of the latest call, shape (R, B, K).
+        """
         gradient = logits_gradient.mT.reshape(len(self._weight), -1)  # (R * K, B)
         scale = 1 / len(self._features)
         torch.addmm(self._weight_gradient, gradient, self._features, beta=0, alpha=scale, out=self._weight_gradient)
         torch.mean(gradient, dim=1, keepdim=True, out=self._bias_gradient)
 
+    def train(self, mode: bool = True) -> None:
+        """Do nothing: softmax regression computes the same in training and in evaluation."""
 
-class SingleModel(StackedModel):
-    """Any one model, differentiated by autograd; R is 1."""
 
-    def __init__(self, models: Sequence[nn.Module]) -> None:
-        super().__init__(models)
-        (self.model,) = models
+class SingleModel:
+    """Any one model, differentiated by autograd; R is 1, and the model keeps its own parameters."""
+
+    parameters: Sequence[Tensor] = ()
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
         self._logits = torch.empty(0)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Compute the logits, images (B, C, H, W) to (1, B, K)."""
+        """Compute the logits, images (B, C, H, W) to (1, B, K), without gradient."""
         self._logits = self.model(images)
         return self._logits.detach().unsqueeze(0)
 
     def backward(self, logits_gradient: Tensor) -> None:
-        """Let autograd carry the gradient on to the parameters."""
+        """Let autograd carry the gradient of each image's loss, (1, B, K), on to the parameters, for the mean loss."""
         self.model.zero_grad(set_to_none=True)
         self._logits.backward(logits_gradient[0] / len(self._logits))
+
+    def train(self, mode: bool = True) -> None:
+        """Switch between training and evaluation."""
+        self.model.train(mode)

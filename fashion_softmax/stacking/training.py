@@ -12,9 +12,8 @@ import numpy as np
 import torch
 
 from fashion_softmax.data import Batches, Split, in_order
-from fashion_softmax.learning.metrics import log_softmax
+from fashion_softmax.learning.metrics import Tally, log_softmax
 from fashion_softmax.learning.predictions import Predictions
-from fashion_softmax.learning.tally import Tally
 from fashion_softmax.stacking import Stack
 
 

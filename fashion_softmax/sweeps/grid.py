@@ -46,7 +46,7 @@ def sweep(
         ConfigError: a job cannot be run; no job was started, nothing created.
         CheckpointError: another process writes into the folder.
         SweepError: some jobs failed; all others were run.
-        Interrupted: by a signal; what was trained is saved.
+        Interrupted: by a signal; finished epochs are saved.
     """
     gc.freeze()  # what was imported stays; looking through it again and again would take as long as launching
     checked = _check_jobs(jobs, compose)
@@ -82,7 +82,7 @@ def _train(sweep_dir: Path, runs: Sequence[RunFolder], launch: Launch) -> None:
 
     Raises:
         SweepError: some runs did not get to their ends.
-        Interrupted: by a signal; what was trained is saved.
+        Interrupted: by a signal; finished epochs are saved.
     """
     folders = {run.path.name: run for run in runs}
     finished = {name for name, run in folders.items() if run.is_finished}
@@ -96,7 +96,7 @@ def _train(sweep_dir: Path, runs: Sequence[RunFolder], launch: Launch) -> None:
                 launch(sweep_dir, list(stacks))
     except KeyboardInterrupt as error:
         number = error.signal_number if isinstance(error, Interrupted) else signal.SIGINT
-        message = f"interrupted, what was trained is saved; resume with: {resume_command(sweep_dir)}"
+        message = f"interrupted, finished epochs are saved; resume with: {resume_command(sweep_dir)}"
         raise Interrupted(number, message) from error
     except Exception as error:  # of a launcher, as a whole; the folders know more
         problem = f"; the launcher ended with {describe(error)}"

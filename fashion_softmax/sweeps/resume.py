@@ -13,7 +13,7 @@ from fashion_softmax.config.jobs import expand_grid, set_values
 from fashion_softmax.config.private import parse_arguments
 from fashion_softmax.config.schema import project_dir, quote, resolve
 from fashion_softmax.config.settings import CHANGEABLE, GROUPS, fingerprint, flatten, says_nothing
-from fashion_softmax.config.trust import is_trust, read_trusted, read_trusted_config, refuse_links_out
+from fashion_softmax.config.trust import read_trusted_config, refuse_links_out, split_trust
 from fashion_softmax.dashboard.console import count
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import dump_yaml, write_together
@@ -39,8 +39,9 @@ def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
         FashionSoftmaxError: a folder, a configuration, the data or the machine does not allow it; nothing was written.
     """
     options, _, _ = parse_arguments(arguments)
-    for_hydra = [line for line in options.overrides if line.startswith("hydra")]
-    own = [line for line in options.overrides if not (line.startswith(("hydra", "resume=")) or is_trust(line))]
+    trusted, lines = split_trust(options.overrides)
+    for_hydra = [line for line in lines if line.startswith("hydra")]
+    own = [line for line in lines if not line.startswith(("hydra", "resume="))]
     folder = _find_folder(options.overrides, is_command=options.multirun)
     with claim(folder):
         refuse_links_out(folder)
@@ -53,7 +54,7 @@ def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
         changes = []
         for path, job in zip(paths, jobs, strict=True):
             require_whole(path)
-            config = read_trusted_config(path, read_trusted(options.overrides))
+            config = read_trusted_config(path, trusted)
             before = dataclasses.replace(read_folder(path), config=config)
             changes.append((before, _change(before, job, is_command=options.multirun)))
         if not _is_wanted([changed for _, changed in changes], is_sweep=is_sweep(folder)):

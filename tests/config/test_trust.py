@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from fashion_softmax.config.jobs import compose
-from fashion_softmax.config.trust import check_config, read_trusted, read_trusted_config, refuse_links_out
+from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out, split_trust
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import dump_yaml
 from tests.conftest import ROOT, TINY
@@ -204,4 +204,4 @@ def test_folder_of_an_earlier_version_gets_todays_defaults(tmp_path: Path, lesso
 
 def test_trusted_names_are_collected_from_all_arguments() -> None:
     arguments = ["run", "trust=a,b", "loss=ce", "trust=[c,d]", "trust="]
-    assert read_trusted(arguments) == ["a", "b", "c", "d"] and read_trusted([]) == []
+    assert split_trust(arguments) == (["a", "b", "c", "d"], ["run", "loss=ce"]) and split_trust([]) == ([], [])

@@ -22,7 +22,7 @@ from torch import nn
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import DashboardConfig
 from fashion_softmax.dashboard.events import EventFile
-from fashion_softmax.dashboard.panels import Dashboard, switch_off
+from fashion_softmax.dashboard.panels import Dashboard
 from fashion_softmax.data import Dataset, Split
 from fashion_softmax.files import dump_yaml
 from fashion_softmax.runs.checkpoint import make_checkpoint
@@ -34,7 +34,7 @@ with warnings.catch_warnings():  # the copy of html5lib that TensorBoard brings 
     warnings.simplefilter("ignore", DeprecationWarning)
     from tensorboard.plugin_util import markdown_to_safe_html
 
-NOTHING = switch_off(DashboardConfig(text=False))
+NOTHING = DashboardConfig(text=False).of_a_sweep()
 
 
 def blank(shape: tuple[int, int, int], num_classes: int) -> Dataset:

@@ -212,7 +212,7 @@ def test_d8_signal_during_a_step_saves_and_the_run_is_resumed_exactly(
     os.kill(process.pid, number)
     result = process.wait()
     assert result.returncode == code and "Traceback" not in result.stderr, result.stderr
-    assert "its state is saved; resume with: python" in result.stderr and "resume=run" in result.stderr
+    assert "its last finished epoch is saved; resume with: python" in result.stderr and "resume=run" in result.stderr
     assert read_json(run / "status.json")["state"] == "interrupted"
     assert load_checkpoint(run / "checkpoints" / "last.pt")["epoch"] >= 3
     assert train(f"resume={run}").returncode == 0
