@@ -48,8 +48,9 @@ def write_idx_folder(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that one worker has to do alone, so that the others need not wait for it at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    """Begin with the longest tests, and those that one worker has to do alone: nobody waits for them at the end."""
+    first = {"xdist_group", "real_data"}
+    items.sort(key=lambda item: first.isdisjoint(mark.name for mark in item.iter_markers()))
 
 
 @pytest.fixture

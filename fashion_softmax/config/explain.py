@@ -22,6 +22,10 @@ MAX_ALIASES = 10  # in a YAML file; each may repeat all that stands before it
 ADDED = re.compile(r"file://([^\[\],'\"\n]+)")  # a folder in `hydra.searchpath`, in a file or on the command line
 # A file that is not there, or is used as what it is not, is a bug of ours; all else the machine refuses.
 BUG_ERRNOS = (None, errno.ENOENT, errno.EBADF, errno.EINVAL)
+OUR_WORDS = {
+    r"Ambiguous value for argument '(.*)'": r"\1 has several values: add -m for a job each, or write key=[...]",
+    "Config group override must be": "the option of a group must be a name, not null or a number; --help lists them",
+}
 
 
 def translate(error: BaseException) -> FashionSoftmaxError | None:
@@ -62,6 +66,9 @@ def _explain(error: BaseException) -> str | None:
         return "the configuration is nested too deeply, or its defaults include themselves"
     if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
         return f"{mark.name}, line {mark.line + 1}: is no valid YAML: {error.problem}"
+    for pattern, words in OUR_WORDS.items():
+        if found := re.search(pattern, text) if isinstance(error, HydraException | ValueError) else None:
+            return found.expand(words)
     return _one_line(text) if isinstance(error, HydraException | yaml.YAMLError) else None
 
 

@@ -61,10 +61,10 @@ def require_whole(path: Path) -> None:
     """
     if not (path / CONFIG_PATH).is_file():
         raise CheckpointError(f"{path}: is no run folder, since it has no {CONFIG_PATH}; start the run anew")
-    if (path / ".hydra" / "overrides.yaml").is_file():
-        raise CheckpointError(f"{path}: was written by version 0.1; only that version can resume it or predict with it")
     if not (path / "run.json").is_file():
-        raise CheckpointError(f"{path}: was not written to its end, since it has no run.json; start the run anew")
+        is_old = (path / ".hydra" / "overrides.yaml").is_file()
+        old = "was written by version 0.1; only that version can resume it or predict with it"
+        raise CheckpointError(f"{path}: {old if is_old else 'has no run.json: it was not written to its end'}")
     if (version := read_json(path / "run.json").get("format_version")) != FORMAT_VERSION:
         raise CheckpointError(f"{path / 'run.json'}: has format version {version}, expected {FORMAT_VERSION}")
 

@@ -18,7 +18,6 @@ from fashion_softmax.config.private import IS_HYDRA_1_3, parse_arguments
 from fashion_softmax.config.schema import CONFIG_DIR, resolve
 from fashion_softmax.errors import ConfigError, Interrupted, MachineError
 
-SEVERAL = "1. To use it as a list, use key=[value1,value2] 2. To use it as string, quote the value"
 NESTED = "the configuration is nested too deeply, or its defaults include themselves"
 BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (i + 1, i + 1, b",".join([b"*%c" % i] * 9)) for i in range(97, 107)
@@ -52,8 +51,8 @@ def explain_failure(overrides: Sequence[str], *folders: Path) -> str:
         ("dashboard.text=maybe", "dashboard.text='maybe' has the wrong type: expected bool"),
         ("device=null", "device=null has the wrong type: expected str"),
         ("hydra.job.num=x", "hydra.job.num: Value 'x' of type 'str' could not be converted to Integer"),
-        ("seed=1,2", f"Ambiguous value for argument 'seed=1,2' {SEVERAL}"),
-        ("loss=null", "Hydra cannot use this command line (ValueError: Config group override must be a string"),
+        ("seed=1,2", "seed=1,2 has several values: add -m"),
+        ("loss=null", "the option of a group must be a name"),
         ("+loss=ce", "loss appears more than once in the final defaults list"),
         ("+experiment=mlp", "Multiple values for experiment. To override a value use 'override experiment: mlp'"),
         ("++loss=ce", "force-add of config groups is not supported: '++loss=ce'"),

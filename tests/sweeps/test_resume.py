@@ -1,5 +1,7 @@
 """Resuming runs and sweeps through the real command: cases D3, D4, D6, D8, D9, E4, F1, F2, G1 and G3."""
 
+import contextlib
+import itertools
 import json
 import os
 import platform
@@ -30,7 +32,8 @@ from tests.test_cli import Train, read_json
 from tests.test_faults_saving import assert_same_weights, find_litter, read_rows
 
 # Long enough to be interrupted in its middle: small batches, many epochs.
-LONG = [*TINY[:3], "dataset.batch_size=4", "trainer.num_epochs=40"]
+NUM_EPOCHS = 16
+LONG = [*TINY[:3], "dataset.batch_size=4", f"trainer.num_epochs={NUM_EPOCHS}"]
 
 
 def start(folder: Path, *arguments: str) -> forking.Process:
@@ -230,7 +233,7 @@ def test_d8_second_signal_ends_at_once_and_loses_nothing_saved(train: Train, tmp
     assert process.wait().returncode in (130, 143)
     assert load_checkpoint(run / "checkpoints" / "last.pt")["epoch"] >= 2
     assert train(f"resume={run}").returncode == 0
-    assert count_rows(run) == 40 and not find_litter(run)
+    assert count_rows(run) == NUM_EPOCHS and not find_litter(run)
 
 
 def train_undisturbed(folder: Path, *arguments: str) -> Path:
@@ -373,7 +376,7 @@ def test_h2_one_command_of_many_gets_a_folder(tmp_path: Path) -> None:
     assert sorted(result.returncode for result in results) == [0, 4, 4]
     for errors in (result.stderr for result in results if result.returncode):
         assert errors.count("\n") == 1 and "is writing there; choose another folder" in errors, errors
-    assert count_rows(tmp_path / "run") == 40 and not list(tmp_path.glob("run/earlier-*"))
+    assert count_rows(tmp_path / "run") == NUM_EPOCHS and not list(tmp_path.glob("run/earlier-*"))
 
 
 @pytest.mark.slow
@@ -452,49 +455,48 @@ def test_f2_log_folder_that_vanishes_ends_with_one_line(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "gone" / "last.pt")["epoch"] >= 1
 
 
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs: `whole`, and `run`, which was killed three times."""
-    folder = tmp_path_factory.mktemp("logs")
-    command = [*LONG, "trainer.log_every=4"]  # TensorBoard draws a sample of more than 1000 points
-    run = folder / "run"
-    kill_and_resume(run, [*command, f"hydra.run.dir={run}"], [f"resume={run}"], random.Random(1), times=3)
-    train_undisturbed(folder / "whole", *command, f"hydra.run.dir={folder}/whole")
-    return folder
-
-
 @pytest.mark.slow
-@pytest.mark.xdist_group("unbroken curve")  # one worker has the runs
-@pytest.mark.parametrize("load_fast", ["true", "false"])
-def test_tensorboard_shows_one_unbroken_curve_of_a_resumed_run(logs: Path, load_fast: str) -> None:
+def test_tensorboard_shows_one_unbroken_curve_of_a_resumed_run(tmp_path: Path) -> None:
+    command = [*LONG, "trainer.log_every=4"]  # TensorBoard draws a sample of more than 1000 points
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    kill_and_resume(run, [*command, f"hydra.run.dir={run}"], [f"resume={run}"], random.Random(1), times=3)
+    train_undisturbed(whole, *command, f"hydra.run.dir={whole}")
+    num_points = {"train/step_loss": NUM_EPOCHS * 16, "test/accuracy": NUM_EPOCHS, "lr": NUM_EPOCHS}
+    with contextlib.ExitStack() as boards:
+        ports = [start_board(boards, tmp_path, f"--load_fast={load_fast}") for load_fast in ("true", "false")]
+        for port in ports:
+            curves = fetch_curves(port, list(num_points), ["run", "whole"])
+            assert {tag: len(points) for tag, points in curves["whole"].items()} == num_points
+            assert curves["run"] == curves["whole"]
+
+
+def start_board(boards: contextlib.ExitStack, folder: Path, option: str) -> int:
+    """Start TensorBoard until the boards are left; returns its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    board = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), f"--load_fast={load_fast}"]
-    with subprocess.Popen([*board, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            for tag, num_points in (("train/step_loss", 40 * 16), ("test/accuracy", 40), ("lr", 40)):
-                query = urllib.parse.urlencode({"tag": tag, "run": "whole"})
-                address = f"http://127.0.0.1:{port}/data/plugin/scalars/scalars?{query}"
-                expected = fetch_points(address)
-                assert len(expected) == num_points
-                assert fetch_points(address.replace("whole", "run")) == expected
-        finally:
-            process.terminate()
+        port: int = free.getsockname()[1]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), f"--port={port}", option]
+    process = boards.enter_context(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    boards.callback(process.terminate)
+    return port
 
 
-def fetch_points(address: str) -> list[list[float]]:
-    """Ask TensorBoard for the steps and values of a curve, once it has stopped growing."""
-    points: list[list[float]] = []
+def fetch_curves(port: int, tags: Sequence[str], runs: Sequence[str]) -> dict[str, dict[str, list[list[float]]]]:
+    """Ask TensorBoard for the steps and values of curves, by run and tag, once they have stopped growing."""
+    curves: dict[str, dict[str, list[list[float]]]] = {}
     deadline = time.monotonic() + COMMAND_TIMEOUT_S
     while time.monotonic() < deadline:
         time.sleep(1)
+        found: dict[str, dict[str, list[list[float]]]] = {run: {} for run in runs}
         try:
-            with urllib.request.urlopen(address, timeout=10) as answer:
-                found = [[step, value] for _, step, value in json.load(answer)]
+            for run, tag in itertools.product(runs, tags):
+                query = urllib.parse.urlencode({"tag": tag, "run": run})
+                address = f"http://127.0.0.1:{port}/data/plugin/scalars/scalars?{query}"
+                with urllib.request.urlopen(address, timeout=10) as answer:
+                    found[run][tag] = [[step, value] for _, step, value in json.load(answer)]
         except OSError:
             continue
-        if found and found == points:
-            return points
-        points = found
-    raise AssertionError(f"{address} does not settle")
+        if found == curves:
+            return curves
+        curves = found
+    raise AssertionError(f"the curves at port {port} do not settle")
