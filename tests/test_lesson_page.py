@@ -4,13 +4,12 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests import forking
+from tests.conftest import COMMAND_TIMEOUT_S, ROOT
 
 PAGE = (ROOT / "docs" / "lesson.md").read_text(encoding="utf-8")
 CHINESE = (ROOT / "docs" / "lesson.zh-CN.md").read_text(encoding="utf-8")
@@ -38,14 +37,13 @@ def test_commands_print_what_the_page_shows(fashion_mnist_root: Path, tmp_path: 
     for command, shown in commands(PAGE):
         program, *arguments = shlex.split(command)
         assert program == "python"
-        result = subprocess.run(
-            [sys.executable, "-W", "error", *arguments],
-            cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180,
-        )  # fmt: skip
-        assert result.returncode == 0, f"{command}\n{result.stdout}"
-        printed = [words(line) for line in result.stdout.splitlines()]
+        script, *others = arguments
+        result = forking.run([str(tmp_path / script), *others], tmp_path, environment, COMMAND_TIMEOUT_S)
+        output = result.stdout + result.stderr
+        assert result.returncode == 0 and "Warning" not in output, f"{command}\n{output}"
+        printed = [words(line) for line in output.splitlines()]
         missing = [line for line in shown if line != "..." and words(line) not in printed]
-        assert not missing, f"{command} does not print {missing}\n{result.stdout}"
+        assert not missing, f"{command} does not print {missing}\n{output}"
         for line in shown:
             if line.startswith("saved "):
                 assert (tmp_path / line.removeprefix("saved ")).stat().st_size > 1000
