@@ -1,0 +1,31 @@
+"""Folders that are trained in one call: what fits together is trained as one, whatever else is among them."""
+
+from pathlib import Path
+
+import pytest
+
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.runs.folder import write_folder
+from fashion_softmax.runs.records import read_folder
+from fashion_softmax.runs.training import train_folders
+from tests.conftest import TINY
+
+MLP = "model=mlp model.hidden_sizes=[4]"
+JOBS = ["loss=ce", MLP, "loss=mse optimizer.weight_decay=0.1", "dataset.batch_size=64", f"{MLP} loss=mse", "seed=1"]
+
+
+def write(folder: Path, job: str) -> Path:
+    overrides = [*TINY, *job.split()]
+    return write_folder(folder, compose(overrides), overrides, {}).path
+
+
+def test_runs_of_all_kinds_are_trained_as_if_they_were_alone(tmp_path: Path) -> None:
+    together = [write(tmp_path / f"together{index}", job) for index, job in enumerate(JOBS)]
+    assert train_folders(together) == {}
+    for index, job in enumerate(JOBS):
+        alone = write(tmp_path / f"alone{index}", job)
+        assert train_folders([alone]) == {}
+        run, expected = read_folder(together[index]), read_folder(alone)
+        assert run.metrics == pytest.approx(expected.metrics, rel=1e-5), job
+    assert [read_folder(path).stack_size for path in together] == [2, 1, 2, 1, 1, 1]
+    assert train_folders(together) == {}  # nothing is left to do
