@@ -59,10 +59,9 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
         _catch_up(list(runs.values()))
         for stack in plan({path: run.facts_now for path, run in runs.items()}, len(folders)):
             facts = runs[stack[0]].parts.facts
-            company = filter(
-                None, (runs.get(path) or _keep_place(path) for path in (stack if facts.alone else folders))
-            )
-            places = [run for run in company if run.parts.facts.key == facts.key]
+            company = stack if facts.alone else folders
+            built = [run for path in company if (run := runs.get(path) or _keep_place(path))]
+            places = [run for run in built if run.parts.facts.key == facts.key]
             absent = {index for index, run in enumerate(places) if run.path not in stack}
             _StackTraining(places, absent, failures, is_shown=is_shown).run()
     return failures
