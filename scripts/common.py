@@ -14,8 +14,8 @@ from fashion_softmax.config.settings import printable
 from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.errors import CheckpointError, ConfigError, MachineError
 from fashion_softmax.files import write_atomically
-from fashion_softmax.viewing.figures import FORMATS, encode
 
+FORMATS = ("png", "svg", "pdf")
 ENDINGS = ", ".join(f".{suffix}" for suffix in FORMATS)
 MAX_ROWS, MAX_COLUMNS, MAX_IMAGES = 1000, 100, 5000  # of a grid: half a minute
 
@@ -180,6 +180,8 @@ def save_figure(figure: "Figure", options: argparse.Namespace, *default_names: s
     Raises:
         MachineError: it cannot be written, or no window can be opened here.
     """
+    from fashion_softmax.viewing.figures import encode
+
     folder = Path(project_dir(), "outputs", "figures")
     for path in dict.fromkeys(options.output or [folder / name for name in default_names]):
         save(path, encode(figure, path.suffix[1:].lower()))

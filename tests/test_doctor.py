@@ -70,7 +70,6 @@ def doctor(tmp_path: Path) -> Doctor:
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The command's module, to make up a machine with."""
-    monkeypatch.syspath_prepend(ROOT / "scripts")
     import doctor
 
     monkeypatch.setattr(doctor, "CHECKS", dict(doctor.CHECKS))

@@ -149,7 +149,7 @@ def restore(member: Member, state: dict[str, Any], path: Path) -> Progress:
         numbers += [progress.seconds["total"], progress.seconds["training"]]
         if progress.epoch < 0 or not all(map(math.isfinite, numbers)):
             raise ValueError("a number is not what it can be")
-        restore_random_state(state)
+        _restore_random_state(state)
         member.model.load_state_dict(state["model"])
         expected = [set(group) for group in member.optimizer.param_groups]
         if [set(group) for group in state["optimizer"]["param_groups"]] != expected:
@@ -165,7 +165,7 @@ def restore(member: Member, state: dict[str, Any], path: Path) -> Progress:
     return progress
 
 
-def restore_random_state(state: dict[str, Any]) -> None:
+def _restore_random_state(state: dict[str, Any]) -> None:
     """Let torch draw what it would have drawn next, on the CPU and on the CUDA devices that are still there."""
     random_state = state["random_state"]
     torch.set_rng_state(random_state["cpu"])

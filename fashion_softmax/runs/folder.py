@@ -1,8 +1,8 @@
 """A run's folder: what is where, and writing it before the run begins.
 
 .hydra/config.yaml   the configuration, interpolations unresolved
-run.json             the overrides of its command, the options that were chosen, its fingerprint
-status.json          what became of the run so far; written last, so that a folder without it is no run's
+run.json             the overrides of its command, the options that were chosen
+status.json          its state and its fingerprint; written last, so that a folder without it is no run's
 metrics.jsonl, result.json, predictions.npz, checkpoints/, events..., train.log   what `recorder.py` and others write
 """
 

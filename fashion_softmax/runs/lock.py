@@ -34,14 +34,17 @@ def claim(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise MachineError(f"{folder}: cannot be made: {error.strerror}") from error
     lock = FileLock(folder.resolve() / LOCK_NAME, is_singleton=True, thread_local=False)
-    holder = read_json(folder / "status.json").get("pid")
     try:
-        lock.acquire(timeout=0 if _may_live(holder) else RELEASE_TIMEOUT_S)
-    except Timeout as error:
-        who = f"process {holder}" if holder else "another process"
-        raise CheckpointError(
-            f"{folder}: {who} is writing there; choose another folder, or wait until it has ended"
-        ) from error
+        lock.acquire(timeout=0)
+    except Timeout:
+        holder = read_json(folder / "status.json").get("pid")
+        try:
+            lock.acquire(timeout=0 if _may_live(holder) else RELEASE_TIMEOUT_S)
+        except Timeout as error:
+            who = f"process {holder}" if holder else "another process"
+            raise CheckpointError(
+                f"{folder}: {who} is writing there; choose another folder, or wait until it has ended"
+            ) from error
     try:
         yield
     finally:
@@ -70,7 +73,7 @@ def make_status(
     """Make the content of `status.json`, which also says which process writes the folder.
 
     Args:
-        state: one of `folder.STATES`.
+        state: one of `records.STATES`.
         fingerprint: of the configuration.
         started: when training began, in ISO 8601 and UTC.
         error: why it did not complete.

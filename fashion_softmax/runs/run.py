@@ -19,7 +19,6 @@ from fashion_softmax.runs.checkpoint import (
     load_checkpoint,
     make_checkpoint,
     restore,
-    restore_random_state,
 )
 from fashion_softmax.runs.folder import CONFIG_PATH, require_whole
 from fashion_softmax.runs.recorder import Recorder
@@ -91,7 +90,7 @@ class Run:
                     self._saved = saved
 
     def begin(self, *, in_sweep: bool) -> None:
-        """Restore the run and open its records.
+        """Restore the run and what torch draws next, and open its records.
 
         Args:
             in_sweep: one run among several, which records less unless `dashboard.in_sweeps` is set.
@@ -123,11 +122,6 @@ class Run:
             raise CheckpointError(
                 f"{self.path}: has trained {self.epoch} epochs; trainer.num_epochs={self.num_epochs} asks for less"
             )
-
-    def restore_random_state(self) -> None:
-        """Let torch draw what it would have drawn next, had the run not been interrupted."""
-        if self._saved:
-            restore_random_state(self._saved)
 
     def record(self, report: EpochReport) -> dict[Path, bytes]:
         """Record an epoch.

@@ -114,15 +114,14 @@ class _StackTraining:
         Raises:
             Interrupted: by a signal.
         """
+        # What a model draws while it trains (dropout) depends on its seed, not on what was built before.
+        seed_torch(self.places[0].parts.seed, self.places[0].parts.device)
         for index in self.stack.active:
             self.stack.attempt(index, partial(self.places[index].begin, in_sweep=not self.is_shown))
         self._end_failed()
         if not self.stack.active:
             return
         first = self.places[self.stack.active[0]]
-        # What a model draws while it trains (dropout) depends on its seed, not on what was built before.
-        seed_torch(first.parts.seed, first.parts.device)
-        first.restore_random_state()
         batches = first.parts.make_batches()
         batches.num_drawn = first.epoch * len(batches)
         display = RunDisplay(_describe(first), first.epoch, first.num_epochs, batches, is_shown=self.is_shown)

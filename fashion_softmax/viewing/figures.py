@@ -26,7 +26,6 @@ LINES = ("-", "--", "-.", ":")
 MAX_STYLES = len(COLORS) * len(LINES)  # the numbers of colours and lines have no common divisor
 DPI = 150
 PAGE_WIDTH = 6.5  # inches: text of 9 points is then 8 pixels high on a phone
-FORMATS = ("png", "svg", "pdf")
 # Matplotlib's own font has hardly a Chinese or other Asian character.
 ASIAN_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
@@ -67,7 +66,7 @@ def encode(figure: "Figure", suffix: str) -> bytes:
 
     Args:
         figure: of matplotlib; its labels get their places and their fonts here.
-        suffix: one of `FORMATS`.
+        suffix: png, svg or pdf.
 
     Returns:
         The file's content, the same for the same figure.

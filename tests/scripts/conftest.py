@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from fashion_softmax.dashboard import console
-from tests.conftest import ROOT
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,6 @@ def script(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., Outcome]:
     """Run `python scripts/NAME.py ...` in this process, in a folder of its own with `outputs/` below it."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     common = importlib.import_module("common")
     monkeypatch.setattr(common, "project_dir", lambda: str(tmp_path))
     monkeypatch.setattr(common, "end_on_signals", lambda: None)

@@ -1,24 +1,12 @@
 """What is in the figure of an inspected model; what speaks for a prediction adds up to it."""
 
-import importlib
-from typing import Any
-
+import inspection_figures as figures
 import numpy as np
-import pytest
 import torch
 from torch import nn
 
 from fashion_softmax.learning.models import MLP, SoftmaxRegression
 from fashion_softmax.viewing.figures import encode
-from tests.conftest import ROOT
-
-
-@pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module beside the script."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module("inspection_figures")
-
 
 RNG = np.random.default_rng(0)
 CLASSES = [str(index) for index in range(7)]
@@ -27,7 +15,7 @@ PIXELS = RNG.integers(0, 256, (4, 4), np.uint8)
 EXPLANATION = ("an image", PIXELS, RNG.dirichlet(np.ones(7)), CLASSES, EVIDENCE)
 
 
-def test_every_class_has_its_template_on_one_scale(figures: Any) -> None:
+def test_every_class_has_its_template_on_one_scale() -> None:
     templates = RNG.normal(size=(7, 4, 4))
     figure = figures.draw_inspection(*EXPLANATION, templates)
     drawn = [axes for axes in figure.axes if axes.get_title() in CLASSES]
@@ -39,14 +27,14 @@ def test_every_class_has_its_template_on_one_scale(figures: Any) -> None:
     assert encode(figure, "png").startswith(b"\x89PNG")
 
 
-def test_weights_of_zero_and_many_classes_are_drawn(figures: Any) -> None:
+def test_weights_of_zero_and_many_classes_are_drawn() -> None:
     names, evidence = list(map(str, range(60))), {"for 1": np.zeros((4, 4))}
     figure = figures.draw_inspection("an image", PIXELS, np.full(60, 1 / 60), names, evidence, np.zeros((60, 4, 4)))
     titles = [part.get_suptitle() for part in figure.subfigs]
     assert titles[:2] == ["What the model looks for, the first 50 of 60 classes", "an image"]
 
 
-def test_image_bars_and_evidence_are_drawn_without_templates_as_well(figures: Any) -> None:
+def test_image_bars_and_evidence_are_drawn_without_templates_as_well() -> None:
     figure = figures.draw_inspection(*EXPLANATION, None)
     titles = [axes.get_title() for axes in figure.axes]
     assert [title for title in titles if title] == [
@@ -62,7 +50,7 @@ def test_image_bars_and_evidence_are_drawn_without_templates_as_well(figures: An
         assert axes.images[0].get_clim() == (-limit, limit)
 
 
-def test_linear_evidence_is_weight_times_pixel(figures: Any) -> None:
+def test_linear_evidence_is_weight_times_pixel() -> None:
     torch.manual_seed(0)
     model = SoftmaxRegression((1, 3, 4), 5, init_std=1.0)
     nn.init.normal_(model.bias)
@@ -78,7 +66,7 @@ def test_linear_evidence_is_weight_times_pixel(figures: Any) -> None:
     torch.testing.assert_close(lead - pixels.sum(), (model.bias[2] - model.bias.mean()).detach())
 
 
-def test_channels_are_summed_and_black_pixels_say_nothing(figures: Any) -> None:
+def test_channels_are_summed_and_black_pixels_say_nothing() -> None:
     torch.manual_seed(0)
     model = SoftmaxRegression((3, 2, 2), 3)
     image = torch.rand(3, 2, 2)
@@ -89,7 +77,7 @@ def test_channels_are_summed_and_black_pixels_say_nothing(figures: Any) -> None:
     assert pixels[0, 0] == 0 and pixels[1, 1] != 0
 
 
-def test_other_models_are_accounted_for_to_first_order_without_dropout(figures: Any) -> None:
+def test_other_models_are_accounted_for_to_first_order_without_dropout() -> None:
     torch.manual_seed(0)
     model = MLP((1, 3, 3), 4, hidden_sizes=[8], dropout=0.5).train()
     image = torch.rand(1, 3, 3)

@@ -1,15 +1,12 @@
 """The curves of losses agree with their formulas, also where a gradient jumps; what is in their figures."""
 
-import importlib
-from typing import Any
-
+import loss_figures as figures
 import numpy as np
 import pytest
 import torch
 
 from fashion_softmax.learning.losses import AbsoluteError, CrossEntropy, Huber, Loss, Margin, SquaredError
 from fashion_softmax.learning.metrics import cross_entropies
-from tests.conftest import ROOT
 
 ALL: dict[str, Loss] = {
     "mse": SquaredError(),
@@ -18,13 +15,6 @@ ALL: dict[str, Loss] = {
     "ce": CrossEntropy(),
     "margin, delta=1.0": Margin(),
 }
-
-
-@pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module beside the script."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module("loss_figures")
 
 
 def closed(found: torch.Tensor, expected: torch.Tensor) -> bool:
@@ -38,7 +28,7 @@ def jumps(places: torch.Tensor, gradients: torch.Tensor) -> list[float]:
     return places[gradients.isnan()].tolist()
 
 
-def test_curves_of_regression_losses_are_their_formulas(figures: Any) -> None:
+def test_curves_of_regression_losses_are_their_formulas() -> None:
     places, values, gradients = figures.trace(SquaredError())
     assert closed(values, places**2 / 2) and closed(gradients, places) and not jumps(places, gradients)
     assert places[0] == -3 and places[-1] == 3
@@ -54,20 +44,20 @@ def test_curves_of_regression_losses_are_their_formulas(figures: Any) -> None:
     assert closed(values, 2 * p) and closed(gradients, 2 * p * (1 - p)) and places[-1] == 6
 
 
-def test_cross_entropys_likelihood_is_the_true_class_probability(figures: Any) -> None:
+def test_cross_entropys_likelihood_is_the_true_class_probability() -> None:
     places, values, gradients = figures.trace(CrossEntropy())
     assert closed((-values).exp(), torch.sigmoid(-places))
     assert closed(gradients, torch.sigmoid(places))  # p - y, with y = 0
 
 
-def test_margin_jumps_where_the_lead_is_delta(figures: Any) -> None:
+def test_margin_jumps_where_the_lead_is_delta() -> None:
     for delta in (1.0, 0.7531):
         places, values, gradients = figures.trace(Margin(delta=delta))
         assert jumps(places, gradients) == pytest.approx([-delta], abs=2e-3)
         assert closed(values, (delta + places).clamp(min=0) / 2)
 
 
-def test_every_jump_of_a_loss_of_ones_own_is_found(figures: Any) -> None:
+def test_every_jump_of_a_loss_of_ones_own_is_found() -> None:
     class Stairs(Loss):
         def __call__(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
             lead = logits.diff()[..., 0]
@@ -82,7 +72,7 @@ def test_every_jump_of_a_loss_of_ones_own_is_found(figures: Any) -> None:
     assert set(figures.trace(Line())[2].tolist()) == {1.0}
 
 
-def test_each_loss_has_a_panel_with_formula_axes_legend_and_curves(figures: Any) -> None:
+def test_each_loss_has_a_panel_with_formula_axes_legend_and_curves() -> None:
     figure = figures.draw_losses(ALL)
     titles = [axes.get_title().partition("\n") for axes in figure.axes]
     assert [title[0] for title in titles[:5]] == list(ALL)
@@ -101,7 +91,7 @@ def test_each_loss_has_a_panel_with_formula_axes_legend_and_curves(figures: Any)
     assert [tick.get_text() for tick in figure.axes[5].get_xticklabels()][figures.EXAMPLE_LABEL] == "shirt"
 
 
-def test_comparison_overlays_all_losses(figures: Any) -> None:
+def test_comparison_overlays_all_losses() -> None:
     figure = figures.compare_losses(ALL)
     assert len(figure.axes) == 4
     for axes in figure.axes:

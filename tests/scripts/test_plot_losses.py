@@ -14,7 +14,6 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The titles of the panels that a script would draw; its figure stays empty, which takes no time."""
     from fashion_softmax.viewing import figures as style
 
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     losses = importlib.import_module("loss_figures")
     titles: list[str] = []
 

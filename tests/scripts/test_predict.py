@@ -23,14 +23,13 @@ from fashion_softmax.runs.folder import write_folder
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.viewing.trained import find_run, load_trained
-from tests.conftest import ROOT, TINY, write_idx_folder
+from tests.conftest import TINY, write_idx_folder
 from tests.scripts.conftest import RunScript
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What a script gives to the functions that draw."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     images, inspection = map(importlib.import_module, ("image_figures", "inspection_figures"))
     given: list[Any] = []
     for module, name in ((images, "draw_grid"), (images, "draw_prediction"), (inspection, "draw_inspection")):
