@@ -62,19 +62,23 @@ def train(cfg: "DictConfig") -> float | None:
     from hydra.types import RunMode
 
     from fashion_softmax.config.jobs import read_job
-    from fashion_softmax.runs.folder import write_folder
+    from fashion_softmax.files import Names
+    from fashion_softmax.runs.folder import set_aside_earlier, write_folder
     from fashion_softmax.runs.lock import claim
     from fashion_softmax.runs.records import read_folder
 
     hydra = HydraConfig.get()
     job, run_dir = read_job(cfg, hydra), Path(hydra.runtime.output_dir)
     with claim(run_dir):
+        if (run_dir / Names.STATUS).exists():  # of an earlier run of a sweeper of other people
+            set_aside_earlier(run_dir)
         write_folder(run_dir, job.config, job.overrides, job.choices)
         _train(run_dir, is_shown=hydra.mode == RunMode.RUN)
         return float(read_folder(run_dir).result["objective"])
 
 
 def _train(run_dir: Path, *, is_shown: bool) -> None:
+    from fashion_softmax.config.explain import translate
     from fashion_softmax.dashboard.console import resume_command
     from fashion_softmax.runs.training import train_folders
 
@@ -86,7 +90,8 @@ def _train(run_dir: Path, *, is_shown: bool) -> None:
         message = f"interrupted, {saved}; resume with: {resume_command(run_dir)}"
         raise Interrupted(error.signal_number, message) from error
     for failure in failures.values():
-        raise failure
+        # A component may call `sys.exit(0)`, and a closed terminal is no reason to end with 0.
+        raise translate(failure) or RuntimeError(f"the run ended with {failure!r}") from failure
 
 
 def _resume() -> bool:
@@ -114,6 +119,7 @@ def check_before_run(config: "DictConfig") -> None:
     from fashion_softmax.config.schema import resolve
     from fashion_softmax.runs.folder import set_aside_earlier
     from fashion_softmax.runs.lock import claim
+    from fashion_softmax.sweeps.folder import is_sweep, list_runs
 
     with exit_on_error():
         resolved = resolve(read_job(config).config)
@@ -123,7 +129,7 @@ def check_before_run(config: "DictConfig") -> None:
             sys.exit(0)
         run_dir = Path(config.hydra.run.dir)
         _until_the_end.enter_context(claim(run_dir))
-        set_aside_earlier(run_dir)
+        set_aside_earlier(run_dir, list_runs(run_dir) if is_sweep(run_dir) else ())
 
 
 def end_on_signals() -> None:
@@ -171,7 +177,8 @@ def _prepare_arguments(arguments: list[str]) -> list[str]:
     relative to the working folder, not to this file.
 
     Raises:
-        ConfigError: an unknown option, a file that cannot be used, or `--experimental-rerun`, which would unpickle one.
+        ConfigError: an unknown option, one that does not go with `resume=`, a file that cannot be used, or
+            `--experimental-rerun`, which would unpickle one.
     """
     from fashion_softmax.config.checking import suggest
     from fashion_softmax.config.explain import check_files
@@ -183,6 +190,10 @@ def _prepare_arguments(arguments: list[str]) -> list[str]:
         raise ConfigError(f"{unknown[0]} is no option{suggest(unknown[0], known)}")
     if options.experimental_rerun:
         raise ConfigError("--experimental-rerun is refused: it executes what is in the file")
+    if any(line.startswith("resume=") for line in options.overrides):
+        for name in ("cfg", "info", "help", "hydra_help", "shell_completion"):
+            if getattr(options, name):
+                raise ConfigError(f"--{name.replace('_', '-')} does not go with resume=; leave one of them out")
     check_files(filter(None, (str(CONFIG_DIR), options.config_path, options.config_dir)), options.overrides)
     flags = [argument for argument in arguments if argument not in options.overrides]
     if options.config_path and Path(options.config_path).is_dir():

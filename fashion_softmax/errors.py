@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 def printable(text: str, keep: str = "") -> str:
     """Replace what a terminal would obey instead of showing it, except the characters to keep."""
+    if text.isprintable():  # most is
+        return text
     return "".join(c if c.isprintable() or c in keep else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

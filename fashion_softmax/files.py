@@ -6,6 +6,7 @@ A reader finds the old content of a file or the new one, never a part of it.
 import errno
 import json
 import os
+import pickle
 import re
 import shutil
 from collections.abc import Mapping
@@ -15,12 +16,25 @@ from typing import Any
 import yaml
 
 START_DIR = Path.cwd()  # where the user stands; a run may change into its own folder
-CONFIG_PATH = Path(".hydra", "config.yaml")  # in a run's folder
 MAX_BYTES = 2**20  # of a YAML or JSON file
 MAX_DEPTH = 20  # of nested values; libyaml crashes at more than 20 000
 NUM_FLUSHERS = 16  # threads
+MAX_REMEMBERED = 4096  # configurations of 3 KB
 # What YAML 1.2 and OmegaConf take for a number beyond YAML 1.1: 1e-3 has no dot.
 FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+
+
+class Names:
+    """What is where in the folder of a run, see `runs/folder.py`, and in that of a sweep."""
+
+    CONFIG = Path(".hydra", "config.yaml")
+    CHECKPOINT = Path("checkpoints", "last.pt")
+    INFO = "run.json"
+    STATUS = "status.json"
+    METRICS = "metrics.jsonl"
+    RESULT = "result.json"
+    PREDICTIONS = "predictions.npz"
+    SWEEP = "sweep.json"
 
 
 # Read YAML as OmegaConf does, and write what is read back the same: a text that looks like a number is quoted. With
@@ -29,6 +43,7 @@ _Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),),
 _Dumper: Any = type("_Dumper", (getattr(yaml, "CSafeDumper", yaml.SafeDumper),), {})
 for _kind in (_Loader, _Dumper):
     _kind.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+0123456789."))
+_written: dict[str, bytes] = {}  # YAML that this process wrote, to its values
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))  # a text
 
 
@@ -48,13 +63,14 @@ def write_atomically(path: Path, content: bytes, *, flush: bool = True) -> None:
         raise failures[path]
 
 
-def write_together(contents: Mapping[Path, bytes], *, flush: bool = True) -> dict[Path, OSError]:
+def write_together(contents: Mapping[Path, bytes | None], *, flush: bool = True) -> dict[Path, OSError]:
     """Write several files as one step: none gets its new content before all are on the disk.
 
     Flushing is what takes time. Several files are flushed in parallel: `os.sync` would wait for what others write.
+    Ctrl-C in the middle leaves what a kill would leave: old files, new files, and temporary ones.
 
     Args:
-        contents: final name to bytes, see `write_atomically`.
+        contents: final name to bytes, see `write_atomically`; None for a file that is written already and is flushed.
         flush: whether the contents have to survive a power cut from now on.
 
     Returns:
@@ -63,32 +79,31 @@ def write_together(contents: Mapping[Path, bytes], *, flush: bool = True) -> dic
     from concurrent.futures import ThreadPoolExecutor
 
     failures: dict[Path, OSError] = {}
-    temporary = {path: _temporary_path(path) for path in contents}
+    temporary = {path: path if content is None else _temporary_path(path) for path, content in contents.items()}
 
     def write(path: Path) -> None:
+        content = contents[path]
         try:
-            with temporary[path].open("wb") as file:
-                file.write(contents[path])
+            with temporary[path].open("r+b" if content is None else "wb") as file:
+                file.write(content or b"")
                 if flush:
                     file.flush()
                     os.fsync(file.fileno())
         except OSError as error:
             failures[path] = error
 
-    try:
-        with ThreadPoolExecutor(NUM_FLUSHERS) as pool:
-            each = pool.map if len(contents) > 1 else map  # starting a thread takes 0.2 ms
-            list(each(write, contents))
-        for path in contents:
+    with ThreadPoolExecutor(NUM_FLUSHERS) as pool:
+        each = pool.map if flush and len(contents) > 1 else map  # starting a thread takes 0.2 ms
+        list(each(write, contents))
+    for path in contents:
+        try:
             if path not in failures:
-                try:
-                    temporary[path].replace(path)
-                except OSError as error:
-                    failures[path] = error
-    finally:
-        for path in temporary.values():
-            path.unlink(missing_ok=True)
+                temporary[path].replace(path)
+        except OSError as error:
+            failures[path] = error
     for path, failure in failures.items():
+        if contents[path] is not None:
+            temporary[path].unlink(missing_ok=True)
         failure.filename = failure.filename or str(path)  # "No space left on device" alone does not say where
     return failures
 
@@ -146,7 +161,7 @@ def to_json(content: Mapping[str, Any]) -> bytes:
 
 def finite_or_none(value: Any) -> Any:
     """Replace every NaN and infinity inside lists and dictionaries by None."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: finite_or_none(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [finite_or_none(item) for item in value]
@@ -159,13 +174,15 @@ def load_yaml(text: str | bytes) -> Any:
     """Read YAML, which may come from other people, into plain values; interpolations stay text.
 
     Args:
-        text: bytes are UTF-8.
+        text: bytes are UTF-8; what this process wrote itself is not parsed again, which would take a millisecond.
 
     Raises:
         ValueError: it is no YAML, or it has aliases, which could expand without end, or is nested so deeply that
             libyaml would crash.
     """
     text = text.decode() if isinstance(text, bytes) else text
+    if text in _written:
+        return pickle.loads(_written[text])
     # Every level takes a bracket, or a character before the text of a line.
     most = text.count("[") + text.count("{") + max(len(line) - len(line.lstrip(" -?")) for line in text.split("\n"))
     depth = 0
@@ -181,4 +198,7 @@ def load_yaml(text: str | bytes) -> Any:
 
 def dump_yaml(value: Any) -> str:
     """Write plain values as YAML, in their order."""
-    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000))
+    text = str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000))
+    if len(_written) < MAX_REMEMBERED:
+        _written[text] = pickle.dumps(value)
+    return text

@@ -180,7 +180,7 @@ def save_figure(figure: "Figure", options: argparse.Namespace, *default_names: s
     Raises:
         MachineError: it cannot be written, or no window can be opened here.
     """
-    from fashion_softmax.viewing.figures import encode
+    from figures import encode
 
     folder = Path(project_dir(), "outputs", "figures")
     for path in dict.fromkeys(options.output or [folder / name for name in default_names]):

@@ -98,7 +98,7 @@ def write(comparison: Comparison, options: argparse.Namespace) -> None:
         content = finite_or_none(to_dict(comparison))
         _write_text(options.json, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     if options.png:
-        from fashion_softmax.viewing.figures import encode, make_figure
+        from figures import encode, make_figure
 
         save(Path(options.png), encode(make_figure(comparison), "png"))
     if options.html:

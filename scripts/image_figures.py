@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from figures import BLUE, DPI, GREY, finish, new_figure
 from numpy.typing import NDArray
 
 from fashion_softmax.dashboard.console import cut
 from fashion_softmax.dashboard.pictures import to_pixels
-from fashion_softmax.viewing.figures import BLUE, DPI, GREY, finish, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from figures import PAGE_WIDTH, new_figure
 from image_figures import draw_prediction
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fashion_softmax.dashboard.console import cut
-from fashion_softmax.viewing.figures import PAGE_WIDTH, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
+from figures import COLORS, PAGE_WIDTH, finish, line_style, new_figure
 from torch import Tensor
 
 from fashion_softmax.data.published import PUBLISHED
 from fashion_softmax.learning.losses import CrossEntropy, Loss, RegressionLoss
-from fashion_softmax.viewing.figures import COLORS, PAGE_WIDTH, finish, line_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

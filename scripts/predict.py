@@ -112,10 +112,10 @@ def make_class_table(predictions: "Predictions", names: Sequence[str]) -> Table:
 def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace) -> None:
     """Draw a picture of the user's with what the run says of it, and print the probabilities as bars."""
     import torch
+    from figures import PAGE_WIDTH, new_figure
     from image_figures import draw_prediction
 
     from fashion_softmax.dashboard.pictures import to_pixels
-    from fashion_softmax.viewing.figures import PAGE_WIDTH, new_figure
 
     names = run.class_names
     probabilities = run.predict_probabilities(torch.from_numpy(photo.image))

@@ -1,15 +1,16 @@
 """Building everything a run is made of, and finding out early whether the pieces fit together."""
 
+import contextlib
 import functools
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from hydra.utils import to_absolute_path
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -56,14 +57,9 @@ class Parts:
 
     def make_batches(self) -> Batches:
         """Make the training batches."""
-        return Batches(
-            self.dataset.train,
-            self.dataset.batch_size,
-            seed=self.seed,
-            num_workers=self.dataset.num_workers,
-            device=self.device,
-            dtype=self.dtype,
-        )
+        data = self.dataset
+        options = {"seed": self.seed, "num_workers": data.num_workers}
+        return Batches(data.train, data.batch_size, device=self.device, dtype=self.dtype, **options)
 
     def evaluation_splits(self) -> dict[str, Split]:
         """Move the splits that runs are measured on to the device, by name; the first is the one that chooses."""
@@ -89,8 +85,8 @@ def build_parts(resolved: Mapping[str, Any]) -> Parts:
     device, dtype = pick_device(resolved["device"]), getattr(torch, resolved["dtype"])
     if device.type == "mps" and dtype == torch.float64:
         raise ConfigError("dtype=float64 is not to be had on device mps; add device=cpu")
-    # The folder belongs to the words: a relative path means another data set elsewhere.
-    dataset = _load_dataset(json.dumps(resolved["dataset"]), Path.cwd())
+    # A relative path belongs to the user's folder, not to that of the run, into which hydra.job.chdir goes.
+    dataset = _load_dataset(json.dumps(resolved["dataset"]), to_absolute_path("."))
     seed_torch(resolved["seed"], device)
     model = build_as(nn.Module, resolved, "model", dataset.image_shape, dataset.num_classes).to(device, dtype)
     loss_fn = build_as(Loss, resolved, "loss")  # type: ignore[type-abstract]
@@ -146,16 +142,17 @@ def _construct(node: Any, *runtime_args: Any) -> Any:
     """Do what Hydra's `instantiate` does, without the millisecond that it takes."""
     if isinstance(node, list):
         return [_construct(item) for item in node]
-    if not isinstance(node, Mapping):
+    if not isinstance(node, dict):
         return node
     kwargs = {name: _construct(value) for name, value in node.items()}
     return find_target(kwargs.pop("_target_"))(*runtime_args, **kwargs) if "_target_" in kwargs else kwargs
 
 
 @functools.lru_cache(maxsize=4)
-def _load_dataset(node: str, working_dir: Path) -> Dataset:
-    """Load a data set once for all runs of the process that ask for it in the same words, JSON here."""
-    return build_as(Dataset, {"dataset": json.loads(node)}, "dataset")
+def _load_dataset(node: str, working_dir: str) -> Dataset:
+    """Load a data set once for all runs that ask for it in the same words, JSON here."""
+    with contextlib.chdir(working_dir):
+        return build_as(Dataset, {"dataset": json.loads(node)}, "dataset")
 
 
 def pick_device(name: str) -> torch.device:
@@ -179,10 +176,14 @@ def pick_device(name: str) -> torch.device:
 
 def _require_no_arguments(part: Optimizer | LRScheduler, key: str) -> None:
     """Refuse an optimizer that needs a closure, or a scheduler that needs a metric: the loop has none to give."""
-    _, *parameters = inspect.signature(type(part).step).parameters.values()
-    needed = [each.name for each in parameters if each.default is each.empty and each.kind < each.VAR_POSITIONAL]
-    if needed:
+    if needed := _read_needs(type(part).step):
         raise ConfigError(f"{key}._target_ cannot be used: its step needs {', '.join(needed)}, and the loop has none")
+
+
+@functools.lru_cache(maxsize=256)
+def _read_needs(step: Callable[..., Any]) -> list[str]:
+    _, *parameters = inspect.signature(step).parameters.values()
+    return [each.name for each in parameters if each.default is each.empty and each.kind < each.VAR_POSITIONAL]
 
 
 def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) -> str | None:

@@ -74,7 +74,7 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
 
 
 def _check_component(key: str, node: Any) -> list[str]:
-    if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
+    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
         return [f"{key}: is no component (found {show_value(node)}); choose one of the options in conf/{key}"]
     target, values = node["_target_"], {name: value for name, value in node.items() if name != "_target_"}
     try:
@@ -95,7 +95,7 @@ def _check_keys(
             problems.append(f"{key} is unknown{owner}{suggest(key, [prefix + each for each in hints])}")
         elif name not in values:
             problems.append(f"{key} is required: add +{key}=VALUE")
-        elif isinstance(expected, type) and dataclasses.is_dataclass(expected) and isinstance(value, Mapping):
+        elif isinstance(expected, type) and dataclasses.is_dataclass(expected) and isinstance(value, dict):
             inner = find_hints(expected)
             problems += _check_keys(f"{key}.", value, inner, inner)
         else:

@@ -4,10 +4,8 @@ The jobs of a grid differ in a few plain values. Hydra composes what else is ask
 copies of it with their own values (0.1 ms).
 """
 
-import copy
 import functools
 import itertools
-import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -140,7 +138,7 @@ def set_values(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
         ConfigError: an override names no key of the configuration, or something else than one plain value.
         HydraException: it cannot be read.
     """
-    changed = copy.deepcopy(config)
+    changed = dict(config)
     known = dict(flatten(config))
     for line in lines:
         key = line.partition("=")[0]
@@ -149,7 +147,10 @@ def set_values(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
         if not (read := _read_value(line)):
             raise ConfigError(f"{line}: expected one plain value")
         *sections, name = key.split(".")
-        functools.reduce(operator.getitem, sections, changed)[name] = read[1]
+        node = changed
+        for section in sections:  # only what changes is copied
+            node[section] = node = dict(node[section])
+        node[name] = read[1]
     return changed
 
 

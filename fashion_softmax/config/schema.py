@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from hydra.core.config_store import ConfigStore
+from hydra.utils import to_absolute_path
 from omegaconf import MISSING, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -144,12 +145,12 @@ def quote(text: str) -> str:
 def project_dir() -> str:
     """Find the folder that data and outputs belong below: the checkout, or where the user stands once installed."""
     installed = CONFIG_DIR.parent == PACKAGE_DIR
-    return str(Path.cwd() if installed else CONFIG_DIR.parent)
+    return to_absolute_path(".") if installed else str(CONFIG_DIR.parent)
 
 
 def with_defaults(config: Mapping[str, Any]) -> PlainConfig:
     """Copy a configuration, with the keys that it lacks."""
-    filled = {key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()}
+    filled = {key: dict(value) if isinstance(value, dict) else value for key, value in config.items()}
     for key, default in DEFAULTS.items():
         given = filled.setdefault(key, default)
         if isinstance(default, dict) and isinstance(given, dict):
@@ -178,7 +179,7 @@ def resolve(config: Mapping[str, Any]) -> PlainConfig:
 
 
 def _fill_in(value: Any, config: Mapping[str, Any]) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _fill_in(item, config) for key, item in value.items()}
     if isinstance(value, list):
         return [_fill_in(item, config) for item in value]

@@ -120,7 +120,7 @@ def show(value: Value) -> str:
 
 def flatten(value: Any, key: str = "", *, into_lists: bool = False) -> Iterator[tuple[str, Any]]:
     """Walk through nested dictionaries, and lists if asked: every value that is none, with its dotted key."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         pairs: Iterable[tuple[Any, Any]] = value.items()
     elif into_lists and isinstance(value, list):
         pairs = enumerate(value)

@@ -22,7 +22,7 @@ from fashion_softmax.config.explain import translate
 from fashion_softmax.config.schema import PlainConfig, register, resolve, with_defaults
 from fashion_softmax.config.settings import flatten
 from fashion_softmax.errors import CheckpointError, ConfigError
-from fashion_softmax.files import CONFIG_PATH, load_yaml, read_bounded
+from fashion_softmax.files import Names, load_yaml, read_bounded
 
 FUNCTIONS = {
     *(f"fashion_softmax.data.{name}" for name in ("load_published", "load_idx", "make_synthetic")),
@@ -60,7 +60,7 @@ def read_trusted_config(run_dir: Path, trusted: Sequence[str]) -> PlainConfig:
     Raises:
         CheckpointError: it cannot be read, names what is refused, or has a value that is not allowed.
     """
-    path = run_dir / CONFIG_PATH
+    path = run_dir / Names.CONFIG
     register()
     try:
         content = load_yaml(read_bounded(path))

@@ -13,10 +13,22 @@ class Split:
     Attributes:
         images: uint8, shape (N, C, H, W).
         labels: int64, shape (N,).
+
+    Raises:
+        ValueError: they are something else.
     """
 
     images: Tensor
     labels: Tensor
+
+    def __post_init__(self) -> None:
+        found = [self.images.dtype, self.images.ndim, self.labels.dtype, self.labels.ndim]
+        if found != [torch.uint8, 4, torch.int64, 1] or not len(self.images) == len(self.labels) > 0:
+            described = [f"{part.dtype} of shape {tuple(part.shape)}" for part in (self.images, self.labels)]
+            raise ValueError(
+                f"images are {described[0]}, labels {described[1]}; expected uint8 of shape (N, C, H, W) and int64 of "
+                "shape (N,), N at least 1"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -41,6 +53,9 @@ class Dataset:
         class_names: in label order; their number is K.
         batch_size: images a training step sees; the last batch of an epoch may be smaller.
         num_workers: processes that prepare batches; 0 prepares them in the training process.
+
+    Raises:
+        ValueError: splits have images of different shapes, or a label is no class.
     """
 
     train: Split
@@ -49,6 +64,14 @@ class Dataset:
     class_names: tuple[str, ...]
     batch_size: int
     num_workers: int
+
+    def __post_init__(self) -> None:
+        for split in (self.train, *self.evaluation_splits.values()):
+            if split.images.shape[1:] != self.train.images.shape[1:]:
+                raise ValueError(f"splits have images of shapes {self.image_shape} and {tuple(split.images.shape[1:])}")
+            low, high = (int(value) for value in split.labels.aminmax())
+            if not 0 <= low <= high < self.num_classes:
+                raise ValueError(f"has labels from {low} to {high}; {self.num_classes} classes allow 0 to K - 1")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

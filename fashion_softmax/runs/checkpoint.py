@@ -17,10 +17,10 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import Names
 from fashion_softmax.runs.records import RunFolder, read_rows
 from fashion_softmax.stacking import Member
 
-CHECKPOINT_PATH = Path("checkpoints", "last.pt")  # in a run's folder
 FORMAT_VERSION = 2
 DIGEST_LENGTH = 64  # hexadecimal digits
 NO_COMMENT = b"\0\0"  # how a zip file without a comment ends: the comment's length
@@ -82,14 +82,18 @@ def find_checkpoint(folder: RunFolder, fingerprint: str) -> dict[str, Any] | Non
         Its last checkpoint, None if it has not come to one.
 
     Raises:
-        CheckpointError: the checkpoint is missing, damaged, or belongs to another configuration.
+        CheckpointError: the checkpoint or the metrics are missing or damaged, or belong to another configuration.
     """
-    path = folder.path / CHECKPOINT_PATH
-    if path.exists():
-        return load_checkpoint(path, fingerprint)
-    if folder.result or len(read_rows(folder.path)) > 1:
-        raise CheckpointError(f"{path}: is missing, although the run had come further")
-    return None
+    path, num_rows = folder.path / Names.CHECKPOINT, len(read_rows(folder.path))
+    state = load_checkpoint(path, fingerprint) if path.exists() else None
+    if state is None and (folder.result or num_rows > 1):
+        raise CheckpointError(f"{path}: is missing, but the run has trained {num_rows} epochs; start it anew")
+    if state and state["epoch"] > num_rows:
+        raise CheckpointError(
+            f"{folder.path / Names.METRICS}: is damaged: {num_rows} epochs can be read, the checkpoint has "
+            f"{state['epoch']}; start the run anew"
+        )
+    return state
 
 
 def load_checkpoint(path: Path, fingerprint: str | None = None) -> dict[str, Any]:
@@ -148,7 +152,7 @@ def restore(member: Member, state: dict[str, Any], path: Path) -> Progress:
         numbers = [progress.best["epoch"], progress.best["objective"], *progress.metrics.values()]
         numbers += [progress.seconds["total"], progress.seconds["training"]]
         if progress.epoch < 0 or not all(map(math.isfinite, numbers)):
-            raise ValueError("a number is not what it can be")
+            raise ValueError("a number is negative or not finite")
         _restore_random_state(state)
         member.model.load_state_dict(state["model"])
         expected = [set(group) for group in member.optimizer.param_groups]
@@ -166,16 +170,22 @@ def restore(member: Member, state: dict[str, Any], path: Path) -> Progress:
 
 
 def _restore_random_state(state: dict[str, Any]) -> None:
-    """Let torch draw what it would have drawn next, on the CPU and on the CUDA devices that are still there."""
+    """Let torch draw what it would have drawn next, on the CPU and on the devices that are still there."""
     random_state = state["random_state"]
     torch.set_rng_state(random_state["cpu"])
     if random_state["cuda"] and len(random_state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(random_state["cuda"])
+    if random_state.get("mps") is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(random_state["mps"])
 
 
 def _random_state() -> dict[str, Any]:
     in_use = torch.cuda.is_available() and torch.cuda.is_initialized()
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if in_use else []}
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if in_use else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+    }
 
 
 def _seal(content: bytes) -> bytes:

@@ -14,8 +14,7 @@ from typing import Any
 
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.files import CONFIG_PATH as CONFIG_PATH
-from fashion_softmax.files import dump_yaml, read_json, to_json
+from fashion_softmax.files import Names, dump_yaml, read_json, to_json
 from fashion_softmax.runs.lock import claim, make_status
 from fashion_softmax.runs.records import RunFolder
 
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 FORMAT_VERSION = 2  # of run.json; version 0.1 had none, and two files of Hydra's instead
 # What a run or a sweep writes, beside events and the folders of runs.
 OWN = (
-    *(".hydra", "checkpoints", "metrics.jsonl", "predictions.npz", "result.json", "run.json", "status.json"),
+    *(".hydra", "checkpoints", Names.INFO, Names.STATUS, Names.METRICS, Names.RESULT, Names.PREDICTIONS),
     *("train.log", "sweep.json", "multirun.yaml", ".stacks"),
 )
 
@@ -39,10 +38,10 @@ def write_folder(path: Path, config: dict[str, Any], overrides: Iterable[str], c
         choices: group to option.
     """
     (path / ".hydra").mkdir(parents=True, exist_ok=True)
-    (path / CONFIG_PATH).write_text(dump_yaml(config), encoding="utf-8")
-    (path / "run.json").write_bytes(make_info(overrides, choices))
+    (path / Names.CONFIG).write_text(dump_yaml(config), encoding="utf-8")
+    (path / Names.INFO).write_bytes(make_info(overrides, choices))
     status = make_status("planned", fingerprint(config))
-    (path / "status.json").write_bytes(to_json(status))
+    (path / Names.STATUS).write_bytes(to_json(status))
     own = [line for line in overrides if not line.startswith("sweep.")]
     return RunFolder(path, path.name, "planned", None, "", config, own, dict(choices), status, {})
 
@@ -59,13 +58,13 @@ def require_whole(path: Path) -> None:
     Raises:
         CheckpointError: names what is missing.
     """
-    if not (path / CONFIG_PATH).is_file():
-        raise CheckpointError(f"{path}: is no run folder, since it has no {CONFIG_PATH}; start the run anew")
-    if not (path / "run.json").is_file():
+    if not (path / Names.CONFIG).is_file():
+        raise CheckpointError(f"{path}: is no run folder, since it has no {Names.CONFIG}; start the run anew")
+    if not (path / Names.INFO).is_file():
         is_old = (path / ".hydra" / "overrides.yaml").is_file()
         old = "was written by version 0.1; only that version can resume it or predict with it"
         raise CheckpointError(f"{path}: {old if is_old else 'has no run.json: it was not written to its end'}")
-    if (version := read_json(path / "run.json").get("format_version")) != FORMAT_VERSION:
+    if (version := read_json(path / Names.INFO).get("format_version")) != FORMAT_VERSION:
         raise CheckpointError(f"{path / 'run.json'}: has format version {version}, expected {FORMAT_VERSION}")
 
 

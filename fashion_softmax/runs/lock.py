@@ -1,4 +1,7 @@
-"""One writer per folder of a run or a sweep. A process that ends, however it ends, holds no lock any more."""
+"""One writer per folder of a run or a sweep, and the run's state, which names the process that writes.
+
+A process that ends, however it ends, holds no lock any more.
+"""
 
 import contextlib
 import os
@@ -11,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fashion_softmax.errors import CheckpointError, MachineError
-from fashion_softmax.files import read_json
+from fashion_softmax.files import Names, read_json
 
 LOCK_NAME = ".lock"
 RELEASE_TIMEOUT_S = 15.0  # the data's worker processes outlive a killed run by a few seconds, and keep its lock
@@ -37,7 +40,7 @@ def claim(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        holder = read_json(folder / "status.json").get("pid")
+        holder = (read_json(folder / Names.STATUS) or read_json(folder / Names.SWEEP)).get("pid")
         try:
             lock.acquire(timeout=0 if _may_live(holder) else RELEASE_TIMEOUT_S)
         except Timeout as error:

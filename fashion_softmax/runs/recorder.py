@@ -16,7 +16,7 @@ from fashion_softmax.config.explain import describe
 from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, forget
 from fashion_softmax.dashboard.panels import OF_THE_END, TEXTS
 from fashion_softmax.errors import DivergedError
-from fashion_softmax.files import finite_or_none, to_json, write_atomically
+from fashion_softmax.files import Names, finite_or_none, read_json, to_json, write_atomically
 from fashion_softmax.runs.lock import make_status, now
 from fashion_softmax.runs.records import read_rows
 from fashion_softmax.stacking.training import EpochReport
@@ -33,7 +33,7 @@ class Recorder:
         log_every: steps between two points of `train/step_loss`, at least 1.
 
     Attributes:
-        events: for whoever has more to show.
+        events: the event file, where others may add what they have to show.
         images_seen: training images so far, repetitions counted.
     """
 
@@ -54,12 +54,12 @@ class Recorder:
             last_epoch: whose records are kept where a run is resumed, later ones are recorded again; None for a new
                 run.
         """
-        self.started = now()
+        self.started = read_json(self.run_dir / Names.STATUS).get("started") or now()
         rows = [] if last_epoch is None else _keep_until(self.run_dir, last_epoch)
         self.images_seen = rows[-1]["images_seen"] if rows else 0
         self.events = EventFile(self.run_dir, first_step=self.images_seen + 1 if rows else 0)
-        self._metrics = (self.run_dir / "metrics.jsonl").open("a", encoding="utf-8")
-        write_atomically(self.run_dir / "status.json", self.status("running"), flush=False)
+        self._metrics = (self.run_dir / Names.METRICS).open("a", encoding="utf-8")
+        write_atomically(self.run_dir / Names.STATUS, self.status("running"), flush=False)
 
     def status(self, state: str, error: str | None = None) -> bytes:
         """Make the content of `status.json`, see `lock.make_status`."""
@@ -108,7 +108,7 @@ class Recorder:
                 self.events.close()
         finally:
             if state != "completed":
-                write_atomically(self.run_dir / "status.json", self.status(state, error))
+                write_atomically(self.run_dir / Names.STATUS, self.status(state, error))
 
     def fail(self, error: BaseException) -> None:
         """Record why the run ended early; that its folder is gone or full must not hide it."""
@@ -129,8 +129,8 @@ def _keep_until(run_dir: Path, last_epoch: int) -> list[dict[str, Any]]:
     Of some of what event files say at their beginning and end, TensorBoard would keep the first.
     """
     rows = [row for row in read_rows(run_dir) if row["epoch"] <= last_epoch]
-    if (run_dir / "metrics.jsonl").exists():
-        write_atomically(run_dir / "metrics.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+    if (run_dir / Names.METRICS).exists():
+        write_atomically(run_dir / Names.METRICS, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
     for path in run_dir.glob("events.out.tfevents.*"):
         before = path.read_bytes()
         after = forget(before, (HPARAMS_TAGS, *OF_THE_END, *(f"{tag}/text_summary" for tag in TEXTS)))

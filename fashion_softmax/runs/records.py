@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from fashion_softmax.config.settings import Value, find_hyperparameters, fingerprint, printable
-from fashion_softmax.files import CONFIG_PATH, load_yaml, read_bounded, read_json
+from fashion_softmax.files import Names, load_yaml, read_bounded, read_json
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.lock import is_abandoned
 
 STATES = ("planned", "running", "completed", "diverged", "failed", "interrupted")
-PREDICTIONS_NAME = "predictions.npz"
 MAX_ROWS_BYTES = 2**26  # a hundred thousand epochs
 MAX_PREDICTIONS_BYTES = 2**26  # six million images; a file from other people may be anything
 MAX_NUMBER = 1e100  # sums and squares of smaller numbers are still floats
@@ -113,7 +112,7 @@ class RunFolder:
     def predictions(self) -> Predictions | None:
         """Of the test images; None where there are none, or something else."""
         try:
-            return Predictions.from_bytes(read_bounded(self.path / PREDICTIONS_NAME, MAX_PREDICTIONS_BYTES))
+            return Predictions.from_bytes(read_bounded(self.path / Names.PREDICTIONS, MAX_PREDICTIONS_BYTES))
         except Exception:  # numpy and zipfile raise anything for a file that was made up
             return None
 
@@ -129,7 +128,7 @@ def read_folder(path: Path, name: str | None = None) -> RunFolder:
         path: of the folder.
         name: for tables, that of the folder unless given.
     """
-    info = read_json(path / "run.json")
+    info = read_json(path / Names.INFO)
     overrides, choices = info.get("overrides"), info.get("choices")
     return RunFolder(
         path=path,
@@ -143,7 +142,7 @@ def read_folder(path: Path, name: str | None = None) -> RunFolder:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = None if (path / CONFIG_PATH.parent).is_symlink() else load_yaml(read_bounded(path / CONFIG_PATH))
+        config = None if (path / Names.CONFIG.parent).is_symlink() else load_yaml(read_bounded(path / Names.CONFIG))
         repr(config)  # raises ValueError for a number of thousands of digits, as all that shows it would
     except (OSError, ValueError):
         config = None
@@ -151,7 +150,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _read_state(path: Path) -> dict[str, Any]:
-    status, result = read_json(path / "status.json"), read_json(path / "result.json")
+    status, result = read_json(path / Names.STATUS), read_json(path / Names.RESULT)
     state = status.get("state") or result.get("state")
     state = "killed" if is_abandoned(path, status) else state if state in STATES else "unknown"
     return {
@@ -167,7 +166,7 @@ def read_rows(run_dir: Path) -> list[dict[str, Any]]:
     """Read `metrics.jsonl` as far as it is whole: an object for each epoch, in their order."""
     rows: list[dict[str, Any]] = []
     try:
-        lines = read_bounded(run_dir / "metrics.jsonl", MAX_ROWS_BYTES).decode(errors="replace").splitlines()
+        lines = read_bounded(run_dir / Names.METRICS, MAX_ROWS_BYTES).decode(errors="replace").splitlines()
     except OSError:
         return rows
     for line in lines:

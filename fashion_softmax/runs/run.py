@@ -10,19 +10,12 @@ from fashion_softmax.config.schema import DashboardConfig, resolve
 from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.dashboard.panels import Dashboard
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.files import link_atomically, remove_temporary_files, to_json
+from fashion_softmax.files import Names, link_atomically, remove_temporary_files, to_json
 from fashion_softmax.learning.predictions import Predictions
-from fashion_softmax.runs.checkpoint import (
-    CHECKPOINT_PATH,
-    Progress,
-    find_checkpoint,
-    load_checkpoint,
-    make_checkpoint,
-    restore,
-)
-from fashion_softmax.runs.folder import CONFIG_PATH, require_whole
+from fashion_softmax.runs.checkpoint import Progress, find_checkpoint, load_checkpoint, make_checkpoint, restore
+from fashion_softmax.runs.folder import require_whole
 from fashion_softmax.runs.recorder import Recorder
-from fashion_softmax.runs.records import PREDICTIONS_NAME, RunFolder
+from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.stacking import Facts
 from fashion_softmax.stacking.training import EpochReport
 
@@ -62,7 +55,7 @@ class Run:
     @property
     def checkpoint_path(self) -> Path:
         """Of the last checkpoint."""
-        return self.path / CHECKPOINT_PATH
+        return self.path / Names.CHECKPOINT
 
     @property
     def epoch(self) -> int:
@@ -105,29 +98,23 @@ class Run:
             remove_temporary_files(self.checkpoint_path.parent)
         if self._saved:
             self.progress = restore(self.parts.member, self._saved, self.checkpoint_path)
-            self._require_sense()
+            if self.epoch and self.parts.objective_name not in self.progress.metrics:
+                raise CheckpointError(f"{self.checkpoint_path}: has no {self.parts.objective_name}")
             self.keep_best()  # it may have been killed between the two files
         self._start = time.perf_counter() - self.progress.seconds["total"]
         self.recorder.open(None if self.folder.state == "planned" else self.epoch)
         switches = self._switches.of_a_sweep() if in_sweep else self._switches
         self._dashboard = Dashboard(self.recorder.events, switches, self.parts.member.model, self.parts.dataset)
-        yaml_text = (self.path / CONFIG_PATH).read_text(encoding="utf-8")
+        yaml_text = (self.path / Names.CONFIG).read_text(encoding="utf-8")
         folder = self.folder
         self._dashboard.log_start(folder.config, yaml_text, folder.choices, folder.overrides)
 
-    def _require_sense(self) -> None:
-        if self.epoch and self.parts.objective_name not in self.progress.metrics:
-            raise CheckpointError(f"{self.checkpoint_path}: has no {self.parts.objective_name}")
-        if self.epoch > self.num_epochs:
-            raise CheckpointError(
-                f"{self.path}: has trained {self.epoch} epochs; trainer.num_epochs={self.num_epochs} asks for less"
-            )
-
-    def record(self, report: EpochReport) -> dict[Path, bytes]:
+    def record(self, report: EpochReport) -> dict[Path, bytes | None]:
         """Record an epoch.
 
         Returns:
-            The checkpoint after it: its path and its content.
+            What has to be on the disk before the epoch counts, see `write_together`: its checkpoint, the metrics, and
+            after the first epoch what the run was planned with.
         """
         progress = self.progress
         progress.epoch, progress.metrics = report.epoch, report.metrics
@@ -137,14 +124,18 @@ class Run:
         progress.seconds["total"] = time.perf_counter() - self._start
         self._dashboard.log_epoch(report.images_seen)
         self.recorder.log_epoch(report, {self.parts.objective_name: progress.best["objective"]})
-        return {self.checkpoint_path: make_checkpoint(self.parts.member, progress, self._fingerprint)}
+        planned = (Names.CONFIG, Names.INFO) if report.epoch == 1 else ()
+        return {
+            **dict.fromkeys((self.path / name for name in (*planned, Names.METRICS)), None),
+            self.checkpoint_path: make_checkpoint(self.parts.member, progress, self._fingerprint),
+        }
 
     def keep_best(self) -> None:
         """Let `best.pt` be the last checkpoint as well when that is of the best epoch so far."""
         if self.progress.best["epoch"] == self.epoch:
             link_atomically(self.checkpoint_path, self.checkpoint_path.with_name("best.pt"))
 
-    def finish(self, predictions: Predictions, stack_size: int) -> dict[Path, bytes]:
+    def finish(self, predictions: Predictions, stack_size: int) -> dict[Path, bytes | None]:
         """Close the records of a run that has trained all its epochs.
 
         Args:
@@ -171,7 +162,7 @@ class Run:
             "overrides": self.folder.overrides,
         }
         return {
-            self.path / PREDICTIONS_NAME: predictions.to_bytes(),
-            self.path / "result.json": to_json(result),
-            self.path / "status.json": self.recorder.status("completed"),
+            self.path / Names.PREDICTIONS: predictions.to_bytes(),
+            self.path / Names.RESULT: to_json(result),
+            self.path / Names.STATUS: self.recorder.status("completed"),
         }

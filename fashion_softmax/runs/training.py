@@ -5,11 +5,12 @@ as one step, so that after a kill all its runs stand at the end of the same epoc
 """
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from fashion_softmax.dashboard.console import RunDisplay
+from fashion_softmax.data import Batches
 from fashion_softmax.files import write_together
 from fashion_softmax.learning.models import seed_torch
 from fashion_softmax.runs.interruption import remember_signals
@@ -39,6 +40,7 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
     Raises:
         Interrupted: by a signal; every run is saved as it was at the end of its last epoch.
     """
+    _allow_open_files(256 + 3 * len(folders))  # a run has three: its lock, its metrics, its events
     failures: Failures = {}
     runs: dict[Path, Run] = {}
     with contextlib.ExitStack() as held:
@@ -65,6 +67,17 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
             absent = {index for index, run in enumerate(places) if run.path not in stack}
             _StackTraining(places, absent, failures, is_shown=is_shown).run()
     return failures
+
+
+def _allow_open_files(number: int) -> None:
+    """Raise the limit that a process has for itself, 256 on macOS, as far as it may."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft not in (hard, resource.RLIM_INFINITY) and soft < number:
+            wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _keep_place(path: Path) -> Run | None:
@@ -127,29 +140,38 @@ class _StackTraining:
         display = RunDisplay(_describe(first), first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
         with remember_signals() as raise_if_interrupted, display.progress:
             try:
-                for reports in fit(
-                    self.stack,
-                    batches,
-                    first.parts.evaluation_splits(),
-                    num_epochs=first.num_epochs,
-                    first_epoch=first.epoch + 1,
-                    after_step=raise_if_interrupted,
-                ):
-                    self._record(reports)
-                    display.show(first.epoch, first.progress.metrics)
-                    raise_if_interrupted()
-                self._finish(first)
-            except (Exception, SystemExit) as error:  # of what all share, such as memory or the data's workers
-                raise_if_interrupted()  # Ctrl-C reaches the workers, too
-                self.stack.errors |= dict.fromkeys(self.stack.active, error)
+                self._train(first, batches, display, raise_if_interrupted)
             except KeyboardInterrupt as error:
-                for index in self.stack.active:
-                    self.places[index].recorder.fail(error)
+                self.stack.errors |= dict.fromkeys(self.stack.active, error)
                 raise
-            self._end_failed()
+            finally:
+                self._end_failed()
+            if not self.is_shown:  # more stacks may follow
+                raise_if_interrupted()
         if self.is_shown and self.stack.active:
             display.show_result(first.progress.metrics, first.path, first.progress.seconds)
             log_into(first.path, f"{first.parts.objective_name} {first.objective:.4f}")
+
+    def _train(
+        self, first: Run, batches: Batches, display: RunDisplay, raise_if_interrupted: Callable[[], None]
+    ) -> None:
+        """Train and record all epochs, and complete the runs that got there."""
+        try:
+            for reports in fit(
+                self.stack,
+                batches,
+                first.parts.evaluation_splits(),
+                num_epochs=first.num_epochs,
+                first_epoch=first.epoch + 1,
+                after_step=raise_if_interrupted,
+            ):
+                self._record(reports)
+                display.show(first.epoch, first.progress.metrics)
+                raise_if_interrupted()
+            self._finish(first)
+        except (Exception, SystemExit) as error:  # of what all share, such as memory or the data's workers
+            raise_if_interrupted()  # Ctrl-C reaches the workers, too
+            self.stack.errors |= dict.fromkeys(self.stack.active, error)
 
     def _record(self, reports: Mapping[int, EpochReport]) -> None:
         """Record an epoch of all runs, then save their checkpoints as one step."""
@@ -160,10 +182,7 @@ class _StackTraining:
         self._end_failed()
 
     def _finish(self, first: Run) -> None:
-        """Write the predictions and results of the runs that trained to their end, and complete them.
-
-        They are not flushed: what a power cut takes, resuming makes anew from the checkpoint, which is on the disk.
-        """
+        """Write the predictions and results of the runs that trained to their end, and complete them."""
         active = self.stack.active
         if not active:
             return
@@ -171,13 +190,13 @@ class _StackTraining:
         finish = [run.finish for run in self.places]
         attempt = self.stack.attempt
         contents = {index: attempt(index, finish[index], predictions[index], len(self.stack)) for index in active}
-        self._write(contents, flush=False)
+        self._write(contents)
 
-    def _write(self, contents: dict[int, dict[Path, bytes] | None], *, flush: bool = True) -> None:
+    def _write(self, contents: Mapping[int, Mapping[Path, bytes | None] | None]) -> None:
         """Write files of all runs as one step, the first file of each run first, then the second of each."""
         files = [list(content.items()) for content in contents.values() if content]
         together = dict(entry for entries in zip(*files, strict=True) for entry in entries)
-        unwritten = write_together(together, flush=flush)
+        unwritten = write_together(together)
         for index, content in contents.items():
             for error in (unwritten[path] for path in content or () if path in unwritten):
                 self.stack.errors[index] = error

@@ -15,6 +15,7 @@ from fashion_softmax.learning.losses import Loss
 
 # Does something on behalf of a member: index, action, its arguments; None if it was not done. See `Stack.attempt`.
 Attempt = Callable[..., Any]
+Function = Callable[[Loss, Tensor], tuple[Tensor, Tensor]]  # logits (B, K) to losses (B,) and their gradient (B, K)
 
 
 class StackedLoss:
@@ -39,9 +40,7 @@ class StackedLoss:
         """Compute every member's losses (R, B), and with respect to the logits the gradient of each, (R, B, K)."""
         return self._compute(lambda loss, scores: loss.value_and_gradient(scores, labels), logits)
 
-    def _compute(
-        self, function: Callable[[Loss, Tensor], tuple[Tensor, Tensor]], logits: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _compute(self, function: Function, logits: Tensor) -> tuple[Tensor, Tensor]:
         parts: list[tuple[Tensor, Tensor]] = []
         for group in self._groups:
             first, loss = group[0], self._losses[group[0]]
@@ -50,13 +49,24 @@ class StackedLoss:
                 continue
             # A single run's loss sees (B, K), so that it is computed the same alone and in any company.
             scores = logits[first]
-            found = self._attempt(first, function, loss, scores)
+            found = self._attempt(first, _compute_checked, function, loss, scores)
             losses, gradient = found or (torch.full_like(scores[:, 0], math.nan), torch.zeros_like(scores))
             parts.append((losses.unsqueeze(0), gradient.unsqueeze(0)))
         if len(parts) == 1:
             return parts[0]
         all_losses, gradients = zip(*parts, strict=True)
         return torch.cat(all_losses), torch.cat([gradient.mT for gradient in gradients]).mT
+
+
+def _compute_checked(function: Function, loss: Loss, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute a loss that may be the user's; of a wrong shape it would disturb the other members."""
+    losses, gradient = function(loss, scores)
+    if losses.shape != scores.shape[:-1] or gradient.shape != scores.shape:
+        raise ValueError(
+            f"the loss gives shape {tuple(losses.shape)}, its gradient {tuple(gradient.shape)} for logits of shape "
+            f"{tuple(scores.shape)}; expected one loss per image"
+        )
+    return losses, gradient
 
 
 def _key(loss: Loss, index: int) -> tuple[object, ...]:

@@ -63,7 +63,7 @@ class SweepDisplay:
         """Look into the folders, at most once a second, and tell how many epochs of all runs are done."""
         if (now := time.perf_counter()) >= self._next_look:
             for index, stack in enumerate(self._stacks):
-                epochs = len(read_rows(stack[0].path))
+                epochs = max(len(read_rows(folder.path)) for folder in stack)
                 if epochs != self._epochs[index]:
                     self._epochs[index] = epochs
                     self._look_at(index, stack)

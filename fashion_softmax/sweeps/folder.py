@@ -1,30 +1,32 @@
 """A sweep's folder: the runs' folders, and `sweep.json` with the stacks that they are trained in."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.files import read_json, to_json, write_atomically
+from fashion_softmax.files import Names, read_json, to_json, write_atomically
 
 FORMAT_VERSION = 2  # version 0.1 wrote a multirun.yaml instead
-SWEEP_PATH = "sweep.json"
 
 
 def write_sweep(sweep_dir: Path, stacks: Sequence[Sequence[str]]) -> None:
     """Write `sweep.json`, when all runs have their folders: only then is it a sweep's folder.
 
+    It also says which process trains them.
+
     Args:
         sweep_dir: of the sweep.
         stacks: names of the folders of runs that are trained as one, in their order.
     """
-    content = {"format_version": FORMAT_VERSION, "stacks": [list(stack) for stack in stacks]}
-    write_atomically(sweep_dir / SWEEP_PATH, to_json(content))
+    content = {"format_version": FORMAT_VERSION, "stacks": [list(stack) for stack in stacks], "pid": os.getpid()}
+    write_atomically(sweep_dir / Names.SWEEP, to_json(content))
 
 
 def is_sweep(folder: Path) -> bool:
     """Tell whether a folder is a sweep's; one that version 0.1 wrote holds only its runs."""
-    return (folder / SWEEP_PATH).is_file()
+    return (folder / Names.SWEEP).is_file()
 
 
 def read_sweep(sweep_dir: Path) -> list[list[str]]:
@@ -33,7 +35,7 @@ def read_sweep(sweep_dir: Path) -> list[list[str]]:
     Raises:
         CheckpointError: it is another version's, or was not written to its end.
     """
-    path = sweep_dir / SWEEP_PATH
+    path = sweep_dir / Names.SWEEP
     content = read_json(path)
     stacks: Any = content.get("stacks")
     is_whole = isinstance(stacks, list) and all(isinstance(stack, list) for stack in stacks)

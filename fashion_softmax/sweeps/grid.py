@@ -18,6 +18,7 @@ from fashion_softmax.config.settings import flatten, name_folder
 from fashion_softmax.dashboard.console import count, resume_command
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError
 from fashion_softmax.runs.folder import set_aside_earlier, write_folder
+from fashion_softmax.runs.interruption import handle_signals, raise_interrupted
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import RunFolder, read_folder
 from fashion_softmax.runs.training import train_folders
@@ -63,7 +64,8 @@ def sweep(
         show_jobs(named_stacks)
         return
     with claim(sweep_dir):
-        set_aside_earlier(sweep_dir, [path.parent for path in sweep_dir.glob("*/.hydra")])
+        earlier = [path.parent for path in sweep_dir.glob("*/.hydra") if not path.parent.name.startswith("earlier-")]
+        set_aside_earlier(sweep_dir, earlier)
         folders = [
             write_folder(sweep_dir / name, job.config, job.overrides, job.choices)
             for name, (job, _) in zip(names, checked, strict=True)
@@ -91,7 +93,8 @@ def _train(sweep_dir: Path, runs: Sequence[RunFolder], launch: Launch) -> None:
         print(f"{len(finished)} of {len(folders)} jobs were finished already")
     problem = ""
     try:
-        with SweepDisplay([[folders[name] for name in names] for names in stacks.values()]).progress:
+        wanted = [[folders[name] for name in names if name not in finished] for names in stacks.values()]
+        with SweepDisplay(wanted).progress, handle_signals(raise_interrupted):
             if stacks:
                 launch(sweep_dir, list(stacks))
     except KeyboardInterrupt as error:
@@ -186,4 +189,5 @@ def resume(sweep_dir: Path, launch: Launch) -> None:
         SweepError: some runs did not get to their ends.
     """
     with claim(sweep_dir):
+        write_sweep(sweep_dir, read_sweep(sweep_dir))  # with the number of this process
         _train(sweep_dir, [read_folder(path) for path in list_runs(sweep_dir)], launch)

@@ -16,12 +16,12 @@ from fashion_softmax.config.settings import CHANGEABLE, GROUPS, fingerprint, fla
 from fashion_softmax.config.trust import read_trusted_config, refuse_links_out, split_trust
 from fashion_softmax.dashboard.console import count
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.files import dump_yaml, write_together
+from fashion_softmax.files import Names, dump_yaml, write_together
 from fashion_softmax.runs.checkpoint import find_checkpoint
-from fashion_softmax.runs.folder import CONFIG_PATH, make_info, require_whole
+from fashion_softmax.runs.folder import make_info, require_whole
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import RunFolder, read_folder
-from fashion_softmax.sweeps.folder import SWEEP_PATH, is_sweep, list_runs
+from fashion_softmax.sweeps.folder import is_sweep, list_runs
 
 
 def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
@@ -49,7 +49,8 @@ def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
         jobs = expand_grid(own) if options.multirun else [own] * len(paths)
         if len(jobs) != len(paths):
             raise CheckpointError(
-                f"{folder}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command, or none"
+                f"{folder}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command, or only "
+                "resume=FOLDER"
             )
         changes = []
         for path, job in zip(paths, jobs, strict=True):
@@ -77,7 +78,7 @@ def _find_folder(overrides: Sequence[str], *, is_command: bool) -> Path:
         )
     if is_sweep(folder):
         return folder
-    if not (folder / CONFIG_PATH).exists() and any(folder.glob("*/.hydra")):
+    if not (folder / Names.CONFIG).exists() and any(folder.glob("*/.hydra")):
         raise CheckpointError(
             f"resume={name}: this sweep cannot be resumed as a whole, but each of its runs can: {name}/..."
         )
@@ -91,7 +92,7 @@ def _find_latest(overrides: Sequence[str], *, is_sweep_wanted: bool) -> Path:
     outputs = Path(project_dir()) / "outputs"
     keys = ("hydra.run.dir=", "hydra.sweep.dir=")
     given = [Path(line.partition("=")[2].strip("'\"")) for line in overrides if line.startswith(keys)]
-    patterns = [f"sweeps/*/{SWEEP_PATH}"] if is_sweep_wanted else [f"sweeps/*/{SWEEP_PATH}", "runs/*/status.json"]
+    patterns = [f"sweeps/*/{Names.SWEEP}"] if is_sweep_wanted else [f"sweeps/*/{Names.SWEEP}", "runs/*/status.json"]
     written = [path.parent for pattern in patterns for path in outputs.glob(pattern)]
     found = [folder for folder in given if folder.is_dir()] if given else written
     if not found:
@@ -142,6 +143,10 @@ def _change(folder: RunFolder, lines: Sequence[str], *, is_command: bool) -> Run
             f"start anew in another folder (what may change: {', '.join(CHANGEABLE)}, dashboard)"
         )
     changed = dataclasses.replace(folder, config=config, overrides=[*kept.values(), *given.values()])
+    if 0 < (wanted := changed.num_epochs_wanted) < len(folder.rows):
+        raise CheckpointError(
+            f"{folder.path}: has trained {len(folder.rows)} epochs; trainer.num_epochs={wanted} cannot undo them"
+        )
     target = str(after["scheduler"]["_target_"])
     is_ours = target.startswith("fashion_softmax.learning.schedules.")
     if not (is_ours or changed.is_finished or before["scheduler"] == after["scheduler"]):
@@ -156,6 +161,6 @@ def _write_change(folder: RunFolder, changed: RunFolder) -> None:
     """Write a run's new configuration into its folder, if it is one."""
     if changed.config != folder.config:
         info = make_info(changed.overrides, changed.choices)
-        contents = {folder.path / CONFIG_PATH: dump_yaml(changed.config).encode(), folder.path / "run.json": info}
+        contents = {folder.path / Names.CONFIG: dump_yaml(changed.config).encode(), folder.path / Names.INFO: info}
         for error in write_together(contents).values():
             raise error

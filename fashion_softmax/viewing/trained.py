@@ -20,10 +20,11 @@ from fashion_softmax.data import Dataset, Split
 from fashion_softmax.data.batches import to_float
 from fashion_softmax.data.idx import FILES, find_idx_files
 from fashion_softmax.errors import CheckpointError, DataError
+from fashion_softmax.files import Names
 from fashion_softmax.learning.metrics import log_softmax
 from fashion_softmax.learning.predictions import Predictions
-from fashion_softmax.runs.checkpoint import CHECKPOINT_PATH, load_checkpoint, restore
-from fashion_softmax.runs.folder import CONFIG_PATH, require_whole
+from fashion_softmax.runs.checkpoint import load_checkpoint, restore
+from fashion_softmax.runs.folder import require_whole
 from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.stacking import Stack
 from fashion_softmax.stacking.training import predict
@@ -73,12 +74,12 @@ def find_run(folder: Path, *, best: bool = False) -> Path:
     Raises:
         CheckpointError: there is none.
     """
-    if (folder / CONFIG_PATH.parent).is_dir():
+    if (folder / Names.CONFIG.parent).is_dir():
         return folder
-    runs = [run for run in read_runs([folder]) if (run.path / CHECKPOINT_PATH).is_file()]
+    runs = [run for run in read_runs([folder]) if (run.path / Names.CHECKPOINT).is_file()]
     if not runs:
         raise CheckpointError(f"{folder}: none of its runs has a checkpoint; train one first: python train.py")
-    latest = max(runs, key=lambda run: (run.path / CHECKPOINT_PATH).stat().st_mtime_ns)
+    latest = max(runs, key=lambda run: (run.path / Names.CHECKPOINT).stat().st_mtime_ns)
     if not best:
         return latest.path
     data = latest.hyperparameters.get("dataset")
@@ -103,7 +104,7 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
     """
     require_whole(run_dir)
     refuse_links_out(run_dir)
-    path = (run_dir / CHECKPOINT_PATH).with_name(f"{checkpoint}.pt")
+    path = (run_dir / Names.CHECKPOINT).with_name(f"{checkpoint}.pt")
     if not path.is_file():
         raise CheckpointError(f"{run_dir}: has no checkpoint yet ({path.name} is missing); let it train an epoch")
     config = read_trusted_config(run_dir, trusted)
@@ -126,7 +127,7 @@ def load_images(run: RunFolder) -> Dataset:
         ValueError: an interpolation cannot be resolved.
     """
     config = {key: value for key, value in run.config.items() if key == "dataset" or key not in COMPONENTS}
-    check_config(config, (), Path(run.name) / CONFIG_PATH)
+    check_config(config, (), Path(run.name) / Names.CONFIG)
     dataset = config.get("dataset")
     if not isinstance(dataset, dict) or not str(dataset.get("_target_")).startswith("fashion_softmax.data."):
         raise DataError("its configuration names none of ours")

@@ -106,3 +106,19 @@ def test_validation_split_is_disjoint_fixed_and_of_the_size_asked(fifty: Split) 
 def test_validation_split_leaves_something_to_train_on(val_size: int, fifty: Split) -> None:
     with pytest.raises(ValueError, match=f"val_size={val_size} is out of range: there are 50 training images"):
         finish(fifty, fifty, ("0",), val_size=val_size)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (torch.rand(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64), "images are torch.float32"),
+        (torch.zeros(3, 2, 2, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64), r"shape \(3, 2, 2\)"),
+        (torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64), r"shape \(2,\)"),
+        (torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 7]), "labels from 0 to 7; 2 classes"),
+    ],
+)
+def test_loader_of_the_users_own_may_give_nothing_else(
+    images: torch.Tensor, labels: torch.Tensor, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        finish(Split(images, labels), Split(images, labels), ("a", "b"))

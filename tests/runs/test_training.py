@@ -1,10 +1,14 @@
 """Folders that are trained in one call: what fits together is trained as one, whatever else is among them."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from fashion_softmax.config.jobs import compose
+from fashion_softmax.errors import Interrupted
+from fashion_softmax.runs import training
 from fashion_softmax.runs.folder import write_folder
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
@@ -29,3 +33,35 @@ def test_runs_of_all_kinds_are_trained_as_if_they_were_alone(tmp_path: Path) -> 
         assert run.metrics == pytest.approx(expected.metrics, rel=1e-5), job
     assert [read_folder(path).stack_size for path in together] == [2, 1, 2, 1, 1, 1]
     assert train_folders(together) == {}  # nothing is left to do
+
+
+def test_signal_while_a_stack_is_completed_stops_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [write(tmp_path / f"run{seed}", f"seed={seed}") for seed in (0, 1)]
+    predict = training.predict
+
+    def interrupt(*arguments: object) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return predict(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "predict", interrupt)
+    with pytest.raises(Interrupted):
+        train_folders(runs)
+    assert [read_folder(path).state for path in runs] == ["completed", "planned"]
+
+
+def test_signal_that_spoils_something_shared_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = write(tmp_path / "run", "seed=0")
+
+    def die(*arguments: object) -> object:
+        os.kill(os.getpid(), signal.SIGTERM)  # as it reaches the data's workers, too
+        raise RuntimeError("DataLoader worker exited unexpectedly")
+
+    monkeypatch.setattr(training, "predict", die)
+    with pytest.raises(Interrupted):
+        train_folders([run])
+    assert read_folder(run).state == "interrupted"
+    monkeypatch.undo()
+    assert train_folders([run]) == {}
+    assert read_folder(run).is_finished

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
+from figures import encode, new_figure
 from image_figures import MAX_BARS, MISTAKE, draw_grid, draw_prediction
-
-from fashion_softmax.viewing.figures import encode, new_figure
 
 IMAGES = np.arange(0, 2 * 5 * 6 * 4, 2, dtype=np.uint8).reshape(5, 1, 6, 4)
 NAMES = [("coat",), ("ankle boot",), ("$x_1",), ("\u5916\u5957",), ("_bag_",)]

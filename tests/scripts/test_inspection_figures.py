@@ -3,10 +3,10 @@
 import inspection_figures as figures
 import numpy as np
 import torch
+from figures import encode
 from torch import nn
 
 from fashion_softmax.learning.models import MLP, SoftmaxRegression
-from fashion_softmax.viewing.figures import encode
 
 RNG = np.random.default_rng(0)
 CLASSES = [str(index) for index in range(7)]

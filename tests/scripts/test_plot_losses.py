@@ -12,7 +12,7 @@ from tests.scripts.conftest import RunScript
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The titles of the panels that a script would draw; its figure stays empty, which takes no time."""
-    from fashion_softmax.viewing import figures as style
+    import figures as style
 
     losses = importlib.import_module("loss_figures")
     titles: list[str] = []

@@ -56,12 +56,29 @@ def test_repeated_jobs_do_not_count_as_seeds(train: Train) -> None:
 
 
 def test_sweeper_of_other_people_runs_job_by_job(train: Train, tmp_path: Path) -> None:
-    result = train("-m", *TINY, "loss=ce,mse", "hydra/sweeper=basic")
-    assert result.returncode == 0, result.stderr
-    runs = find_jobs(tmp_path / "sweep")
-    assert len(runs) == 2 and all(read_json(run / "result.json")["stack_size"] == 1 for run in runs)
+    for losses in ("ce,mse", "huber,l1"):  # again into the same folders
+        result = train("-m", *TINY, f"loss={losses}", "hydra/sweeper=basic", "hydra.sweep.subdir=${hydra.job.num}")
+        assert result.returncode == 0, result.stderr
+    for number, losses in enumerate([("ce", "huber"), ("mse", "l1")]):
+        folder = tmp_path / "sweep" / str(number)
+        for path, loss in zip((folder / "earlier-1", folder), losses, strict=True):
+            assert read_json(path / "run.json")["choices"]["loss"] == loss
+            assert read_json(path / "result.json")["stack_size"] == 1
 
 
-def test_changing_into_the_run_folder_prints_commands_from_the_users_own(train: Train) -> None:
-    result = train(*TINY, "hydra.job.chdir=true")
+def test_changing_into_the_run_folder_leaves_paths_where_the_user_stands(train: Train, idx_folder: Path) -> None:
+    result = train("dataset=idx", f"dataset.root={idx_folder.name}", "trainer.num_epochs=1", "hydra.job.chdir=true")
     assert result.returncode == 0 and "run folder   run\n" in result.stdout, result.stdout + result.stderr
+
+
+def test_component_that_exits_is_no_success(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import sys\nfrom fashion_softmax.learning.losses import CrossEntropy\n"
+        "class Quits(CrossEntropy):\n"
+        "    def value_and_gradient(self, logits, labels):\n"
+        "        return super().value_and_gradient(logits, labels) if len(labels) == 2 else sys.exit(0)\n",
+        encoding="utf-8",
+    )
+    result = train(*TINY, "loss._target_=mine.Quits", PYTHONPATH=str(tmp_path))
+    assert result.returncode == 1 and "the run ended with SystemExit(0)" in result.stderr, result.stderr
+    assert read_json(tmp_path / "run" / "status.json")["state"] == "failed"

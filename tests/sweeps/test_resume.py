@@ -125,10 +125,23 @@ def test_d6_refusal_is_one_line(train: Train, run: Path) -> None:
 
 def test_resume_with_fewer_epochs_than_trained_is_refused(run: Path) -> None:
     assert not resume(run, "trainer.num_epochs=3")
-    status = read_json(run / "status.json")
-    (run / "status.json").write_text(json.dumps({**status, "state": "interrupted"}), encoding="utf-8")
-    (error,) = resume(run, "trainer.num_epochs=2").values()
-    assert isinstance(error, CheckpointError) and "has trained 3 epochs" in str(error)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointError, match=r"has trained 3 epochs; trainer\.num_epochs=2"):
+        resume(run, "trainer.num_epochs=2")
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_metrics_that_were_lost_are_refused(run: Path) -> None:
+    assert not resume(run, "trainer.num_epochs=3")
+    rows = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(rows[:2]))
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl: is damaged: 2 epochs can be read"):
+        resume(run, "trainer.num_epochs=5")
+
+
+def test_options_of_hydra_do_not_go_with_resume(train: Train, run: Path) -> None:
+    result = train(f"resume={run}", "--cfg", "job")
+    assert result.returncode == 2 and "--cfg does not go with resume=" in result.stderr
 
 
 def test_resume_without_the_checkpoint_is_refused(run: Path) -> None:

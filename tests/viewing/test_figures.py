@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from figures import MAX_LINES, encode, make_figure
 
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.viewing.figures import MAX_LINES, encode, make_figure
 from fashion_softmax.viewing.ranking import Comparison, compare
 from fashion_softmax.viewing.runs import read_runs
 from tests.viewing.conftest import RecordRun

@@ -1,6 +1,6 @@
 """Files of figures, and the looks of lines."""
 
-from fashion_softmax.viewing.figures import MAX_STYLES, encode, line_style, new_figure
+from figures import MAX_STYLES, encode, line_style, new_figure
 
 
 def test_files_are_the_same_for_the_same_figure() -> None:
