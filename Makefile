@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOGDIR ?= outputs
+unexport PYTHONDONTWRITEBYTECODE # or every command would compile torch again, which takes seconds
 
 .DEFAULT_GOAL := help
 .PHONY: help setup data train sweep board test test-slow test-all check lint format doctor benchmark clean
@@ -17,6 +18,7 @@ $(VENV)/.complete: pyproject.toml
 	@echo "setting up $(VENV) with $(PYTHON); torch is large, this takes a few minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
+	@$(BIN)/python train.py dataset=synthetic sweep.dry_run=true > /dev/null # compiles what every command imports
 	@touch $@
 
 data: setup ## fetch and verify Fashion-MNIST

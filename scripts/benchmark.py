@@ -104,7 +104,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     yield Figure(
         "dashboard_share",
         "pictures and histograms / training",
-        min(cold_dashboard_share() for _ in range(3)),
+        min(cold_dashboard_share() for _ in range(1 if quick else 3)),
         0.1,
         0.05,
         lower=True,
@@ -131,7 +131,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     extra_memory = max(train_memory) - min(torch_memory)
     yield Figure("peak_memory_mb", "peak memory above import torch, MB", extra_memory, 400, 200, lower=True)
     yield from stack_cost(parts, lesson, quick=quick)
-    yield from sweep_cost(parts, quick=quick)
+    yield from sweep_cost(parts, lesson, quick=quick)
     if not quick:
         yield pixel_cost(parts)
 
@@ -157,11 +157,12 @@ def stack_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
     yield Figure("floor_ratio_stacked", "our epoch / two products, 64 runs", ours / floor, 2.5, 1.5, lower=True)
 
 
-def sweep_cost(parts: Parts, *, quick: bool) -> Iterator[Figure]:
+def sweep_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
     """Time whole commands: a grid of 64 runs and ten epochs, and one of many jobs that hardly train.
 
     A command of twenty seconds cannot be as lucky as the fastest of many single epochs, so the grid is compared with
-    the mean of as many seconds of the lesson's epochs, taken before, between and after.
+    the mean of as many seconds of the lesson's epochs, taken before (when quick, that is the `lesson` measured so far),
+    between and after.
     """
     rates = ",".join(f"{0.01 * (1 + index):.2f}" for index in range(STACK_SIZE // len(STACK_LOSSES)))
     grid = [str(TRAIN), "-m", f"loss={','.join(STACK_LOSSES)}", f"optimizer.lr={rates}"]
@@ -178,7 +179,8 @@ def sweep_cost(parts: Parts, *, quick: bool) -> Iterator[Figure]:
         # Every time a new folder: file systems are slow where many files were just deleted.
         places = (f"hydra.sweep.dir={folder}/{number}" for number in itertools.count())
         num_lessons = 1 if quick else 3
-        lessons, wholes = [lesson_epoch(0, parts.dataset) for _ in range(num_lessons)], []
+        lessons = [lesson] if quick else [lesson_epoch(0, parts.dataset) for _ in range(num_lessons)]
+        wholes = []
         for _ in range(1 if quick else 3):
             wholes.append(run_python([*grid, next(places)], []))
             lessons += [lesson_epoch(0, parts.dataset) for _ in range(num_lessons)]

@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import functools
 import inspect
+import json
 import math
 import pkgutil
 import re
@@ -58,7 +59,7 @@ def check_values(config: Mapping[str, Any]) -> None:
     own = {key: value for key, value in config.items() if key not in COMPONENTS}
     problems = _check_keys("", own, find_hints(Config), DEFAULTS)
     for key in COMPONENTS:
-        problems += _check_component(key, config.get(key))
+        problems += _check_component(key, json.dumps(config.get(key), default=str))
     warmup = None if problems else config["scheduler"].get("warmup_epochs")
     if isinstance(warmup, int) and warmup >= config["trainer"]["num_epochs"]:
         problems = ["scheduler.warmup_epochs must be below trainer.num_epochs: the full rate would never be reached"]
@@ -73,7 +74,9 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
     return f"{close}; allowed: {', '.join(allowed)}" if allowed else ""
 
 
-def _check_component(key: str, node: Any) -> list[str]:
+@functools.lru_cache(maxsize=256)  # the runs of a grid differ in few of their parts
+def _check_component(key: str, words: str) -> list[str]:
+    node = json.loads(words)
     if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
         return [f"{key}: is no component (found {show_value(node)}); choose one of the options in conf/{key}"]
     target, values = node["_target_"], {name: value for name, value in node.items() if name != "_target_"}

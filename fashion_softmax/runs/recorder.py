@@ -16,7 +16,7 @@ from fashion_softmax.config.explain import describe
 from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, forget
 from fashion_softmax.dashboard.panels import OF_THE_END, TEXTS
 from fashion_softmax.errors import DivergedError
-from fashion_softmax.files import Names, finite_or_none, read_json, to_json, write_atomically
+from fashion_softmax.files import Names, finite_or_none, overwrite, read_json, to_json, write_atomically
 from fashion_softmax.runs.lock import make_status, now
 from fashion_softmax.runs.records import read_rows
 from fashion_softmax.stacking.training import EpochReport
@@ -59,7 +59,7 @@ class Recorder:
         self.images_seen = rows[-1]["images_seen"] if rows else 0
         self.events = EventFile(self.run_dir, first_step=self.images_seen + 1 if rows else 0)
         self._metrics = (self.run_dir / Names.METRICS).open("a", encoding="utf-8")
-        write_atomically(self.run_dir / Names.STATUS, self.status("running"), flush=False)
+        overwrite(self.run_dir / Names.STATUS, self.status("running"))
 
     def status(self, state: str, error: str | None = None) -> bytes:
         """Make the content of `status.json`, see `lock.make_status`."""

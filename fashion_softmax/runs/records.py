@@ -63,9 +63,11 @@ class RunFolder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has trained all the epochs that its configuration asks for."""
-        trained = self.result.get("num_epochs")
+        """Whether the run has trained all the epochs that its configuration asks for, and has its predictions."""
+        trained, predictions = self.result.get("num_epochs"), self.path / Names.PREDICTIONS
         if not isinstance(trained, int) or not 0 < self.num_epochs_wanted <= trained:
+            return False
+        if not (predictions.is_file() and predictions.stat().st_size):  # what a power cut leaves is empty
             return False
         return self.status.get("fingerprint") == fingerprint(self.config)
 

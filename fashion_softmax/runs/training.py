@@ -182,7 +182,10 @@ class _StackTraining:
         self._end_failed()
 
     def _finish(self, first: Run) -> None:
-        """Write the predictions and results of the runs that trained to their end, and complete them."""
+        """Write the predictions and results of the runs that trained to their end, and complete them.
+
+        They are not flushed: what a power cut takes, resuming makes anew, see `RunFolder.is_finished`.
+        """
         active = self.stack.active
         if not active:
             return
@@ -190,13 +193,13 @@ class _StackTraining:
         finish = [run.finish for run in self.places]
         attempt = self.stack.attempt
         contents = {index: attempt(index, finish[index], predictions[index], len(self.stack)) for index in active}
-        self._write(contents)
+        self._write(contents, flush=False)
 
-    def _write(self, contents: Mapping[int, Mapping[Path, bytes | None] | None]) -> None:
+    def _write(self, contents: Mapping[int, Mapping[Path, bytes | None] | None], *, flush: bool = True) -> None:
         """Write files of all runs as one step, the first file of each run first, then the second of each."""
         files = [list(content.items()) for content in contents.values() if content]
         together = dict(entry for entries in zip(*files, strict=True) for entry in entries)
-        unwritten = write_together(together)
+        unwritten = write_together(together, flush=flush)
         for index, content in contents.items():
             for error in (unwritten[path] for path in content or () if path in unwritten):
                 self.stack.errors[index] = error

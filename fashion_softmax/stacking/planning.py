@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 # On a CPU more runs than this gain nothing: the product is as fast as it gets, and its operands leave the cache.
-MAX_STACK_SIZE = 128
+MAX_STACK_SIZE = 256
 # Of all runs of a stack: with gradients, an optimizer's two moments and a copy to save, 20 bytes each in float32.
 MAX_STACKED_PARAMETERS = 2**24
 T = TypeVar("T")

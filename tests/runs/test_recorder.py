@@ -23,6 +23,7 @@ METRICS = {"train/loss": 0.5, "train/accuracy": 0.8, "test/loss": 0.6, "test/acc
 
 
 def make_recorder(run_dir: Path, log_every: int = 2, last_epoch: int | None = None) -> Recorder:
+    (run_dir / "status.json").touch()
     recorder = Recorder(run_dir, "abc", log_every=log_every)
     recorder.open(last_epoch)
     recorder.events.write(hparams_pb({"lr": 0.1}, trial_id="lr=0.1"))

@@ -70,7 +70,7 @@ def test_large_groups_are_split_evenly() -> None:
     (facts,) = find_facts("loss=ce").values()
     assert [len(stack) for stack in plan(dict.fromkeys(range(10), facts), max_stack_size=4)] == [3, 3, 4]
     assert [len(stack) for stack in plan(dict.fromkeys(range(10), facts), max_stack_size=1)] == [1] * 10
-    assert [len(stack) for stack in plan(dict.fromkeys(range(129), facts))] == [64, 65]
+    assert [len(stack) for stack in plan(dict.fromkeys(range(257), facts))] == [128, 129]
 
 
 def test_large_models_make_small_stacks() -> None:
