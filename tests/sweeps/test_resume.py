@@ -22,8 +22,10 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fashion_softmax.config.explain import translate
-from fashion_softmax.errors import CheckpointError, ConfigError
+from fashion_softmax.config.jobs import compose
+from fashion_softmax.errors import CheckpointError, ConfigError, DivergedError
 from fashion_softmax.runs.checkpoint import load_checkpoint
+from fashion_softmax.runs.folder import write_folder
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.sweeps.resume import prepare
 from tests import forking
@@ -71,28 +73,31 @@ def assert_equal_runs(run: Path, other: Path) -> None:
     assert not find_litter(run)
 
 
+def resume(run: Path, *overrides: str) -> dict[Path, BaseException]:
+    """Do what `resume=` does, in this process."""
+    return train_folders([run]) if prepare([f"resume={run}", *overrides]) else {}
+
+
+def write(folder: Path, *overrides: str) -> Path:
+    """Write the folder of a run that is planned."""
+    return write_folder(folder, compose(overrides), overrides, {}).path
+
+
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param(["scheduler=cosine", "scheduler.num_epochs=6"], marks=pytest.mark.slow),
+        ["scheduler=cosine", "scheduler.num_epochs=6"],
         ["optimizer=adam", "scheduler=step", "scheduler.step_size=2", "dataset.val_size=64"],
         ["model=mlp", "model.hidden_sizes=[16]", "model.dropout=0.3", "optimizer=momentum", "scheduler=exponential"],
     ],
     ids=["sgd cosine", "adam step", "mlp dropout momentum"],
 )
-def test_d3_three_epochs_and_three_more_equal_six(train: Train, tmp_path: Path, settings: list[str]) -> None:
-    whole, run = tmp_path / "whole", tmp_path / "run"
+def test_d3_three_epochs_and_three_more_equal_six(tmp_path: Path, settings: list[str]) -> None:
     command = [*TINY[:3], "dataset.batch_size=32", *settings]
-    assert train(*command, "trainer.num_epochs=6", f"hydra.run.dir={whole}").returncode == 0
-    assert train(*command, "trainer.num_epochs=3").returncode == 0
-    result = train(f"resume={run}", "trainer.num_epochs=6")
-    assert result.returncode == 0, result.stderr
+    whole = write(tmp_path / "whole", *command, "trainer.num_epochs=6")
+    run = write(tmp_path / "run", *command, "trainer.num_epochs=3")
+    assert not train_folders([whole]) and not train_folders([run]) and not resume(run, "trainer.num_epochs=6")
     assert_equal_runs(run, whole)
-
-
-def resume(run: Path, *overrides: str) -> dict[Path, BaseException]:
-    """Do what `resume=` does, in this process."""
-    return train_folders([run]) if prepare([f"resume={run}", *overrides]) else {}
 
 
 def test_d4_finished_run_has_nothing_to_do_until_more_epochs_are_asked_for(train: Train, run: Path) -> None:
@@ -346,40 +351,45 @@ def test_e4_sweep_killed_again_and_again_ends_the_same(train: Train, tmp_path: P
     assert_equal_sweeps(sweep, whole)
 
 
-@pytest.mark.parametrize("num_renamed", [1, pytest.param(3, marks=pytest.mark.slow)])
-def test_h3_kill_between_the_checkpoints_of_a_stack_changes_nothing(
-    train: Train, tmp_path: Path, num_renamed: int
-) -> None:
-    whole, sweep = tmp_path / "whole", tmp_path / "sweep"
-    command = ["-m", *TINY, "dataset.batch_size=32", "loss=ce,mse", "optimizer=sgd,adam", "trainer.num_epochs=6"]
-    assert train(*command, f"hydra.sweep.dir={whole}").returncode == 0
-    for num_epochs in (2, 3):  # the same sweep as it was after two epochs and after three
-        folder = tmp_path / str(num_epochs)
-        assert train(*command[:-1], f"trainer.num_epochs={num_epochs}", f"hydra.sweep.dir={folder}").returncode == 0
-    shutil.copytree(tmp_path / "3", sweep)
-    for index, run in enumerate(find_jobs(sweep)):
+def train_stack(folder: Path, jobs: Sequence[str], num_epochs: int) -> list[Path]:
+    """Train a stack; the folders of its runs."""
+    command = [*TINY[:3], "dataset.batch_size=32", f"trainer.num_epochs={num_epochs}"]
+    runs = [write(folder / str(number), *command, *job.split()) for number, job in enumerate(jobs)]
+    train_folders(runs)
+    return runs
+
+
+def ask_for(runs: Sequence[Path], num_epochs: int) -> None:
+    for run in runs:
+        assert prepare([f"resume={run}", f"trainer.num_epochs={num_epochs}"])
+
+
+@pytest.mark.parametrize("num_renamed", [1, 3])
+def test_h3_kill_between_the_checkpoints_of_a_stack_changes_nothing(tmp_path: Path, num_renamed: int) -> None:
+    jobs = ["loss=ce", "loss=ce optimizer=adam", "loss=mse", "loss=mse optimizer=adam"]
+    whole, earlier, runs = (train_stack(tmp_path / str(n), jobs, num_epochs=n) for n in (6, 2, 3))
+    for index, run in enumerate(runs):
         status = read_json(run / "status.json") | {"state": "running", "pid": 2**22 + 1}
         (run / "status.json").write_text(json.dumps(status), encoding="utf-8")
         (run / "result.json").unlink()
         if index >= num_renamed:  # its new checkpoint is on the disk, but the kill came before it got its name
             last = run / "checkpoints" / "last.pt"
             last.rename(last.with_name(".last.pt.123.tmp"))
-            shutil.copy(tmp_path / "2" / run.name / "checkpoints" / "last.pt", last)
-    result = train(f"resume={sweep}", "trainer.num_epochs=6")
-    assert result.returncode == 0, result.stderr
-    assert_equal_sweeps(sweep, whole)
+            shutil.copy(earlier[index] / "checkpoints" / "last.pt", last)
+    ask_for(runs, 6)
+    assert not train_folders(runs)
+    for run, expected in zip(runs, whole, strict=True):
+        assert_equal_runs(run, expected)
 
 
-def test_runs_that_ended_keep_their_places_in_a_stack(train: Train, tmp_path: Path) -> None:
-    whole, sweep = tmp_path / "whole", tmp_path / "sweep"
-    command = ["-m", *LONG, "optimizer.lr=0.1,0.2,1e38,0.3"]
-    assert train(*command, "trainer.num_epochs=6", f"hydra.sweep.dir={whole}").returncode == 6
-    assert train(*command, "trainer.num_epochs=3").returncode == 6
-    result = train(f"resume={sweep}", "trainer.num_epochs=6")
-    assert result.returncode == 6 and "training diverged" in result.stderr, result.stderr
-    for run, expected in zip(find_jobs(sweep), find_jobs(whole), strict=True):
-        if "1e" not in run.name:
-            assert_equal_runs(run, expected)
+def test_runs_that_ended_keep_their_places_in_a_stack(tmp_path: Path) -> None:
+    jobs = [f"optimizer.lr={lr}" for lr in ("0.1", "0.2", "1e38", "0.3")]
+    whole, runs = (train_stack(tmp_path / str(n), jobs, num_epochs=n) for n in (6, 3))
+    ask_for(runs, 6)
+    (error,) = train_folders(runs).values()
+    assert isinstance(error, DivergedError)
+    for index in (0, 1, 3):
+        assert_equal_runs(runs[index], whole[index])
 
 
 def test_h2_one_command_of_many_gets_a_folder(tmp_path: Path) -> None:
