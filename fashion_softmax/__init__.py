@@ -1,3 +1,3 @@
 """Configuration-driven experiments with softmax regression on Fashion-MNIST."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -95,7 +95,7 @@ def _train(run_dir: Path, *, is_shown: bool) -> None:
 
 
 def _resume() -> bool:
-    """Resume what `resume=` names; tells whether Hydra has to go on, which launches the stacks of a sweep."""
+    """Resume what `resume=` names; tells whether Hydra has to continue, which launches the stacks of a sweep."""
     from fashion_softmax.sweeps.resume import prepare
 
     if not (prepared := prepare(sys.argv[1:])):
@@ -163,7 +163,7 @@ def exit_on_error() -> Iterator[None]:
 
         known = error if isinstance(error, FashionSoftmaxError) else translate(error)
         if known is None:
-            # Printed here: Hydra would turn an exception of its callback into a warning, and go on.
+            # Printed here: Hydra would turn an exception of its callback into a warning, and continue.
             traceback.print_exc()
             sys.exit(1)
         print(f"ERROR: {known}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fashion_softmax.config.settings import SECTIONS_THAT_SAY_NOTHING, flatten, printable, show, word
+from fashion_softmax.config.settings import NEUTRAL_SECTIONS, flatten, printable, show, word
 from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.viewing.evidence import compare_pair
@@ -70,7 +70,7 @@ def show_differences(console: Console, first: RunFolder, second: RunFolder) -> N
 def _word_settings(run: RunFolder) -> dict[str, str]:
     config = {printable(key): value for key, value in flatten(run.config) if "._target_" not in key}
     settings = (run.hyperparameters | config).items()
-    return {key: show(value) for key, value in settings if key.partition(".")[0] not in SECTIONS_THAT_SAY_NOTHING}
+    return {key: show(value) for key, value in settings if key.partition(".")[0] not in NEUTRAL_SECTIONS}
 
 
 def _word_results(run: RunFolder) -> dict[str, str]:

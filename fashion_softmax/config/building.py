@@ -84,7 +84,7 @@ def build_parts(resolved: Mapping[str, Any]) -> Parts:
     check_values(resolved)
     device, dtype = pick_device(resolved["device"]), getattr(torch, resolved["dtype"])
     if device.type == "mps" and dtype == torch.float64:
-        raise ConfigError("dtype=float64 is not to be had on device mps; add device=cpu")
+        raise ConfigError("device mps has no dtype=float64; add device=cpu")
     # A relative path belongs to the user's folder, not to that of the run, into which hydra.job.chdir goes.
     dataset = _load_dataset(json.dumps(resolved["dataset"]), to_absolute_path("."))
     seed_torch(resolved["seed"], device)

@@ -21,7 +21,7 @@ from omegaconf import MISSING, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fashion_softmax.config.private import register_resolver
-from fashion_softmax.config.settings import name_folder, says_nothing
+from fashion_softmax.config.settings import is_neutral, name_folder
 
 PACKAGE_DIR = Path(__file__).parent.parent
 # Beside the package in a checkout, inside it once installed.
@@ -128,7 +128,7 @@ def register() -> None:
     # Cached, since Hydra asks for the folder's name several times.
     register_resolver("unique_id", lambda: secrets.token_hex(3), use_cache=True)
     register_resolver("job_name", lambda number, lines: name_folder(f"{number:03d}", _as_written(lines)))
-    register_resolver("run_suffix", lambda lines: name_folder("", filterfalse(says_nothing, _as_written(lines))))
+    register_resolver("run_suffix", lambda lines: name_folder("", filterfalse(is_neutral, _as_written(lines))))
 
 
 def _as_written(overrides: ListConfig) -> list[str]:

@@ -12,7 +12,7 @@ Value = bool | int | float | str | None
 
 GROUPS = ("experiment", "dataset", "model", "loss", "optimizer", "scheduler")  # whose options are words enough
 
-SECTIONS_THAT_SAY_NOTHING = ("sweep", "dashboard")
+NEUTRAL_SECTIONS = ("sweep", "dashboard")
 ALWAYS_NAMED = ("loss", "optimizer.lr")
 SHARED_BY_OPTIONS = ("dataset.batch_size", "dataset.val_size", "optimizer.lr")
 NAMED_FIRST = ("experiment", "model", "loss", "optimizer", "scheduler", "optimizer.lr")  # a table may cut the rest
@@ -39,7 +39,7 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
     Returns:
         Groups first (`loss` to `huber`), then dotted keys (`optimizer.lr` to 0.1) and `seed`; lists as text.
     """
-    flat = {key: value for key, value in flatten(config) if key == "dataset.root" or not says_nothing(key)}
+    flat = {key: value for key, value in flatten(config) if key == "dataset.root" or not is_neutral(key)}
     named: dict[str, Value] = {}
     for group in GROUPS:
         target = flat.pop(f"{group}._target_", None)
@@ -52,11 +52,11 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
     return named | {printable(key): _plain(value) for key, value in flat.items()}
 
 
-def says_nothing(override: str) -> bool:
+def is_neutral(override: str) -> bool:
     """Tell whether an override, or a dotted key however it is set, leaves a run's result as it is."""
     key = _key(override)
     is_changeable = key in CHANGEABLE and key != "trainer.num_epochs"
-    return is_changeable or key.partition(".")[0] in SECTIONS_THAT_SAY_NOTHING
+    return is_changeable or key.partition(".")[0] in NEUTRAL_SECTIONS
 
 
 def _plain(value: Any) -> Value:
@@ -146,7 +146,7 @@ def fingerprint(config: Mapping[str, Any]) -> str:
         node = neutral.get(section) if section else neutral
         if isinstance(node, dict) and node.get(name) is not None:
             node[name] = value
-    content = {key: value for key, value in resolve(neutral).items() if key not in SECTIONS_THAT_SAY_NOTHING}
+    content = {key: value for key, value in resolve(neutral).items() if key not in NEUTRAL_SECTIONS}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

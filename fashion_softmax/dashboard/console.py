@@ -27,7 +27,7 @@ def make_console() -> Console:
 
 
 class _PatientConsole(Console):
-    """A console that falls silent when nobody reads it any more (`python train.py | head`): the training goes on."""
+    """A console that falls silent when nobody reads it any more (`python train.py | head`): the training continues."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True

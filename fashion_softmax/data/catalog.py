@@ -75,7 +75,7 @@ def load_idx(
         root: folder of train-images, train-labels, t10k-images and t10k-labels.
         num_classes: K; None counts the training labels, which then have to be 0 to K - 1.
         class_names: in label order; None uses the numbers.
-        url: where the files can be had, to say so when one is missing.
+        url: where the files can be downloaded; said when one is missing.
         **options: see `Options`.
 
     Raises:

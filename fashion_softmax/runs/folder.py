@@ -76,7 +76,7 @@ def set_aside_earlier(folder: Path, runs: Iterable[Path] = ()) -> None:
         runs: of an earlier sweep, in this folder.
 
     Raises:
-        CheckpointError: one of the runs is still going on.
+        CheckpointError: one of the runs is still being trained.
     """
     for run in runs:
         with claim(run):

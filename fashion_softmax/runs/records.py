@@ -28,7 +28,7 @@ class RunFolder:
     Attributes:
         path: the folder.
         name: for tables; that of the folder, as far as it distinguishes the run from those it is compared with.
-        state: one of `STATES`, `killed` for a run whose process ended without a word, `unknown` where nothing says.
+        state: one of `STATES`, `killed` for a run whose process ended suddenly, `unknown` where nothing says.
         error: why it did not complete, in a line, where there is a reason.
         started: when, in ISO 8601 and UTC; empty where nothing says.
         config: plain values, interpolations unresolved; empty where it cannot be read.

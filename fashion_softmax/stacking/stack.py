@@ -80,7 +80,7 @@ class Stack:
         return [index for index in range(len(self)) if index not in self.errors]
 
     def attempt(self, index: int, action: Callable[..., T], *args: Any) -> T | None:
-        """Do something on behalf of a member; if it raises, the member leaves and the others never notice.
+        """Do something on behalf of a member; if it raises, the member leaves and the others are not disturbed.
 
         Args:
             index: of the member; one that left already is not asked again.

@@ -52,7 +52,7 @@ def fit(
 
     A run that fails leaves the stack with its error in `stack.errors`: a `DivergedError` when a loss is NaN or
     infinite (a training loss is noticed before the optimizer uses its gradient), else whatever its loss, optimizer or
-    scheduler raised. The others go on; when none is left, so does nothing.
+    scheduler raised. The others continue; the training ends when none is left.
 
     Args:
         stack: of one run or several.
@@ -60,7 +60,7 @@ def fit(
         evaluation_splits: name (`val`, `test`) to the images, on the batches' device, that the runs are measured on
             after every epoch.
         num_epochs: passes over the training images, at least 1.
-        first_epoch: to train, counted from 1; larger to go on with members that were trained before.
+        first_epoch: to train, counted from 1; larger for members that were trained before.
         after_step: called after every step; what it raises ends the training.
 
     Yields:

@@ -12,7 +12,7 @@ from fashion_softmax.config.checking import check_values
 from fashion_softmax.config.jobs import expand_grid, set_values
 from fashion_softmax.config.private import parse_arguments
 from fashion_softmax.config.schema import project_dir, quote, resolve
-from fashion_softmax.config.settings import CHANGEABLE, GROUPS, fingerprint, flatten, says_nothing
+from fashion_softmax.config.settings import CHANGEABLE, GROUPS, fingerprint, flatten, is_neutral
 from fashion_softmax.config.trust import read_trusted_config, refuse_links_out, split_trust
 from fashion_softmax.dashboard.console import count
 from fashion_softmax.errors import CheckpointError
@@ -136,7 +136,7 @@ def _change(folder: RunFolder, lines: Sequence[str], *, is_command: bool) -> Run
     changes = {key: f"{key} is {was.get(key)} there, not {now[key]}" for key in now if was.get(key) != now[key]}
     if is_command:
         changes |= {key: f"{line} is not given" for key, line in kept.items()}
-    differences = [text for key, text in changes.items() if key not in CHANGEABLE and not says_nothing(key)]
+    differences = [text for key, text in changes.items() if key not in CHANGEABLE and not is_neutral(key)]
     if differences:
         raise CheckpointError(
             f"{folder.path} was trained with other settings: {'; '.join(differences)}; leave them out to resume it, or "
