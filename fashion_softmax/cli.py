@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def train(cfg: "DictConfig") -> float | None:
-    """Train one run in the folder that Hydra made: a command of its own, or a job of a sweeper of other people.
+    """Train one run in the folder that Hydra made: a command of its own, or a job of another sweeper than ours.
 
     Args:
         cfg: of the shape of `config.schema.Config`.
@@ -70,7 +70,7 @@ def train(cfg: "DictConfig") -> float | None:
     hydra = HydraConfig.get()
     job, run_dir = read_job(cfg, hydra), Path(hydra.runtime.output_dir)
     with claim(run_dir):
-        if (run_dir / Names.STATUS).exists():  # of an earlier run of a sweeper of other people
+        if (run_dir / Names.STATUS).exists():  # an earlier run of another sweeper than ours
             set_aside_earlier(run_dir)
         write_folder(run_dir, job.config, job.overrides, job.choices)
         _train(run_dir, is_shown=hydra.mode == RunMode.RUN)

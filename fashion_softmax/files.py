@@ -1,6 +1,6 @@
 """Files and folders: atomic writes, bounded reads, YAML and JSON as plain values.
 
-A reader finds the old content of a file or the new one, never a part of it.
+What is written atomically is the old file or the new one for every reader, never a part.
 """
 
 import errno
@@ -119,7 +119,7 @@ def _temporary_path(path: Path) -> Path:
 
 
 def link_atomically(source: Path, path: Path) -> None:
-    """Give a file a second name, which may belong to another file yet; where there are no links, copy it."""
+    """Give a file a second name, in place of what had it; where there are no links, copy the file."""
     temporary = _temporary_path(path)
     try:
         os.link(source, temporary)
@@ -139,8 +139,7 @@ def read_bounded(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """Read a file that may come from other people.
 
     Raises:
-        OSError: it cannot be read, is longer than allowed, or is a link, which may lead anywhere, a device or a pipe,
-            which might never end.
+        OSError: it cannot be read, is too long, or is a link, which may lead anywhere, or a pipe, which may never end.
     """
     if not path.is_file() or path.is_symlink():
         raise FileNotFoundError(errno.ENOENT, "is no file", str(path))
@@ -183,8 +182,7 @@ def load_yaml(text: str | bytes) -> Any:
         text: bytes are UTF-8; what this process wrote itself is not parsed again, which would take a millisecond.
 
     Raises:
-        ValueError: it is no YAML, or it has aliases, which could expand without end, or is nested so deeply that
-            libyaml would crash.
+        ValueError: it is no YAML, has aliases, which could expand without end, or is nested too deeply for libyaml.
     """
     text = text.decode() if isinstance(text, bytes) else text
     if text in _written:

@@ -76,8 +76,7 @@ def build_parts(resolved: Mapping[str, Any]) -> Parts:
         The parts, untrained.
 
     Raises:
-        ConfigError: a value is not allowed, or the parts do not fit together; nothing was created but a data set that
-            was missing.
+        ConfigError: a value is not allowed, or the parts do not fit together; at most the data set was fetched.
         DataError: the data set is missing or corrupt.
         MachineError: the device is not there, or there is no memory for a part.
     """
@@ -139,7 +138,7 @@ def build_as(kind: type[T], resolved: Mapping[str, Any], key: str, *runtime_args
 
 
 def _construct(node: Any, *runtime_args: Any) -> Any:
-    """Do what Hydra's `instantiate` does, without the millisecond that it takes."""
+    """Build a node and those inside it by their `_target_`; Hydra's `instantiate` takes a millisecond for it."""
     if isinstance(node, list):
         return [_construct(item) for item in node]
     if not isinstance(node, dict):
@@ -202,7 +201,7 @@ def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) ->
         raise ConfigError(f"model: cannot take images of shape {dataset.image_shape} (C, H, W): {error}") from error
     if tuple(logits.shape) != shape:
         raise ConfigError(f"model: gives {tuple(logits.shape)} for two images, expected {shape} (images, classes)")
-    before = torch.get_rng_state()
+    before = _random_states(images.device)
     try:
         losses, _ = loss_fn.value_and_gradient(logits, labels)
     except (RuntimeError, ValueError, OverflowError) as error:
@@ -211,6 +210,11 @@ def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) ->
         raise ConfigError(f"loss: gives {tuple(losses.shape)} for two images, expected (2,): one loss per image")
     if not is_stackable(model):
         return "only softmax regressions are trained together"
-    if not torch.equal(before, torch.get_rng_state()):
+    if not all(map(torch.equal, before, _random_states(images.device))):
         return "its loss draws random numbers, and they would depend on its company"
     return None
+
+
+def _random_states(device: torch.device) -> list[Tensor]:
+    others = [] if device.type == "cpu" else [getattr(torch, device.type).get_rng_state()]
+    return [torch.get_rng_state(), *others]

@@ -108,7 +108,7 @@ def _check_keys(
 
 @functools.lru_cache(maxsize=256)
 def _read_signature(target: str, num_runtime: int) -> tuple[dict[str, Any], list[str], bool]:
-    """Import a component: the types of its parameters after the runtime facts, which it needs, whether it takes any."""
+    """Import a component: the types of its parameters after the runtime facts, the required ones, whether any fit."""
     component = find_target(target)
     parameters = list(inspect.signature(component).parameters.values())[num_runtime:]
     named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]

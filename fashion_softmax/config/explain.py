@@ -20,7 +20,7 @@ from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineErro
 
 MAX_ALIASES = 10  # in a YAML file; each may repeat all that stands before it
 ADDED = re.compile(r"file://([^\[\],'\"\n]+)")  # a folder in `hydra.searchpath`, in a file or on the command line
-# A file that is not there, or is used as what it is not, is a bug of ours; all else the machine refuses.
+# These errors of files are bugs of ours; all others are the machine's.
 BUG_ERRNOS = (None, errno.ENOENT, errno.EBADF, errno.EINVAL)
 OUR_WORDS = {
     r"Ambiguous value for argument '(.*)'": r"\1 has several values: add -m for a job each, or write key=[...]",
@@ -87,7 +87,7 @@ def _one_line(text: str) -> str:
 
 
 def _is_raised_by_hydra(error: BaseException) -> bool:
-    """Tell what only Hydra stumbled over from a bug of ours, by whose code ran last."""
+    """Tell whether Hydra or OmegaConf raised the error, not our own code."""
     names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
     packages = [name.partition(".")[0] for name in names if name.startswith(("fashion_softmax", "hydra", "omegaconf"))]
     return packages[-1:] in (["hydra"], ["omegaconf"])

@@ -156,7 +156,7 @@ def set_values(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
 
 @functools.lru_cache(maxsize=4096)
 def _read_value(line: str) -> tuple[str, Any] | None:
-    """Read a value that becomes no other when Hydra applies it; None for all that only Hydra can apply."""
+    """Read `key=value` with a plain value; None for what only Hydra can apply."""
     if number := NUMBER.fullmatch(line):  # the parser takes a millisecond
         return number[1], float(number[2]) if "." in number[2] else int(number[2])
     (override,) = OverridesParser.create().parse_overrides([line])

@@ -10,7 +10,14 @@ from fashion_softmax.errors import printable as printable
 
 Value = bool | int | float | str | None
 
-GROUPS = ("experiment", "dataset", "model", "loss", "optimizer", "scheduler")  # whose options are words enough
+GROUPS = (
+    "experiment",
+    "dataset",
+    "model",
+    "loss",
+    "optimizer",
+    "scheduler",
+)  # an option alone names each
 
 NEUTRAL_SECTIONS = ("sweep", "dashboard")
 ALWAYS_NAMED = ("loss", "optimizer.lr")
@@ -119,7 +126,7 @@ def show(value: Value) -> str:
 
 
 def flatten(value: Any, key: str = "", *, into_lists: bool = False) -> Iterator[tuple[str, Any]]:
-    """Walk through nested dictionaries, and lists if asked: every value that is none, with its dotted key."""
+    """Walk through nested dictionaries, and lists if asked: every leaf value, with its dotted key."""
     if isinstance(value, dict):
         pairs: Iterable[tuple[Any, Any]] = value.items()
     elif into_lists and isinstance(value, list):

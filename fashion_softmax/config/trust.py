@@ -54,8 +54,7 @@ def read_trusted_config(run_dir: Path, trusted: Sequence[str]) -> PlainConfig:
         trusted: see `check_config`.
 
     Returns:
-        A configuration of the shape of `schema.Config` whose values are all allowed, interpolations unresolved; nothing
-        of it is built.
+        A configuration of the shape of `schema.Config`, interpolations unresolved; all its values are allowed.
 
     Raises:
         CheckpointError: it cannot be read, names what is refused, or has a value that is not allowed.

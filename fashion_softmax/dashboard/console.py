@@ -121,8 +121,7 @@ class RunDisplay:
 def tensorboard_command(folder: Path) -> str:
     """Word the command that opens TensorBoard on a sweep or beside a run, with the interpreter that runs now.
 
-    Without a port it takes the first free one from 6006 on; it asks nobody for a password, so that only this machine
-    may reach it.
+    It takes the first free port from 6006 on. It has no password, so that only this machine may reach it.
 
     Args:
         folder: of a sweep, or of a single run: below `outputs` all runs are shown, since alone a run has no name there.

@@ -128,8 +128,7 @@ def _fetch_all(missing: list[str], published: Published, root: Path, mirror: str
 def fetch(url: str) -> bytes:
     """Download one file into memory.
 
-    A second thread transfers while this one watches the speed: a header that is sent byte by byte would never meet
-    urllib's own timeout.
+    A second thread transfers while this one watches the speed: bytes that come one by one never meet urllib's timeout.
 
     Args:
         url: http, https or file.

@@ -1,4 +1,4 @@
-"""Measures of a classifier, per run: how often it is right, how surprised it is by the truth, and their sums.
+"""Measures of a classifier, per run: how often it is right, its cross-entropy, and their sums.
 
 Shapes: `B` images, `K` classes, `*R` any leading axes (none for one run, one for runs trained together). `logits` are
 scores, (*R, B, K); `labels` are the true classes, int64, (B,).

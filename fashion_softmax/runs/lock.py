@@ -1,6 +1,6 @@
 """One writer per folder of a run or a sweep, and the run's state, which names the process that writes.
 
-A process that ends, however it ends, holds no lock any more.
+A lock is free when its process has ended; the data's workers may hold it a few seconds longer.
 """
 
 import contextlib

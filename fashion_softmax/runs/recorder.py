@@ -7,7 +7,8 @@ that runs with different batch sizes line up.
 import contextlib
 import json
 import logging
-import traceback
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -51,8 +52,7 @@ class Recorder:
         """Open the records.
 
         Args:
-            last_epoch: whose records are kept where a run is resumed, later ones are recorded again; None for a new
-                run.
+            last_epoch: of a resumed run; records up to it are kept, later ones are made again. None for a new run.
         """
         self.started = read_json(self.run_dir / Names.STATUS).get("started") or now()
         rows = [] if last_epoch is None else _keep_until(self.run_dir, last_epoch)
@@ -111,7 +111,7 @@ class Recorder:
                 write_atomically(self.run_dir / Names.STATUS, self.status(state, error))
 
     def fail(self, error: BaseException) -> None:
-        """Record why the run ended early; that its folder is gone or full must not hide it."""
+        """Record why the run ended early; what fails while recording is ignored."""
         with contextlib.suppress(Exception):
             log_into(self.run_dir, f"{_state_after(error)}: {describe(error)}", error)
             self.close(_state_after(error), describe(error))
@@ -126,7 +126,7 @@ def _state_after(error: BaseException) -> str:
 def _keep_until(run_dir: Path, last_epoch: int) -> list[dict[str, Any]]:
     """Forget what is recorded anew when a run is resumed; returns the rows of the epochs that are kept.
 
-    Of some of what event files say at their beginning and end, TensorBoard would keep the first.
+    TensorBoard keeps the first value of some tags, so old ones are removed from the event files.
     """
     rows = [row for row in read_rows(run_dir) if row["epoch"] <= last_epoch]
     if (run_dir / Names.METRICS).exists():
@@ -141,24 +141,31 @@ def _keep_until(run_dir: Path, last_epoch: int) -> list[dict[str, Any]]:
 
 def log_into(run_dir: Path, message: str, error: BaseException | None = None) -> None:
     """Write into a run's own log; of a sweep's runs the terminal gets a table at the end."""
-    details = ""
+    handler, level, details = _make_handler(run_dir), logging.INFO, None
     try:
         if error:
             raise error  # one that nobody raised has no traceback yet
     except BaseException:
-        details = traceback.format_exc()
-    with contextlib.suppress(OSError), (run_dir / "train.log").open("a", encoding="utf-8") as file:
-        file.write(f"{now()} INFO {__name__}: {message}\n{details}")
+        level, details = logging.ERROR, sys.exc_info()
+    with contextlib.suppress(OSError), contextlib.closing(handler):
+        handler.handle(logging.LogRecord(__name__, level, __file__, 0, message, None, details))
 
 
 @contextlib.contextmanager
 def log_all(run_dir: Path) -> Iterator[None]:
-    """Let a single run's log have what anything else says as well, such as warnings."""
-    handler, root = logging.FileHandler(run_dir / "train.log", encoding="utf-8", delay=True), logging.getLogger()
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    """Also write all other log messages, such as warnings, into a single run's log."""
+    handler, root = _make_handler(run_dir), logging.getLogger()
     root.addHandler(handler)
     try:
         yield
     finally:
         root.removeHandler(handler)
         handler.close()
+
+
+def _make_handler(run_dir: Path) -> logging.Handler:
+    formatter = logging.Formatter(LOG_FORMAT, "%Y-%m-%dT%H:%M:%S+00:00")
+    formatter.converter = time.gmtime
+    handler = logging.FileHandler(run_dir / "train.log", encoding="utf-8", delay=True)
+    handler.setFormatter(formatter)
+    return handler

@@ -51,10 +51,13 @@ class RunFolder:
 
     @property
     def num_epochs_wanted(self) -> int:
-        """Epochs that the configuration asks for; 0 where it does not say."""
-        trainer = self.config.get("trainer")
-        wanted = trainer.get("num_epochs") if isinstance(trainer, dict) else None
-        return wanted if isinstance(wanted, int) else 0
+        """Epochs that the configuration asks for; 0 where it cannot be read."""
+        from fashion_softmax.config.schema import resolve  # imports Hydra: most that reads runs need not
+
+        try:
+            return int(resolve(self.config)["trainer"]["num_epochs"])
+        except Exception:  # the configuration may come from other people and hold anything
+            return 0
 
     @property
     def is_complete(self) -> bool:
@@ -188,10 +191,7 @@ def find_best(rows: Sequence[dict[str, float]], tag: str) -> tuple[int, float] |
 
     Args:
         rows: of a run.
-        tag: of the metric.
-
-    Returns:
-        The epoch and its value, None if there is none.
+        tag: of the metric, whose value is returned with the epoch; None where no row has it.
     """
     sign = -1 if is_accuracy(tag) else 1
     found = [(sign * row[tag], epoch) for epoch, row in enumerate(rows, start=1) if tag in row]

@@ -81,7 +81,7 @@ def _allow_open_files(number: int) -> None:
 
 
 def _keep_place(path: Path) -> Run | None:
-    """Build a run that is not trained now, for its place in the stack; None if it cannot be built, now as before."""
+    """Build a run that is not trained now, for its place in the stack; None if building fails."""
     try:
         return Run(read_folder(path))
     except (Exception, SystemExit):

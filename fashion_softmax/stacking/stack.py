@@ -113,7 +113,7 @@ class Stack:
 
 
 def _as_divergence(error: BaseException) -> BaseException:
-    """Report a number that no float can hold as what it is: torch and Python raise instead of computing infinity."""
+    """Turn overflow into divergence: torch and Python raise instead of computing infinity."""
     if isinstance(error, OverflowError) or (isinstance(error, RuntimeError) and "overflow" in str(error)):
         divergence = DivergedError(f"training diverged: {error}")
         divergence.__cause__ = error

@@ -70,6 +70,8 @@ def fit(
         lrs = [member.lr for member in stack.members]
         start = time.perf_counter()
         metrics, step_losses = _train_epoch(stack, batches, epoch, after_step)
+        if not stack.active:
+            return
         training_s = time.perf_counter() - start
         for split_name, split in evaluation_splits.items():
             measures = evaluate(stack, split, batches.dtype)

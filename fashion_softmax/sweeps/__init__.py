@@ -1,1 +1,1 @@
-"""Many folders: plan, grid, display."""
+"""Many runs: the folder of a sweep, grid, resuming, display."""

@@ -52,7 +52,7 @@ def sweep(
     gc.freeze()  # what was imported stays; looking through it again and again would take as long as launching
     checked = _check_jobs(jobs, compose)
     facts = {number: facts for number, (_, facts) in enumerate(checked) if facts}
-    options = SweepConfig(**checked[0][0].config.get("sweep", {}))
+    options = SweepConfig(**resolve(checked[0][0].config)["sweep"])
     stacks = plan(facts, options.max_stack_size)
     # What cannot be planned fails when it is trained, in its own folder.
     stacks += [[number] for number in range(len(jobs)) if number not in facts]

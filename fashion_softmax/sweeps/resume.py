@@ -42,6 +42,8 @@ def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
     trusted, lines = split_trust(options.overrides)
     for_hydra = [line for line in lines if line.startswith("hydra")]
     own = [line for line in lines if not line.startswith(("hydra", "resume="))]
+    if not options.multirun and any(line.startswith("sweep.max_stack_size=") for line in own):
+        raise CheckpointError("sweep.max_stack_size: a sweep keeps its stacks when it is resumed; leave it out")
     folder = _find_folder(options.overrides, is_command=options.multirun)
     with claim(folder):
         refuse_links_out(folder)

@@ -1,6 +1,6 @@
 """A run's data set and its trained model; the folder may come from other people, and nothing in it is executed.
 
-Of all the rooms that look at runs, only this module builds what a configuration names.
+In `viewing`, only this module builds what a configuration names.
 """
 
 from collections.abc import Sequence
@@ -130,7 +130,7 @@ def load_images(run: RunFolder) -> Dataset:
     check_config(config, (), Path(run.name) / Names.CONFIG)
     dataset = config.get("dataset")
     if not isinstance(dataset, dict) or not str(dataset.get("_target_")).startswith("fashion_softmax.data."):
-        raise DataError("its configuration names none of ours")
+        raise DataError("its data set is not one of fashion_softmax.data")
     register()
     node = resolve(config)["dataset"] | {"resize": None, "val_size": 0}
     root = Path(str(node.get("root")))

@@ -109,8 +109,8 @@ def test_data_that_is_missing_is_not_fetched(record_run: RecordRun, tmp_path: Pa
         (TOY | {"image_shape": "wide"}, "cannot be shown"),
         (TOY | {"num_test": 199}, "other test labels"),
         (TOY | {"noise_std": "${nothing}"}, "Interpolation key 'nothing' not found"),
-        ({"_target_": "torch.nn.Linear", "in_features": 10**5, "out_features": 10**5}, "names none of ours"),
-        (None, "names none"),
+        ({"_target_": "torch.nn.Linear", "in_features": 10**5, "out_features": 10**5}, "its data set is not one of"),
+        (None, "is not one of"),
     ],
 )
 def test_configuration_from_other_people(record_run: RecordRun, tmp_path: Path, node: Any, words: str) -> None:
