@@ -123,7 +123,10 @@ def check_before_run(config: "DictConfig") -> None:
 
     with exit_on_error():
         resolved = resolve(read_job(config).config)
-        build_parts(resolved)
+        try:
+            build_parts(resolved)
+        except SystemExit as error:
+            raise ConfigError(f"a component of the configuration ended the program: {error!r}") from error
         if resolved["sweep"]["dry_run"]:
             print("a dry run: this can be trained; nothing was trained, nothing created")
             sys.exit(0)
@@ -190,6 +193,8 @@ def _prepare_arguments(arguments: list[str]) -> list[str]:
         raise ConfigError(f"{unknown[0]} is no option{suggest(unknown[0], known)}")
     if options.experimental_rerun:
         raise ConfigError("--experimental-rerun is refused: it executes what is in the file")
+    if any(line.startswith("sweep.resume") for line in options.overrides):
+        raise ConfigError("sweep.resume is set by resume=FOLDER; give that")
     if any(line.startswith("resume=") for line in options.overrides):
         for name in ("cfg", "info", "help", "hydra_help", "shell_completion"):
             if getattr(options, name):

@@ -13,6 +13,11 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def one_line(text: object, max_length: int | None = 200) -> str:
+    """Word something on one line."""
+    return " ".join(str(text).split())[:max_length]
+
+
 class FashionSoftmaxError(Exception):
     """Base of every error that is reported as a message instead of a traceback; the message is printable."""
 

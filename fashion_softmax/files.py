@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from fashion_softmax.errors import one_line
+
 START_DIR = Path.cwd()  # where the user stands; a run may change into its own folder
 MAX_BYTES = 2**20  # of a YAML or JSON file
 MAX_DEPTH = 20  # of nested values; libyaml crashes at more than 20 000
@@ -105,13 +107,9 @@ def write_together(contents: Mapping[Path, bytes | None], *, flush: bool = True)
 
 
 def overwrite(path: Path, content: bytes) -> None:
-    """Write a file, which is there and has less than a disk's block, where it stands: a fifth of the time.
-
-    Who reads it in the very moment may find a mixture, and ask again.
-    """
+    """Write a text file, which is there and has less than a disk's block, where it stands: a fifth of the time."""
     with path.open("r+b") as file:
-        file.write(content)
-        file.truncate()
+        file.write(content.ljust(path.stat().st_size))
 
 
 def _temporary_path(path: Path) -> Path:
@@ -197,7 +195,7 @@ def load_yaml(text: str | bytes) -> Any:
                 raise ValueError("it has aliases, or is nested too deeply")
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())[:200]) from error
+        raise ValueError(one_line(error)) from error
 
 
 def dump_yaml(value: Any) -> str:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from fashion_softmax.cli import end_on_signals, exit_on_error
 from fashion_softmax.config.schema import project_dir, resolve
-from fashion_softmax.config.settings import printable
-from fashion_softmax.dashboard.console import count, shorten
-from fashion_softmax.errors import CheckpointError, ConfigError, MachineError
+from fashion_softmax.dashboard.console import shorten
+from fashion_softmax.errors import ConfigError, MachineError
 from fashion_softmax.files import write_atomically
 
 FORMATS = ("png", "svg", "pdf")
@@ -21,10 +20,8 @@ MAX_ROWS, MAX_COLUMNS, MAX_IMAGES = 1000, 100, 5000  # of a grid: half a minute
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from photo import Photo
 
     from fashion_softmax.data import Dataset
-    from fashion_softmax.viewing.trained import TrainedRun
 
 
 @contextmanager
@@ -127,46 +124,6 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--best", action="store_true", help="take the best run in the folder, not the latest")
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="its epoch (default: last)")
-
-
-def load_run_and_photo(options: argparse.Namespace, *not_with_photo: str) -> "tuple[TrainedRun, Photo | None]":
-    """Load what `add_run` let the user choose, and print its name.
-
-    Args:
-        options: with those of `add_run`.
-        *not_with_photo: options that mean nothing for a picture.
-
-    Returns:
-        The run, and the picture if one was named, in the form of the run's images.
-
-    Raises:
-        FashionSoftmaxError: there is no such run or picture, or it cannot be used.
-    """
-    from fashion_softmax.config.trust import split_trust
-    from fashion_softmax.viewing.trained import find_run, load_trained
-
-    trusted, given = split_trust(options.paths)
-    paths = list(map(Path, given))
-    if len(paths) == 1 and paths[0].is_file():
-        paths = [Path(project_dir(), "outputs"), *paths]
-    folder, *pictures = paths or [Path(project_dir(), "outputs")]
-    if len(pictures) > 1:
-        raise ConfigError(f"{pictures[1]}: one run and one picture are expected")
-    for name in not_with_photo if pictures else ():
-        if getattr(options, name):
-            raise ConfigError(f"--{name} means nothing for a picture of your own; leave it out")
-    if not (folder.is_dir() or folder.suffix == ""):
-        raise CheckpointError(f"{folder}: a run's folder is expected, and after it a picture")
-    run_dir = find_run(folder, best=options.best)
-    run = load_trained(run_dir, checkpoint=options.checkpoint, trusted=trusted)
-    print(f"{shorten(run_dir)}, {count(run.epoch, 'epoch')}")
-    if not pictures:
-        return run, None
-    from photo import read_photo
-
-    photo = read_photo(pictures[0], run.parts.dataset.train.images.numpy())
-    print(f"{printable(str(pictures[0]))}: {'; '.join(photo.steps)}")
-    return run, photo
 
 
 def save_figure(figure: "Figure", options: argparse.Namespace, *default_names: str) -> None:

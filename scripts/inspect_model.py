@@ -8,10 +8,10 @@ python scripts/inspect_model.py RUN photo.png          a picture of your own
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from chosen_run import load_run_and_photo
 from common import (
     add_output,
     add_run,
-    load_run_and_photo,
     make_parser,
     save_figure,
     script,

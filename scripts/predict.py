@@ -10,11 +10,11 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from chosen_run import load_run_and_photo
 from common import (
     add_grid,
     add_output,
     add_run,
-    load_run_and_photo,
     make_parser,
     require_drawable,
     save_figure,

@@ -199,9 +199,11 @@ def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) ->
         model.train()
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"model: cannot take images of shape {dataset.image_shape} (C, H, W): {error}") from error
-    if tuple(logits.shape) != shape:
-        raise ConfigError(f"model: gives {tuple(logits.shape)} for two images, expected {shape} (images, classes)")
-    before = _random_states(images.device)
+    found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if found != shape:
+        raise ConfigError(f"model: gives {found} for two images, expected {shape} (images, classes)")
+    sources = [torch, *([] if images.device.type == "cpu" else [getattr(torch, images.device.type)])]
+    before = [source.get_rng_state() for source in sources]
     try:
         losses, _ = loss_fn.value_and_gradient(logits, labels)
     except (RuntimeError, ValueError, OverflowError) as error:
@@ -210,11 +212,6 @@ def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) ->
         raise ConfigError(f"loss: gives {tuple(losses.shape)} for two images, expected (2,): one loss per image")
     if not is_stackable(model):
         return "only softmax regressions are trained together"
-    if not all(map(torch.equal, before, _random_states(images.device))):
+    if not all(map(torch.equal, before, (source.get_rng_state() for source in sources))):
         return "its loss draws random numbers, and they would depend on its company"
     return None
-
-
-def _random_states(device: torch.device) -> list[Tensor]:
-    others = [] if device.type == "cpu" else [getattr(torch, device.type).get_rng_state()]
-    return [torch.get_rng_state(), *others]

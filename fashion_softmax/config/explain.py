@@ -16,8 +16,9 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from fashion_softmax.config.checking import suggest
-from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError
+from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError, one_line
 
+MAX_LENGTH = 10_000  # of a message
 MAX_ALIASES = 10  # in a YAML file; each may repeat all that stands before it
 ADDED = re.compile(r"file://([^\[\],'\"\n]+)")  # a folder in `hydra.searchpath`, in a file or on the command line
 # These errors of files are bugs of ours; all others are the machine's.
@@ -39,13 +40,14 @@ def translate(error: BaseException) -> FashionSoftmaxError | None:
         return MachineError(f"not enough memory: {str(error).splitlines()[0] if str(error) else 'no details given'}")
     message = _explain(error)
     if message is None and _is_raised_by_hydra(error):
-        message = f"Hydra cannot use this command line ({type(error).__name__}: {_one_line(str(error))[:200]})"
+        message = f"Hydra cannot use this command line ({type(error).__name__}: {one_line(error)})"
     return ConfigError(message) if message else None
 
 
 def describe(error: BaseException) -> str:
     """Word an error in a line, with its class where it is none of ours."""
-    return str(error) if isinstance(error, FashionSoftmaxError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, FashionSoftmaxError) else f"{type(error).__name__}: {error}"
+    return text[:MAX_LENGTH].encode(errors="replace").decode()  # a name of a file may be no Unicode
 
 
 def _explain(error: BaseException) -> str | None:
@@ -62,14 +64,14 @@ def _explain(error: BaseException) -> str | None:
     for cause in (error, error.__cause__, error.__context__) if isinstance(error, HydraException) else (error,):
         if isinstance(cause, OmegaConfBaseException):
             return _explain_value(cause)
-    if isinstance(error, RecursionError) or "maximum nesting depth" in text:
+    if (isinstance(error, RecursionError) and _is_raised_by_hydra(error)) or "maximum nesting depth" in text:
         return "the configuration is nested too deeply, or its defaults include themselves"
     if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
         return f"{mark.name}, line {mark.line + 1}: is no valid YAML: {error.problem}"
     for pattern, words in OUR_WORDS.items():
         if found := re.search(pattern, text) if isinstance(error, HydraException | ValueError) else None:
             return found.expand(words)
-    return _one_line(text) if isinstance(error, HydraException | yaml.YAMLError) else None
+    return one_line(text, None) if isinstance(error, HydraException | yaml.YAMLError) else None
 
 
 def _explain_value(error: OmegaConfBaseException) -> str:
@@ -80,10 +82,6 @@ def _explain_value(error: OmegaConfBaseException) -> str:
         return f"{key} is unknown{suggest(key, allowed)}"
     reason = str(error.msg or error).splitlines()[0]
     return f"{key}: {reason}" if error.full_key else reason
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _is_raised_by_hydra(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ from fashion_softmax.config.checking import check_values
 from fashion_softmax.config.explain import translate
 from fashion_softmax.config.schema import PlainConfig, register, resolve, with_defaults
 from fashion_softmax.config.settings import flatten
-from fashion_softmax.errors import CheckpointError, ConfigError
+from fashion_softmax.errors import CheckpointError, ConfigError, one_line
 from fashion_softmax.files import Names, load_yaml, read_bounded
 
 FUNCTIONS = {
@@ -67,7 +67,7 @@ def read_trusted_config(run_dir: Path, trusted: Sequence[str]) -> PlainConfig:
         config = with_defaults(content)
         check_values(resolve(config))
     except (ConfigError, OSError, ValueError, RecursionError, OmegaConfBaseException) as error:
-        reason = translate(error) or f"cannot be read: {' '.join(str(error).split())[:200]}"
+        reason = translate(error) or f"cannot be read: {one_line(error)}"
         raise CheckpointError(f"{path}: {reason}") from error
     return config
 

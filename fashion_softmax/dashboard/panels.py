@@ -22,6 +22,7 @@ from fashion_softmax.config.settings import find_hyperparameters, is_comparable,
 from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.dashboard.pictures import draw_confusion, draw_sheet, draw_templates, to_pixels, to_png
 from fashion_softmax.data import Dataset
+from fashion_softmax.errors import one_line
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.learning.predictions import Predictions
 
@@ -104,7 +105,7 @@ class Dashboard:
                 raise
             except Exception as error:  # a user's model or data set may cause anything
                 setattr(self.switches, name, False)
-                log.warning("TensorBoard gets no %s of this run: %s", name, " ".join(f"{error!r}".split())[:200])
+                log.warning("TensorBoard gets no %s of this run: %s", name, one_line(repr(error)))
 
     def _write_templates(self, step: int) -> None:
         if isinstance(self.model, SoftmaxRegression):

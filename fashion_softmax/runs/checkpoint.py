@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from fashion_softmax.errors import CheckpointError
+from fashion_softmax.errors import CheckpointError, one_line
 from fashion_softmax.files import Names
 from fashion_softmax.runs.records import RunFolder, read_rows
 from fashion_softmax.stacking import Member
@@ -60,8 +61,8 @@ def make_checkpoint(member: Member, progress: Progress, fingerprint: str) -> byt
         "format_version": FORMAT_VERSION,
         # Cloned: in a stack they are views, and torch.save writes the whole storage of a view.
         "model": {name: value.clone() for name, value in member.model.state_dict().items()},
-        "optimizer": member.optimizer.state_dict(),
-        "scheduler": member.scheduler.state_dict(),
+        "optimizer": _without_numpy(member.optimizer.state_dict()),
+        "scheduler": _without_numpy(member.scheduler.state_dict()),
         "random_state": _random_state(),
         "fingerprint": fingerprint,
         **asdict(progress),
@@ -121,7 +122,9 @@ def load_checkpoint(path: Path, fingerprint: str | None = None) -> dict[str, Any
                 raise ValueError("compressed, which could fill the memory")
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
-        raise CheckpointError(f"{path}: holds more than tensors and plain values; refused ({_word(error)})") from error
+        raise CheckpointError(
+            f"{path}: holds more than tensors and plain values; refused ({one_line(error)})"
+        ) from error
     version = state.get("format_version") if isinstance(state, dict) else None
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path}: is no checkpoint of format version {FORMAT_VERSION}; its version is {version}")
@@ -165,7 +168,7 @@ def restore(member: Member, state: dict[str, Any], path: Path) -> Progress:
             for group, (lr, factor) in zip(member.optimizer.param_groups, schedule, strict=True):
                 group["lr"] = lr * factor(member.scheduler.last_epoch)
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path}: does not fit the run's configuration: {_word(error)}") from error
+        raise CheckpointError(f"{path}: does not fit the run's configuration: {one_line(error)}") from error
     return progress
 
 
@@ -188,11 +191,16 @@ def _random_state() -> dict[str, Any]:
     }
 
 
+def _without_numpy(value: Any) -> Any:
+    """Turn numbers of NumPy, which a user's schedule may set, into plain ones: others are not read back."""
+    if type(value) is dict:  # a Counter, such as that of MultiStepLR, stays one
+        return {key: _without_numpy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_numpy(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _seal(content: bytes) -> bytes:
     assert content.endswith(NO_COMMENT)
     comment = hashlib.sha256(content).hexdigest().encode()
     return content[: -len(NO_COMMENT)] + struct.pack("<H", len(comment)) + comment
-
-
-def _word(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

@@ -60,10 +60,11 @@ def require_whole(path: Path) -> None:
     """
     if not (path / Names.CONFIG).is_file():
         raise CheckpointError(f"{path}: is no run folder, since it has no {Names.CONFIG}; start the run anew")
-    if not (path / Names.INFO).is_file():
-        is_old = (path / ".hydra" / "overrides.yaml").is_file()
-        old = "was written by version 0.1; only that version can resume it or predict with it"
-        raise CheckpointError(f"{path}: {old if is_old else 'has no run.json: it was not written to its end'}")
+    for name in (Names.INFO, Names.STATUS):
+        if not (path / name).is_file():
+            is_old = (path / ".hydra" / "overrides.yaml").is_file()
+            old = "was written by version 0.1; only that version can resume it or predict with it"
+            raise CheckpointError(f"{path}: {old if is_old else f'has no {name}: it was not written to its end'}")
     if (version := read_json(path / Names.INFO).get("format_version")) != FORMAT_VERSION:
         raise CheckpointError(f"{path / 'run.json'}: has format version {version}, expected {FORMAT_VERSION}")
 

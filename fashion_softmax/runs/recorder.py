@@ -166,6 +166,6 @@ def log_all(run_dir: Path) -> Iterator[None]:
 def _make_handler(run_dir: Path) -> logging.Handler:
     formatter = logging.Formatter(LOG_FORMAT, "%Y-%m-%dT%H:%M:%S+00:00")
     formatter.converter = time.gmtime
-    handler = logging.FileHandler(run_dir / "train.log", encoding="utf-8", delay=True)
+    handler = logging.FileHandler(run_dir / "train.log", encoding="utf-8", delay=True, errors="replace")
     handler.setFormatter(formatter)
     return handler

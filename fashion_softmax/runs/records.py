@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion_softmax.config.settings import Value, find_hyperparameters, fingerprint, printable
+from fashion_softmax.errors import one_line
 from fashion_softmax.files import Names, load_yaml, read_bounded, read_json
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.lock import is_abandoned
@@ -160,7 +161,7 @@ def _read_state(path: Path) -> dict[str, Any]:
     state = "killed" if is_abandoned(path, status) else state if state in STATES else "unknown"
     return {
         "state": state,
-        "error": printable(" ".join(str(status["error"]).split())) if status.get("error") else None,
+        "error": printable(one_line(status["error"], None)) if status.get("error") else None,
         "started": str(status.get("started") or ""),
         "status": status,
         "result": result if state == "completed" else {},

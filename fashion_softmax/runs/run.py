@@ -25,6 +25,7 @@ class Run:
 
     Args:
         folder: as read.
+        is_trained: not only built to keep its place in a stack.
 
     Attributes:
         path: of the folder.
@@ -39,7 +40,7 @@ class Run:
             belongs to another configuration.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, *, is_trained: bool = True) -> None:
         require_whole(folder.path)
         self.folder = folder
         self.path = folder.path
@@ -50,7 +51,7 @@ class Run:
         self._fingerprint = fingerprint(folder.config)
         self.progress = Progress()
         self.recorder = Recorder(self.path, self._fingerprint, log_every=resolved["trainer"]["log_every"])
-        self._saved = find_checkpoint(folder, self._fingerprint)
+        self._saved = find_checkpoint(folder, self._fingerprint) if is_trained else None
 
     @property
     def checkpoint_path(self) -> Path:

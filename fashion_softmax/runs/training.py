@@ -40,7 +40,7 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
     Raises:
         Interrupted: by a signal; every run is saved as it was at the end of its last epoch.
     """
-    _allow_open_files(256 + 3 * len(folders))  # a run has three: its lock, its metrics, its events
+    _allow_open_files()
     failures: Failures = {}
     runs: dict[Path, Run] = {}
     with contextlib.ExitStack() as held:
@@ -55,7 +55,8 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
                     runs[path] = Run(folder)
                 except (Exception, SystemExit) as error:
                     failures[path] = error
-                    Recorder(path, str(folder.status.get("fingerprint"))).fail(error)
+                    if not folder.is_complete:  # what was trained before stays complete
+                        Recorder(path, str(folder.status.get("fingerprint"))).fail(error)
         if len(folders) == 1:
             held.enter_context(log_all(folders[0]))
         _catch_up(list(runs.values()))
@@ -69,21 +70,19 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
     return failures
 
 
-def _allow_open_files(number: int) -> None:
-    """Raise the limit that a process has for itself, 256 on macOS, as far as it may."""
+def _allow_open_files() -> None:
+    """Raise this process's own limit of open files, 256 on macOS: a run has three, its lock, metrics and events."""
     with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft not in (hard, resource.RLIM_INFINITY) and soft < number:
-            wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 10_240)), hard))  # macOS allows no more
 
 
 def _keep_place(path: Path) -> Run | None:
     """Build a run that is not trained now, for its place in the stack; None if building fails."""
     try:
-        return Run(read_folder(path))
+        return Run(read_folder(path), is_trained=False)
     except (Exception, SystemExit):
         return None
 

@@ -60,13 +60,13 @@ class StackedLoss:
 
 def _compute_checked(function: Function, loss: Loss, scores: Tensor) -> tuple[Tensor, Tensor]:
     """Compute a loss that may be the user's; of a wrong shape it would disturb the other members."""
-    losses, gradient = function(loss, scores)
+    losses, gradient = (part.detach() for part in function(loss, scores))
     if losses.shape != scores.shape[:-1] or gradient.shape != scores.shape:
         raise ValueError(
             f"the loss gives shape {tuple(losses.shape)}, its gradient {tuple(gradient.shape)} for logits of shape "
             f"{tuple(scores.shape)}; expected one loss per image"
         )
-    return losses, gradient
+    return losses.to(scores), gradient.to(scores)
 
 
 def _key(loss: Loss, index: int) -> tuple[object, ...]:

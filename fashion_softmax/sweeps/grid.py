@@ -13,7 +13,7 @@ from typing import Any
 from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.explain import describe, translate
 from fashion_softmax.config.jobs import Job
-from fashion_softmax.config.schema import SweepConfig, resolve
+from fashion_softmax.config.schema import PlainConfig, SweepConfig, resolve
 from fashion_softmax.config.settings import flatten, name_folder
 from fashion_softmax.dashboard.console import count, resume_command
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError
@@ -52,7 +52,9 @@ def sweep(
     gc.freeze()  # what was imported stays; looking through it again and again would take as long as launching
     checked = _check_jobs(jobs, compose)
     facts = {number: facts for number, (_, facts) in enumerate(checked) if facts}
-    options = SweepConfig(**resolve(checked[0][0].config)["sweep"])
+    options, *others = (SweepConfig(**resolve(job.config)["sweep"]) for job, _ in checked)
+    if any(other != options for other in others):
+        raise ConfigError("sweep.*: holds for all jobs of a sweep; give one value")
     stacks = plan(facts, options.max_stack_size)
     # What cannot be planned fails when it is trained, in its own folder.
     stacks += [[number] for number in range(len(jobs)) if number not in facts]
@@ -124,7 +126,7 @@ def _check_jobs(jobs: Sequence[list[str]], compose: Callable[[list[str]], Job]) 
         try:
             job = compose(overrides)
             _refuse_hydra_values(job)
-            checked.append((job, _find_facts(job)))
+            checked.append((job, find_facts(job.config)))
         except Exception as error:
             known = translate(error)
             if not isinstance(known, ConfigError):
@@ -135,9 +137,16 @@ def _check_jobs(jobs: Sequence[list[str]], compose: Callable[[list[str]], Job]) 
     return checked
 
 
-def _find_facts(job: Job) -> Facts | None:
-    """Build a job once; None when a component of the user's fails in a way that only running it can show."""
-    resolved = resolve(job.config)
+def find_facts(config: PlainConfig) -> Facts | None:
+    """Build a run once; None when a component of the user's fails in a way that only running it can show.
+
+    Args:
+        config: of the run, interpolations unresolved.
+
+    Raises:
+        FashionSoftmaxError: the configuration, the data or the machine does not allow it.
+    """
+    resolved = resolve(config)
     try:
         return build_parts(resolved).facts
     except FashionSoftmaxError:

@@ -4,6 +4,7 @@ Runs are resumed with their own configurations, read from their folders, which m
 `config/trust.py`.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from fashion_softmax.runs.folder import make_info, require_whole
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import RunFolder, read_folder
 from fashion_softmax.sweeps.folder import is_sweep, list_runs
+from fashion_softmax.sweeps.grid import find_facts
 
 
 def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
@@ -45,9 +47,12 @@ def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
     if not options.multirun and any(line.startswith("sweep.max_stack_size=") for line in own):
         raise CheckpointError("sweep.max_stack_size: a sweep keeps its stacks when it is resumed; leave it out")
     folder = _find_folder(options.overrides, is_command=options.multirun)
-    with claim(folder):
+    with contextlib.ExitStack() as held:
+        held.enter_context(claim(folder))
         refuse_links_out(folder)
         paths = list_runs(folder) if is_sweep(folder) else [folder]
+        for path in paths:  # one of a sweep's runs may be trained by another command
+            held.enter_context(claim(path))
         jobs = expand_grid(own) if options.multirun else [own] * len(paths)
         if len(jobs) != len(paths):
             raise CheckpointError(
@@ -62,8 +67,7 @@ def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
             changes.append((before, _change(before, job, is_command=options.multirun)))
         if not _is_wanted([changed for _, changed in changes], is_sweep=is_sweep(folder)):
             return None
-        for before, changed in changes:
-            _write_change(before, changed)
+        _write(changes)
     if not is_sweep(folder):
         return folder, []
     flags = [argument for argument in arguments if argument not in options.overrides]
@@ -159,10 +163,12 @@ def _change(folder: RunFolder, lines: Sequence[str], *, is_command: bool) -> Run
     return changed
 
 
-def _write_change(folder: RunFolder, changed: RunFolder) -> None:
-    """Write a run's new configuration into its folder, if it is one."""
-    if changed.config != folder.config:
-        info = make_info(changed.overrides, changed.choices)
-        contents = {folder.path / Names.CONFIG: dump_yaml(changed.config).encode(), folder.path / Names.INFO: info}
-        for error in write_together(contents).values():
+def _write(changes: Sequence[tuple[RunFolder, RunFolder]]) -> None:
+    """Write what changes into the folders of runs, but not before it is known that all can be trained."""
+    for _, changed in changes:
+        if not changed.is_finished:
+            find_facts(changed.config)
+    for path, changed in ((before.path, changed) for before, changed in changes if changed.config != before.config):
+        config, info = dump_yaml(changed.config).encode(), make_info(changed.overrides, changed.choices)
+        for error in write_together({path / Names.CONFIG: config, path / Names.INFO: info}).values():
             raise error

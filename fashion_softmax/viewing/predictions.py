@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fashion_softmax.config.settings import show
-from fashion_softmax.errors import DataError
+from fashion_softmax.errors import DataError, one_line
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.viewing.evidence import compare_pair
@@ -78,7 +78,7 @@ def _describe_images(run: RunFolder, predictions: Predictions, indices: Sequence
             image.thumbnail((MAX_SIDE, MAX_SIDE))
             pictures[index] = f"data:image/png;base64,{base64.b64encode(to_png(image)).decode()}"
     except Exception as error:  # the configuration may come from other people and hold anything
-        problem = f"the run's data set cannot be shown: {' '.join(str(error).split())}"
+        problem = f"the run's data set cannot be shown: {one_line(error)}"
     return {"pictures": pictures, "without_pictures": problem, "class_names": names}
 
 

@@ -28,7 +28,6 @@ from fashion_softmax.runs.folder import require_whole
 from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.stacking import Stack
 from fashion_softmax.stacking.training import predict
-from fashion_softmax.viewing.runs import read_runs
 
 
 @dataclass(frozen=True)
@@ -58,33 +57,6 @@ class TrainedRun:
         with torch.no_grad():
             logits = self.parts.member.model.eval()(to_float(image[None], self.parts.dtype))
         return log_softmax(logits).exp()[0].float().numpy()
-
-
-def find_run(folder: Path, *, best: bool = False) -> Path:
-    """Find a run that can be asked for predictions.
-
-    Args:
-        folder: of a run, of a sweep, or above them.
-        best: among several take the one with the best objective, not the one that was saved last. Objectives of two
-            data sets cannot be compared: only runs on the data set of the latest count.
-
-    Returns:
-        Its folder.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    if (folder / Names.CONFIG.parent).is_dir():
-        return folder
-    runs = [run for run in read_runs([folder]) if (run.path / Names.CHECKPOINT).is_file()]
-    if not runs:
-        raise CheckpointError(f"{folder}: none of its runs has a checkpoint; train one first: python train.py")
-    latest = max(runs, key=lambda run: (run.path / Names.CHECKPOINT).stat().st_mtime_ns)
-    if not best:
-        return latest.path
-    data = latest.hyperparameters.get("dataset")
-    comparable = [run for run in runs if run.hyperparameters.get("dataset") == data]
-    return max(comparable, key=lambda run: run.best.get("objective", -1.0)).path
 
 
 def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[str] = ()) -> TrainedRun:

@@ -57,10 +57,13 @@ class GridSweeper(Sweeper):
             SweepError: all jobs were run, some failed.
         """
         from fashion_softmax.config.jobs import expand_grid, make_composer, refuse_settings_of_one_job
+        from fashion_softmax.errors import ConfigError
         from fashion_softmax.sweeps.grid import resume, sweep
 
         assert self.config is not None and self.hydra_context is not None
         refuse_settings_of_one_job(self.config)
+        if self.max_batch_size is not None and self.max_batch_size < 1:
+            raise ConfigError(f"hydra.sweeper.max_batch_size={self.max_batch_size}: must be 1 or more, or null")
         lines = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         if OmegaConf.select(self.config, "sweep.resume"):

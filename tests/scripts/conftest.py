@@ -30,7 +30,8 @@ def script(
 ) -> Callable[..., Outcome]:
     """Run `python scripts/NAME.py ...` in this process, in a folder of its own with `outputs/` below it."""
     common = importlib.import_module("common")
-    monkeypatch.setattr(common, "project_dir", lambda: str(tmp_path))
+    for module in (common, importlib.import_module("chosen_run")):
+        monkeypatch.setattr(module, "project_dir", lambda: str(tmp_path))
     monkeypatch.setattr(common, "end_on_signals", lambda: None)
     monkeypatch.setattr(console, "START_DIR", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "120")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from chosen_run import find_run
 from PIL import Image
 
 from fashion_softmax.config.building import build_parts
@@ -22,7 +23,7 @@ from fashion_softmax.runs.checkpoint import _seal
 from fashion_softmax.runs.folder import write_folder
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
-from fashion_softmax.viewing.trained import find_run, load_trained
+from fashion_softmax.viewing.trained import load_trained
 from tests.conftest import TINY, write_idx_folder
 from tests.scripts.conftest import RunScript
 

@@ -1,0 +1,84 @@
+"""The run that a script is asked about, and the picture that stands after it."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fashion_softmax.config.schema import project_dir
+from fashion_softmax.config.settings import printable
+from fashion_softmax.dashboard.console import count, shorten
+from fashion_softmax.errors import CheckpointError, ConfigError
+from fashion_softmax.files import Names
+from fashion_softmax.viewing.runs import read_runs
+
+if TYPE_CHECKING:
+    from photo import Photo
+
+    from fashion_softmax.viewing.trained import TrainedRun
+
+
+def load_run_and_photo(options: argparse.Namespace, *not_with_photo: str) -> "tuple[TrainedRun, Photo | None]":
+    """Load what `add_run` let the user choose, and print its name.
+
+    Args:
+        options: with those of `add_run`.
+        *not_with_photo: options that mean nothing for a picture.
+
+    Returns:
+        The run, and the picture if one was named, in the form of the run's images.
+
+    Raises:
+        FashionSoftmaxError: there is no such run or picture, or it cannot be used.
+    """
+    from fashion_softmax.config.trust import split_trust
+    from fashion_softmax.viewing.trained import load_trained
+
+    trusted, given = split_trust(options.paths)
+    paths = list(map(Path, given))
+    if len(paths) == 1 and paths[0].is_file():
+        paths = [Path(project_dir(), "outputs"), *paths]
+    folder, *pictures = paths or [Path(project_dir(), "outputs")]
+    if len(pictures) > 1:
+        raise ConfigError(f"{pictures[1]}: one run and one picture are expected")
+    for name in not_with_photo if pictures else ():
+        if getattr(options, name):
+            raise ConfigError(f"--{name} means nothing for a picture of your own; leave it out")
+    if not (folder.is_dir() or folder.suffix == ""):
+        raise CheckpointError(f"{folder}: a run's folder is expected, and after it a picture")
+    run_dir = find_run(folder, best=options.best)
+    run = load_trained(run_dir, checkpoint=options.checkpoint, trusted=trusted)
+    print(f"{shorten(run_dir)}, {count(run.epoch, 'epoch')}")
+    if not pictures:
+        return run, None
+    from photo import read_photo
+
+    photo = read_photo(pictures[0], run.parts.dataset.train.images.numpy())
+    print(f"{printable(str(pictures[0]))}: {'; '.join(photo.steps)}")
+    return run, photo
+
+
+def find_run(folder: Path, *, best: bool = False) -> Path:
+    """Find a run that can be asked for predictions.
+
+    Args:
+        folder: of a run, of a sweep, or above them.
+        best: among several take the one with the best objective, not the one that was saved last. Objectives of two
+            data sets cannot be compared: only runs on the data set of the latest count.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if (folder / Names.CONFIG.parent).is_dir():
+        return folder
+    runs = [run for run in read_runs([folder]) if (run.path / Names.CHECKPOINT).is_file()]
+    if not runs:
+        raise CheckpointError(f"{folder}: none of its runs has a checkpoint; train one first: python train.py")
+    latest = max(runs, key=lambda run: (run.path / Names.CHECKPOINT).stat().st_mtime_ns)
+    if not best:
+        return latest.path
+    data = latest.hyperparameters.get("dataset")
+    comparable = [run for run in runs if run.hyperparameters.get("dataset") == data]
+    return max(comparable, key=lambda run: run.best.get("objective", -1.0)).path
