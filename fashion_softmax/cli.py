@@ -80,12 +80,13 @@ def train(cfg: "DictConfig") -> float | None:
 def _train(run_dir: Path, *, is_shown: bool) -> None:
     from fashion_softmax.config.explain import translate
     from fashion_softmax.dashboard.console import resume_command
+    from fashion_softmax.files import Names
     from fashion_softmax.runs.training import train_folders
 
     try:
         failures = train_folders([run_dir], is_shown=is_shown)
     except Interrupted as error:
-        has_state = (run_dir / "checkpoints" / "last.pt").exists()
+        has_state = (run_dir / Names.CHECKPOINT).exists()
         saved = "its last finished epoch is saved" if has_state else "there was nothing to save yet"
         message = f"interrupted, {saved}; resume with: {resume_command(run_dir)}"
         raise Interrupted(error.signal_number, message) from error

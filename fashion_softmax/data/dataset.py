@@ -67,7 +67,9 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.num_workers < 0:
-            raise ValueError(f"batch_size={self.batch_size}, num_workers={self.num_workers}; expected 1, 0 or more")
+            raise ValueError(
+                f"batch_size={self.batch_size}, num_workers={self.num_workers}: at least 1 and 0 are needed"
+            )
         for split in (self.train, *self.evaluation_splits.values()):
             if split.images.shape[1:] != self.train.images.shape[1:]:
                 raise ValueError(f"splits have images of shapes {self.image_shape} and {tuple(split.images.shape[1:])}")

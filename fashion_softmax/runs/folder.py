@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 FORMAT_VERSION = 2  # of run.json; version 0.1 had none, and two files of Hydra's instead
 # What a run or a sweep writes, beside events and the folders of runs.
 OWN = (
-    *(".hydra", "checkpoints", Names.INFO, Names.STATUS, Names.METRICS, Names.RESULT, Names.PREDICTIONS),
-    *("train.log", "sweep.json", "multirun.yaml", ".stacks"),
+    *(Names.CONFIG.parent, Names.CHECKPOINT.parent, Names.INFO, Names.STATUS, Names.METRICS, Names.RESULT),
+    *(Names.PREDICTIONS, "train.log", Names.SWEEP, "multirun.yaml", ".stacks"),
 )
 
 

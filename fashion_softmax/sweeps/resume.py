@@ -55,10 +55,7 @@ def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
             held.enter_context(claim(path))
         jobs = expand_grid(own) if options.multirun else [own] * len(paths)
         if len(jobs) != len(paths):
-            raise CheckpointError(
-                f"{folder}: has {len(paths)} jobs, the command gives {len(jobs)}; give its own command, or only "
-                "resume=FOLDER"
-            )
+            raise CheckpointError(f"{folder}: has {len(paths)} jobs, the command {len(jobs)}; give only resume=FOLDER")
         changes = []
         for path, job in zip(paths, jobs, strict=True):
             require_whole(path)
@@ -79,15 +76,11 @@ def _find_folder(overrides: Sequence[str], *, is_command: bool) -> Path:
     name = next(line for line in reversed(overrides) if line.startswith("resume=")).partition("=")[2].strip("'\"")
     folder = _find_latest(overrides, is_sweep_wanted=is_command) if name == "latest" else Path(name)
     if not folder.is_dir():
-        raise CheckpointError(
-            f"resume={name}: there is no such folder; a run's folder, a sweep's, or latest is expected"
-        )
+        raise CheckpointError(f"resume={name}: there is no such folder; give that of a run or of a sweep, or latest")
     if is_sweep(folder):
         return folder
     if not (folder / Names.CONFIG).exists() and any(folder.glob("*/.hydra")):
-        raise CheckpointError(
-            f"resume={name}: this sweep cannot be resumed as a whole, but each of its runs can: {name}/..."
-        )
+        raise CheckpointError(f"resume={name}: cannot be resumed as a whole; each of its runs can be: {name}/...")
     if is_command:
         raise CheckpointError(f"resume={name}: is the folder of a single run; leave out -m")
     require_whole(folder)
@@ -98,7 +91,7 @@ def _find_latest(overrides: Sequence[str], *, is_sweep_wanted: bool) -> Path:
     outputs = Path(project_dir()) / "outputs"
     keys = ("hydra.run.dir=", "hydra.sweep.dir=")
     given = [Path(line.partition("=")[2].strip("'\"")) for line in overrides if line.startswith(keys)]
-    patterns = [f"sweeps/*/{Names.SWEEP}"] if is_sweep_wanted else [f"sweeps/*/{Names.SWEEP}", "runs/*/status.json"]
+    patterns = [f"sweeps/*/{Names.SWEEP}"] if is_sweep_wanted else [f"sweeps/*/{Names.SWEEP}", f"runs/*/{Names.STATUS}"]
     written = [path.parent for pattern in patterns for path in outputs.glob(pattern)]
     found = [folder for folder in given if folder.is_dir()] if given else written
     if not found:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fashion_softmax.errors import CheckpointError
+from fashion_softmax.files import Names
 from fashion_softmax.runs.records import RunFolder, read_folder
 
 SET_ASIDE = re.compile(r"earlier-\d+")  # folders with runs that were replaced by a later one
@@ -38,7 +39,7 @@ def _find_runs(folder: Path) -> Iterator[Path]:
     visited = set()
     for parent, names, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
-        is_run = ".hydra" in names or "status.json" in files
+        is_run = Names.CONFIG.parent.name in names or Names.STATUS in files
         if is_run:
             yield Path(parent)
         if is_run or real in visited:  # links can make a circle

@@ -217,7 +217,7 @@ def test_resume_of_a_folder_that_is_no_run_says_so(
 
 def test_sweep_without_stacks_is_resumed_run_by_run(tmp_path: Path) -> None:
     (tmp_path / "000_huber" / ".hydra").mkdir(parents=True)
-    with pytest.raises(CheckpointError, match="cannot be resumed as a whole, but each of its runs can: "):
+    with pytest.raises(CheckpointError, match="cannot be resumed as a whole; each of its runs can be: "):
         prepare([f"resume={tmp_path}"])
 
 
