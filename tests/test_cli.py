@@ -90,6 +90,7 @@ def test_same_seed_gives_the_same_metrics_with_and_without_workers(train: Train,
     assert len(set(texts)) == 1
 
 
+@pytest.mark.slow
 def test_earlier_run_in_the_same_folder_is_kept(train: Train, tmp_path: Path) -> None:
     assert train(*TINY, "seed=1").returncode == 0
     assert train(*TINY, "seed=2").returncode == 0
@@ -104,11 +105,17 @@ def test_earlier_run_in_the_same_folder_is_kept(train: Train, tmp_path: Path) ->
     [
         (["optimizer.lrr=0.1"], ["optimizer.lrr is unknown; did you mean optimizer.lr?"]),
         (["-m", "seed=1,2", "loss=ce,hubr"], ["loss=hubr is no option"]),
-        (["--experimental-rerun", "x.pickle"], ["refused"]),
+        pytest.param(["--experimental-rerun", "x.pickle"], ["refused"], marks=pytest.mark.slow),
         (["--experimental", "x.pickle"], ["--experimental is no option; did you mean --experimental-rerun?"]),
-        (["-m", "loss=ce,huber", "loss.delta=0.3,0.4"], ["loss.delta is unknown", "job loss=ce loss.delta=0.3"]),
-        (["--config-dir", "missing"], ["missing' not found"]),
-        (["--run", "-m"], ["Hydra cannot use this command line (ValueError: Only one of"]),
+        pytest.param(
+            ["-m", "loss=ce,huber", "loss.delta=0.3,0.4"],
+            ["loss.delta is unknown", "job loss=ce loss.delta=0.3"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(["--config-dir", "missing"], ["missing' not found"], marks=pytest.mark.slow),
+        pytest.param(
+            ["--run", "-m"], ["Hydra cannot use this command line (ValueError: Only one of"], marks=pytest.mark.slow
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

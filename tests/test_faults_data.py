@@ -167,6 +167,7 @@ def test_b1_sweep_without_data_is_refused_before_a_job_starts(tmp_path: Path) ->
     assert {path.name for path in tmp_path.iterdir()} <= {"data"} and find_data(root) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_b2_b3_bad_mirror_is_refused_and_the_next_run_succeeds(
     mirror: Mirror, packed: dict[str, bytes], fashion_mnist_root: Path, tmp_path: Path
@@ -272,6 +273,7 @@ def test_b5_those_that_wait_for_a_process_that_is_killed_download_once(
     assert len(counts) == 2 and counts[0] == 1 < counts[1]
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_b6_published_file_that_was_changed_is_named(fashion_mnist_root: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
@@ -390,11 +392,9 @@ class Bomb:
         return open, (self.marker, "w")
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
-@pytest.mark.parametrize(
-    "is_complete",
-    [pytest.param(True, id="with data"), pytest.param(False, id="without data", marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("is_complete", [True, False], ids=["with data", "without data"])
 def test_b8_planted_pickles_are_never_opened(fashion_mnist_root: Path, tmp_path: Path, is_complete: bool) -> None:
     root, marker = tmp_path / "data", tmp_path / "executed"
     for folder in (root / "processed", root / "FashionMNIST" / "processed", root / "FashionMNIST" / "raw", root):

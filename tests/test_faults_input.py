@@ -186,6 +186,7 @@ def test_a7_yaml_that_names_a_function_is_one_line(train: Train, tmp_path: Path)
 # A8 to A10: also tests/test_cli.py.
 
 
+@pytest.mark.slow
 def test_a8_m_may_stand_anywhere(train: Train, tmp_path: Path) -> None:
     result = train("seed=0,1", "-m", *TINY, "--multirun", "loss=ce,mse", f"hydra.sweep.dir={tmp_path}/sweep")
     assert result.returncode == 0, result.stderr

@@ -131,6 +131,7 @@ def test_metric_tooltip_and_choice(open_page: Open) -> None:
     assert "rank" in page.locator("#panels .tooltip:visible").inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_page_fits_the_screen(open_page: Open) -> None:
     page = open_page(400, "dark")
@@ -178,6 +179,7 @@ def test_nothing_is_empty(open_page: Open, record_run: RecordRun) -> None:
     assert list_sections() == ["unfinished"]
 
 
+@pytest.mark.slow
 def test_one_epoch_and_many_settings(open_page: Open, record_run: RecordRun) -> None:
     row = {"epoch": 1, "images_seen": 1, "test/accuracy": 0.5}
     for index in range(15):
@@ -189,6 +191,7 @@ def test_one_epoch_and_many_settings(open_page: Open, record_run: RecordRun) -> 
     assert "NaN" not in page.content()
 
 
+@pytest.mark.slow
 def test_what_chose_is_said(open_page: Open, record_run: RecordRun) -> None:
     record_run("a", 150, val_accuracy=0.7)
     record_run("b", 140, lr=0.2, val_accuracy=0.8)
