@@ -41,6 +41,7 @@ def test_folders_are_planned_before_anything_trains(train: Train, tmp_path: Path
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_run_of_a_stack_of_one_equals_the_run_alone(train: Train, tmp_path: Path) -> None:
     assert train(*TINY, "loss=huber", "optimizer=adam").returncode == 0
     assert train("-m", *TINY, "loss=huber", "optimizer=adam", "seed=0,1").returncode == 0
@@ -55,6 +56,7 @@ def test_repeated_jobs_do_not_count_as_seeds(train: Train) -> None:
     assert "2 runs left out, repeated later with the same settings and seed" in result.stdout
 
 
+@pytest.mark.slow
 def test_sweeper_of_other_people_runs_job_by_job(train: Train, tmp_path: Path) -> None:
     for losses in ("ce,mse", "huber,l1"):  # again into the same folders
         result = train("-m", *TINY, f"loss={losses}", "hydra/sweeper=basic", "hydra.sweep.subdir=${hydra.job.num}")

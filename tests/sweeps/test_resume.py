@@ -309,7 +309,7 @@ def whole_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("number", "spelling"),
     [
-        (signal.SIGKILL, "same command"),
+        pytest.param(signal.SIGKILL, "same command", marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, "folder alone", marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, "same command", marks=pytest.mark.slow),
         pytest.param(signal.SIGKILL, "folder alone", marks=pytest.mark.slow),
