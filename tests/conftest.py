@@ -101,6 +101,14 @@ def make_run(folder: Path, overrides: Sequence[str]) -> Path:
     return folder
 
 
+def write_planned(folder: Path, *overrides: str) -> Path:
+    """Write the folder of a run that is planned, as a sweep does before anything trains."""
+    from fashion_softmax.config.jobs import compose
+    from fashion_softmax.runs.folder import write_folder
+
+    return write_folder(folder, compose(overrides), overrides, {}).path
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny run of one epoch, made once."""

@@ -10,14 +10,8 @@ from fashion_softmax.errors import printable as printable
 
 Value = bool | int | float | str | None
 
-GROUPS = (
-    "experiment",
-    "dataset",
-    "model",
-    "loss",
-    "optimizer",
-    "scheduler",
-)  # an option alone names each
+# Each is named by its option alone, such as huber.
+GROUPS = ("experiment", "dataset", "model", "loss", "optimizer", "scheduler")
 
 NEUTRAL_SECTIONS = ("sweep", "dashboard")
 ALWAYS_NAMED = ("loss", "optimizer.lr")

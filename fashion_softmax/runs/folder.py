@@ -8,6 +8,7 @@ metrics.jsonl, result.json, predictions.npz, checkpoints/, events..., train.log 
 
 import itertools
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from fashion_softmax.runs.lock import claim, make_status
 from fashion_softmax.runs.records import RunFolder
 
 log = logging.getLogger(__name__)
+
+SET_ASIDE = re.compile(r"earlier-\d+")  # folders with what was replaced by a later run
 
 FORMAT_VERSION = 2  # of run.json; version 0.1 had none, and two files of Hydra's instead
 # What a run or a sweep writes, beside events and the folders of runs.
@@ -66,7 +69,7 @@ def require_whole(path: Path) -> None:
             old = "was written by version 0.1; only that version can resume it or predict with it"
             raise CheckpointError(f"{path}: {old if is_old else f'has no {name}: it was not written to its end'}")
     if (version := read_json(path / Names.INFO).get("format_version")) != FORMAT_VERSION:
-        raise CheckpointError(f"{path / 'run.json'}: has format version {version}, expected {FORMAT_VERSION}")
+        raise CheckpointError(f"{path / Names.INFO}: has format version {version}, expected {FORMAT_VERSION}")
 
 
 def set_aside_earlier(folder: Path, runs: Iterable[Path] = ()) -> None:

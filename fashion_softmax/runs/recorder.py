@@ -17,7 +17,7 @@ from fashion_softmax.config.explain import describe
 from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, forget
 from fashion_softmax.dashboard.panels import OF_THE_END, TEXTS
 from fashion_softmax.errors import DivergedError
-from fashion_softmax.files import Names, finite_or_none, overwrite, read_json, to_json, write_atomically
+from fashion_softmax.files import Names, finite_or_none, overwrite, to_json, write_atomically
 from fashion_softmax.runs.lock import make_status, now
 from fashion_softmax.runs.records import read_rows
 from fashion_softmax.stacking.training import EpochReport
@@ -32,6 +32,7 @@ class Recorder:
         run_dir: the run's folder.
         fingerprint: of the configuration, for `status.json`.
         log_every: steps between two points of `train/step_loss`, at least 1.
+        started: when training began, of a run that is resumed, in ISO 8601 and UTC.
 
     Attributes:
         events: the event file, where others may add what they have to show.
@@ -40,12 +41,12 @@ class Recorder:
 
     events: EventFile
 
-    def __init__(self, run_dir: Path, fingerprint: str, *, log_every: int = 1) -> None:
+    def __init__(self, run_dir: Path, fingerprint: str, *, log_every: int = 1, started: str | None = None) -> None:
         self.run_dir = run_dir
         self.fingerprint = fingerprint
         self.log_every = log_every
         self.images_seen = 0
-        self.started: str | None = None
+        self.started = started
         self._metrics: TextIO | None = None
 
     def open(self, last_epoch: int | None) -> None:
@@ -54,7 +55,7 @@ class Recorder:
         Args:
             last_epoch: of a resumed run; records up to it are kept, later ones are made again. None for a new run.
         """
-        self.started = read_json(self.run_dir / Names.STATUS).get("started") or now()
+        self.started = self.started or now()
         rows = [] if last_epoch is None else _keep_until(self.run_dir, last_epoch)
         self.images_seen = rows[-1]["images_seen"] if rows else 0
         self.events = EventFile(self.run_dir, first_step=self.images_seen + 1 if rows else 0)

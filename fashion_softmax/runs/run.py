@@ -50,7 +50,8 @@ class Run:
         self._switches = DashboardConfig(**resolved.get("dashboard", {}))
         self._fingerprint = fingerprint(folder.config)
         self.progress = Progress()
-        self.recorder = Recorder(self.path, self._fingerprint, log_every=resolved["trainer"]["log_every"])
+        log_every, started = resolved["trainer"]["log_every"], folder.started or None
+        self.recorder = Recorder(self.path, self._fingerprint, log_every=log_every, started=started)
         self._saved = find_checkpoint(folder, self._fingerprint) if is_trained else None
 
     @property

@@ -17,7 +17,7 @@ from fashion_softmax.config.schema import PlainConfig, SweepConfig, resolve
 from fashion_softmax.config.settings import flatten, name_folder
 from fashion_softmax.dashboard.console import count, resume_command
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError
-from fashion_softmax.runs.folder import set_aside_earlier, write_folder
+from fashion_softmax.runs.folder import SET_ASIDE, set_aside_earlier, write_folder
 from fashion_softmax.runs.interruption import handle_signals, raise_interrupted
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import RunFolder, read_folder
@@ -66,7 +66,7 @@ def sweep(
         show_jobs(named_stacks)
         return
     with claim(sweep_dir):
-        earlier = [path.parent for path in sweep_dir.glob("*/.hydra") if not path.parent.name.startswith("earlier-")]
+        earlier = [path.parent for path in sweep_dir.glob("*/.hydra") if not SET_ASIDE.fullmatch(path.parent.name)]
         set_aside_earlier(sweep_dir, earlier)
         folders = [
             write_folder(sweep_dir / name, job.config, job.overrides, job.choices)

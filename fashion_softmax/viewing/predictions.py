@@ -78,7 +78,7 @@ def _describe_images(run: RunFolder, predictions: Predictions, indices: Sequence
             image.thumbnail((MAX_SIDE, MAX_SIDE))
             pictures[index] = f"data:image/png;base64,{base64.b64encode(to_png(image)).decode()}"
     except Exception as error:  # the configuration may come from other people and hold anything
-        problem = f"the run's data set cannot be shown: {one_line(error)}"
+        problem = f"the run's data set cannot be shown: {one_line(error, None)}"
     return {"pictures": pictures, "without_pictures": problem, "class_names": names}
 
 

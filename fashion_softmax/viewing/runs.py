@@ -1,15 +1,13 @@
 """Finding recorded runs."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import Names
+from fashion_softmax.runs.folder import SET_ASIDE
 from fashion_softmax.runs.records import RunFolder, read_folder
-
-SET_ASIDE = re.compile(r"earlier-\d+")  # folders with runs that were replaced by a later one
 
 
 def read_runs(folders: Sequence[Path]) -> list[RunFolder]:

@@ -14,13 +14,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.errors import CheckpointError, DataError, MachineError
 from fashion_softmax.learning.losses import CrossEntropy
-from fashion_softmax.runs.folder import write_folder
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.sweeps.folder import write_sweep
 from fashion_softmax.sweeps.resume import prepare
-from tests.conftest import TINY
+from tests.conftest import TINY, write_planned
 
 HERE = "tests.runs.test_attack"
 
@@ -53,8 +52,7 @@ class CosineOfNumPy(LRScheduler):
 
 
 def write(folder: Path, *overrides: str) -> Path:
-    lines = [*TINY, *overrides]
-    return write_folder(folder, compose(lines), lines, {}).path
+    return write_planned(folder, *TINY, *overrides)
 
 
 def read_all(folder: Path) -> dict[Path, bytes]:
@@ -69,8 +67,7 @@ def test_refused_resume_changes_nothing(run: Path) -> None:
 
 
 def test_data_that_is_gone_refuses_a_resume(tmp_path: Path, idx_folder: Path) -> None:
-    lines = ["dataset=idx", f"dataset.root={idx_folder}", "trainer.num_epochs=1"]
-    run = write_folder(tmp_path / "run", compose(lines), lines, {}).path
+    run = write_planned(tmp_path / "run", "dataset=idx", f"dataset.root={idx_folder}", "trainer.num_epochs=1")
     assert not train_folders([run])
     idx_folder.rename(tmp_path / "moved")
     before = read_all(run)

@@ -6,21 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from fashion_softmax.config.jobs import compose
 from fashion_softmax.errors import Interrupted
 from fashion_softmax.runs import training
-from fashion_softmax.runs.folder import write_folder
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
-from tests.conftest import TINY
+from tests.conftest import TINY, write_planned
 
 MLP = "model=mlp model.hidden_sizes=[4]"
 JOBS = ["loss=ce", MLP, "loss=mse optimizer.weight_decay=0.1", "dataset.batch_size=64", f"{MLP} loss=mse", "seed=1"]
 
 
 def write(folder: Path, job: str) -> Path:
-    overrides = [*TINY, *job.split()]
-    return write_folder(folder, compose(overrides), overrides, {}).path
+    return write_planned(folder, *TINY, *job.split())
 
 
 def test_runs_of_all_kinds_are_trained_as_if_they_were_alone(tmp_path: Path) -> None:

@@ -58,14 +58,12 @@ def test_repeated_jobs_do_not_count_as_seeds(train: Train) -> None:
 
 @pytest.mark.slow
 def test_sweeper_of_other_people_runs_job_by_job(train: Train, tmp_path: Path) -> None:
-    for losses in ("ce,mse", "huber,l1"):  # again into the same folders
-        result = train("-m", *TINY, f"loss={losses}", "hydra/sweeper=basic", "hydra.sweep.subdir=${hydra.job.num}")
+    for _ in range(2):  # again into the same folders
+        result = train("-m", *TINY, "loss=ce,mse", "hydra/sweeper=basic")
         assert result.returncode == 0, result.stderr
-    for number, losses in enumerate([("ce", "huber"), ("mse", "l1")]):
-        folder = tmp_path / "sweep" / str(number)
-        for path, loss in zip((folder / "earlier-1", folder), losses, strict=True):
-            assert read_json(path / "run.json")["choices"]["loss"] == loss
-            assert read_json(path / "result.json")["stack_size"] == 1
+    runs = find_jobs(tmp_path / "sweep")
+    assert len(runs) == 2 and all(read_json(run / "result.json")["stack_size"] == 1 for run in runs)
+    assert all(read_json(run / "earlier-1" / "result.json")["stack_size"] == 1 for run in runs)
 
 
 def test_changing_into_the_run_folder_leaves_paths_where_the_user_stands(train: Train, idx_folder: Path) -> None:

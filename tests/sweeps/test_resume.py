@@ -22,14 +22,12 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fashion_softmax.config.explain import translate
-from fashion_softmax.config.jobs import compose
 from fashion_softmax.errors import CheckpointError, ConfigError, DivergedError
 from fashion_softmax.runs.checkpoint import load_checkpoint
-from fashion_softmax.runs.folder import write_folder
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.sweeps.resume import prepare
 from tests import forking
-from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY
+from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY, write_planned
 from tests.test_cli import Train, read_json
 from tests.test_faults_saving import assert_same_weights, find_litter, read_rows
 
@@ -78,11 +76,6 @@ def resume(run: Path, *overrides: str) -> dict[Path, BaseException]:
     return train_folders([run]) if prepare([f"resume={run}", *overrides]) else {}
 
 
-def write(folder: Path, *overrides: str) -> Path:
-    """Write the folder of a run that is planned."""
-    return write_folder(folder, compose(overrides), overrides, {}).path
-
-
 @pytest.mark.parametrize(
     "settings",
     [
@@ -94,8 +87,8 @@ def write(folder: Path, *overrides: str) -> Path:
 )
 def test_d3_three_epochs_and_three_more_equal_six(tmp_path: Path, settings: list[str]) -> None:
     command = [*TINY[:3], "dataset.batch_size=32", *settings]
-    whole = write(tmp_path / "whole", *command, "trainer.num_epochs=6")
-    run = write(tmp_path / "run", *command, "trainer.num_epochs=3")
+    whole = write_planned(tmp_path / "whole", *command, "trainer.num_epochs=6")
+    run = write_planned(tmp_path / "run", *command, "trainer.num_epochs=3")
     assert not train_folders([whole]) and not train_folders([run]) and not resume(run, "trainer.num_epochs=6")
     assert_equal_runs(run, whole)
 
@@ -354,7 +347,7 @@ def test_e4_sweep_killed_again_and_again_ends_the_same(train: Train, tmp_path: P
 def train_stack(folder: Path, jobs: Sequence[str], num_epochs: int) -> list[Path]:
     """Train a stack; the folders of its runs."""
     command = [*TINY[:3], "dataset.batch_size=32", f"trainer.num_epochs={num_epochs}"]
-    runs = [write(folder / str(number), *command, *job.split()) for number, job in enumerate(jobs)]
+    runs = [write_planned(folder / str(number), *command, *job.split()) for number, job in enumerate(jobs)]
     train_folders(runs)
     return runs
 
