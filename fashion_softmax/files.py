@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ def read_bounded(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     Raises:
         OSError: it cannot be read, is too long, or is a link, which may lead anywhere, or a pipe, which may never end.
     """
-    if not path.is_file() or path.is_symlink():
+    if not stat.S_ISREG(path.lstat().st_mode):
         raise FileNotFoundError(errno.ENOENT, "is no file", str(path))
     with path.open("rb") as file:
         content = file.read(max_bytes + 1)
@@ -159,7 +160,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def to_json(content: Mapping[str, Any]) -> bytes:
     """Make the file of one JSON object: indented, in UTF-8. NaN and infinities become null: JSON has neither."""
-    return (json.dumps(finite_or_none(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    options: dict[str, Any] = {"indent": 2, "ensure_ascii": False, "allow_nan": False}
+    try:
+        return f"{json.dumps(content, **options)}\n".encode()
+    except ValueError:
+        return f"{json.dumps(finite_or_none(content), **options)}\n".encode()
 
 
 def finite_or_none(value: Any) -> Any:

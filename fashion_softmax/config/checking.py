@@ -57,9 +57,8 @@ def check_values(config: Mapping[str, Any]) -> None:
         ConfigError: lists every problem with its dotted key, the value, what is allowed and the nearest fix.
     """
     own = {key: value for key, value in config.items() if key not in COMPONENTS}
-    problems = _check_keys("", own, find_hints(Config), DEFAULTS)
-    for key in COMPONENTS:
-        problems += _check_component(key, json.dumps(config.get(key), default=str))
+    parts = {"": own, **{key: config.get(key) for key in COMPONENTS}}
+    problems = [line for key, part in parts.items() for line in _check_part(key, json.dumps(part, default=str))]
     warmup = None if problems else config["scheduler"].get("warmup_epochs")
     if isinstance(warmup, int) and warmup >= config["trainer"]["num_epochs"]:
         problems = ["scheduler.warmup_epochs must be below trainer.num_epochs: the full rate would never be reached"]
@@ -75,8 +74,11 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
 
 
 @functools.lru_cache(maxsize=256)  # the runs of a grid differ in few of their parts
-def _check_component(key: str, words: str) -> list[str]:
+def _check_part(key: str, words: str) -> list[str]:
+    """Check a component, or the project's own keys, which have no key; `words` are JSON."""
     node = json.loads(words)
+    if not key:
+        return _check_keys("", node, find_hints(Config), DEFAULTS)
     if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
         return [f"{key}: is no component (found {show_value(node)}); choose one of the options in conf/{key}"]
     target, values = node["_target_"], {name: value for name, value in node.items() if name != "_target_"}

@@ -172,9 +172,9 @@ def resolve(config: Mapping[str, Any]) -> PlainConfig:
     """
     config = with_defaults(config)
     try:
-        return cast(PlainConfig, _fill_in(config, config))
+        return {key: _fill_in(part, config) if "${" in str(part) else part for key, part in config.items()}
     # OmegaConf does all else, in 5 ms, and says which key is wrong.
-    except (LookupError, TypeError, RecursionError, OmegaConfBaseException):
+    except (LookupError, TypeError, ValueError, RecursionError, OmegaConfBaseException):
         return cast(PlainConfig, OmegaConf.to_container(OmegaConf.create(config), resolve=True))
 
 

@@ -1,5 +1,6 @@
 """A run's settings as facts to compare, dotted key to plain value; the names that are made of them; its fingerprint."""
 
+import functools
 import hashlib
 import json
 import re
@@ -88,6 +89,7 @@ def name_trial(hyperparameters: Mapping[str, Value], overrides: Sequence[str]) -
     return word(hyperparameters, [key for key in hyperparameters if key in given])
 
 
+@functools.lru_cache(maxsize=4096)  # all runs have the same keys
 def _key(override: str) -> str:
     return override.partition("=")[0].lstrip("+~")
 

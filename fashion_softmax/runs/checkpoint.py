@@ -9,7 +9,7 @@ import io
 import math
 import struct
 import zipfile
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def make_checkpoint(member: Member, progress: Progress, fingerprint: str) -> byt
         "scheduler": _without_numpy(member.scheduler.state_dict()),
         "random_state": _random_state(),
         "fingerprint": fingerprint,
-        **asdict(progress),
+        **vars(progress),
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)

@@ -2,7 +2,7 @@
 
 .hydra/config.yaml   the configuration, interpolations unresolved
 run.json             the overrides of its command, the options that were chosen
-status.json          its state and its fingerprint; written last, so that a folder without it is no run's
+status.json          its state; written last, so that a folder without it is no run's
 metrics.jsonl, result.json, predictions.npz, checkpoints/, events..., train.log   what `recorder.py` and others write
 """
 
@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fashion_softmax.config.settings import fingerprint
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import Names, dump_yaml, read_json, to_json
 from fashion_softmax.runs.lock import claim, make_status
@@ -43,7 +42,7 @@ def write_folder(path: Path, config: dict[str, Any], overrides: Iterable[str], c
     (path / ".hydra").mkdir(parents=True, exist_ok=True)
     (path / Names.CONFIG).write_text(dump_yaml(config), encoding="utf-8")
     (path / Names.INFO).write_bytes(make_info(overrides, choices))
-    status = make_status("planned", fingerprint(config))
+    status = make_status("planned", None)
     (path / Names.STATUS).write_bytes(to_json(status))
     own = [line for line in overrides if not line.startswith("sweep.")]
     return RunFolder(path, path.name, "planned", None, "", config, own, dict(choices), status, {})

@@ -36,7 +36,7 @@ def claim(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"{folder}: cannot be made: {error.strerror}") from error
-    lock = FileLock(folder.resolve() / LOCK_NAME, is_singleton=True, thread_local=False)
+    lock = FileLock(folder.absolute() / LOCK_NAME, is_singleton=True, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -71,13 +71,13 @@ def is_abandoned(folder: Path, status: dict[str, Any]) -> bool:
 
 
 def make_status(
-    state: str, fingerprint: str, *, started: str | None = None, error: str | None = None
+    state: str, fingerprint: str | None, *, started: str | None = None, error: str | None = None
 ) -> dict[str, Any]:
     """Make the content of `status.json`, which also says which process writes the folder.
 
     Args:
         state: one of `records.STATES`.
-        fingerprint: of the configuration.
+        fingerprint: of the configuration; None of a run that is only planned.
         started: when training began, in ISO 8601 and UTC.
         error: why it did not complete.
     """

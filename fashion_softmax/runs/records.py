@@ -17,8 +17,7 @@ from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.lock import is_abandoned
 
 STATES = ("planned", "running", "completed", "diverged", "failed", "interrupted")
-MAX_ROWS_BYTES = 2**26  # a hundred thousand epochs
-MAX_PREDICTIONS_BYTES = 2**26  # six million images; a file from other people may be anything
+MAX_BYTES = 2**26  # of a hundred thousand epochs, or the predictions of six million images
 MAX_NUMBER = 1e100  # sums and squares of smaller numbers are still floats
 
 
@@ -118,7 +117,7 @@ class RunFolder:
     def predictions(self) -> Predictions | None:
         """Of the test images; None where there are none, or something else."""
         try:
-            return Predictions.from_bytes(read_bounded(self.path / Names.PREDICTIONS, MAX_PREDICTIONS_BYTES))
+            return Predictions.from_bytes(read_bounded(self.path / Names.PREDICTIONS, MAX_BYTES))
         except Exception:  # numpy and zipfile raise anything for a file that was made up
             return None
 
@@ -172,7 +171,7 @@ def read_rows(run_dir: Path) -> list[dict[str, Any]]:
     """Read `metrics.jsonl` as far as it is whole: an object for each epoch, in their order."""
     rows: list[dict[str, Any]] = []
     try:
-        lines = read_bounded(run_dir / Names.METRICS, MAX_ROWS_BYTES).decode(errors="replace").splitlines()
+        lines = read_bounded(run_dir / Names.METRICS, MAX_BYTES).decode(errors="replace").splitlines()
     except OSError:
         return rows
     for line in lines:

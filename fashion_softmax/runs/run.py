@@ -13,7 +13,6 @@ from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import Names, link_atomically, remove_temporary_files, to_json
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.checkpoint import Progress, find_checkpoint, load_checkpoint, make_checkpoint, restore
-from fashion_softmax.runs.folder import require_whole
 from fashion_softmax.runs.recorder import Recorder
 from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.stacking import Facts
@@ -41,7 +40,6 @@ class Run:
     """
 
     def __init__(self, folder: RunFolder, *, is_trained: bool = True) -> None:
-        require_whole(folder.path)
         self.folder = folder
         self.path = folder.path
         resolved = resolve(folder.config)
@@ -95,8 +93,9 @@ class Run:
             OSError: the folder may not be written.
         """
         self.checkpoint_path.parent.mkdir(exist_ok=True)
-        remove_temporary_files(self.path)
-        if self.folder.state != "planned":
+        # After a power cut one that has a checkpoint may still say that it is planned.
+        if not (is_new := self.folder.state == "planned" and not self._saved):
+            remove_temporary_files(self.path)
             remove_temporary_files(self.checkpoint_path.parent)
         if self._saved:
             self.progress = restore(self.parts.member, self._saved, self.checkpoint_path)
@@ -104,7 +103,7 @@ class Run:
                 raise CheckpointError(f"{self.checkpoint_path}: has no {self.parts.objective_name}")
             self.keep_best()  # it may have been killed between the two files
         self._start = time.perf_counter() - self.progress.seconds["total"]
-        self.recorder.open(None if self.folder.state == "planned" else self.epoch)
+        self.recorder.open(None if is_new else self.epoch)
         switches = self._switches.of_a_sweep() if in_sweep else self._switches
         self._dashboard = Dashboard(self.recorder.events, switches, self.parts.member.model, self.parts.dataset)
         yaml_text = (self.path / Names.CONFIG).read_text(encoding="utf-8")
