@@ -85,25 +85,23 @@ def build_parts(resolved: Mapping[str, Any]) -> Parts:
     if device.type == "mps" and dtype == torch.float64:
         raise ConfigError("device mps has no dtype=float64; add device=cpu")
     # A relative path belongs to the user's folder, not to that of the run, into which hydra.job.chdir goes.
-    data_words, loss_words = json.dumps(resolved["dataset"]), json.dumps(resolved["loss"], sort_keys=True)
+    data_words = json.dumps(resolved["dataset"])
     dataset = _load_dataset(data_words, to_absolute_path("."))
     seed_torch(resolved["seed"], device)
     model = build_as(nn.Module, resolved, "model", dataset.image_shape, dataset.num_classes).to(device, dtype)
     loss_fn = build_as(Loss, resolved, "loss")  # type: ignore[type-abstract]
-    if (words := f"{data_words} {resolved['model']} {loss_words} {dtype}") not in _alone:
+    if (words := f"{data_words} {resolved['model']} {resolved['loss']} {dtype}") not in _alone:
         blank = torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype)
         _alone[words] = _probe(model, loss_fn, dataset, blank)
     optimizer = build_as(Optimizer, resolved, "optimizer", list(model.parameters()))
     _require_no_arguments(optimizer, "optimizer")
     scheduler = build_as(LRScheduler, resolved, "scheduler", optimizer)
     _require_no_arguments(scheduler, "scheduler")
-    facts = _find_facts(resolved, device, model, loss_words, _alone[words])
+    facts = _find_facts(resolved, device, model, _alone[words])
     return Parts(dataset, Member(model, loss_fn, optimizer, scheduler), facts, resolved["seed"], device, dtype)
 
 
-def _find_facts(
-    resolved: Mapping[str, Any], device: torch.device, model: nn.Module, loss: str, alone: str | None
-) -> Facts:
+def _find_facts(resolved: Mapping[str, Any], device: torch.device, model: nn.Module, alone: str | None) -> Facts:
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     shared = {
         "seed": str(resolved["seed"]),
@@ -113,7 +111,7 @@ def _find_facts(
         **{f"dataset.{name}": str(value) for name, value in resolved["dataset"].items()},
         "model": f"{type(model).__name__} with {num_parameters} parameters",
     }
-    return Facts(shared, loss, alone, num_parameters)
+    return Facts(shared, json.dumps(resolved["loss"], sort_keys=True), alone, num_parameters)
 
 
 def build_as(kind: type[T], resolved: Mapping[str, Any], key: str, *runtime_args: Any) -> T:

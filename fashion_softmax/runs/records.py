@@ -60,11 +60,6 @@ class RunFolder:
             return 0
 
     @property
-    def is_complete(self) -> bool:
-        """Whether it was trained to its end."""
-        return self.state == "completed"
-
-    @property
     def is_finished(self) -> bool:
         """Whether the run has trained all the epochs that its configuration asks for, and has its predictions."""
         trained, predictions = self.result.get("num_epochs"), self.path / Names.PREDICTIONS
@@ -92,14 +87,14 @@ class RunFolder:
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Of the last epoch, by tag."""
-        found = _numbers(self.result.get("metrics")) if self.is_complete else (self.rows or [{}])[-1]
+        found = _numbers(self.result.get("metrics")) or (self.rows or [{}])[-1]
         return {tag: value for tag, value in found.items() if is_metric(tag)}
 
     @cached_property
     def best(self) -> dict[str, float]:
         """`epoch` and `objective` of its best epoch; empty before the first one."""
-        if self.is_complete:
-            return _numbers(self.result.get("best"))
+        if best := _numbers(self.result.get("best")):
+            return best
         found = find_best(self.rows, "val/accuracy") or find_best(self.rows, "test/accuracy")
         return dict(zip(("epoch", "objective"), found or (), strict=False))
 

@@ -27,7 +27,7 @@ class Run:
         is_trained: not only built to keep its place in a stack.
 
     Attributes:
-        path: of the folder.
+        path, checkpoint_path: of the folder and of its last checkpoint.
         parts: what it trains with.
         num_epochs: that it is asked to train.
         epoch: finished epochs, of the checkpoint before `begin`.
@@ -41,7 +41,7 @@ class Run:
 
     def __init__(self, folder: RunFolder, *, is_trained: bool = True) -> None:
         self.folder = folder
-        self.path = folder.path
+        self.path, self.checkpoint_path = folder.path, folder.path / Names.CHECKPOINT
         resolved = resolve(folder.config)
         self.parts = build_parts(resolved)
         self.num_epochs: int = resolved["trainer"]["num_epochs"]
@@ -51,11 +51,6 @@ class Run:
         log_every, started = resolved["trainer"]["log_every"], folder.started or None
         self.recorder = Recorder(self.path, self._fingerprint, log_every=log_every, started=started)
         self._saved = find_checkpoint(folder, self._fingerprint) if is_trained else None
-
-    @property
-    def checkpoint_path(self) -> Path:
-        """Of the last checkpoint."""
-        return self.path / Names.CHECKPOINT
 
     @property
     def epoch(self) -> int:

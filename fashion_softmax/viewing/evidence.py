@@ -16,8 +16,6 @@ SIGNIFICANCE = 0.05
 # These change neither the test images nor their order.
 NOT_OF_TEST_IMAGES = ("dataset.batch_size", "dataset.val_size", "dataset.resize")
 
-Interval = tuple[float, float]
-
 
 @dataclass(frozen=True)
 class PairedTest:
@@ -82,7 +80,7 @@ def _images_of(run: RunFolder) -> dict[str, Value]:
     }
 
 
-def wilson_interval(accuracy: float, num_images: int) -> Interval:
+def wilson_interval(accuracy: float, num_images: int) -> tuple[float, float]:
     """Compute the 95 % interval of the accuracies that agree with a result on a number of images.
 
     Args:

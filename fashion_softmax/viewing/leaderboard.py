@@ -56,7 +56,7 @@ def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> No
 
 
 def _word_reason(run: RunFolder, metric: str) -> str:
-    reason = f"has no {metric}" if run.is_complete else run.error or ""
+    reason = f"has no {metric}" if run.state == "completed" else run.error or ""
     return "" if reason == run.state else textwrap.shorten(reason, MAX_ERROR_LENGTH, placeholder="...")
 
 

@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from fashion_softmax.config.settings import GROUPS, Value, name_trial, show, word
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.runs.records import RunFolder, find_best, is_accuracy
-from fashion_softmax.viewing.evidence import Interval, PairedTest, compare_seeds, wilson_interval
+from fashion_softmax.viewing.evidence import PairedTest, compare_seeds, wilson_interval
 
 VALIDATION, TEST = "val/accuracy", "test/accuracy"
 
@@ -42,7 +42,7 @@ class Setting:
     mean: float
     deviation: float | None
     num_images: int | None
-    interval_images: Interval | None
+    interval_images: tuple[float, float] | None
     best_epoch_mean: float | None
     test_accuracy: float | None
     cross_entropy: float | None
@@ -91,10 +91,10 @@ def compare(runs: Sequence[RunFolder], metric: str | None = None, *, is_tested: 
     Raises:
         ConfigError: no run has that metric.
     """
-    complete = [run for run in runs if run.is_complete]
+    complete = [run for run in runs if run.state == "completed"]
     metric, reason = _choose_metric(complete or runs, metric)
     measured = [run for run in complete if metric in run.metrics]
-    unfinished = [run for run in runs if not (run.is_complete and metric in run.metrics)]
+    unfinished = [run for run in runs if not (run.state == "completed" and metric in run.metrics)]
     ranked = _leave_out_repeated(measured)
     keys = find_differing_keys([run.hyperparameters for run in (*ranked, *unfinished)])
     settings = _rank(ranked, metric, keys, is_tested)

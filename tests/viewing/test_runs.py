@@ -48,7 +48,7 @@ def test_an_unfinished_run_counts_as_far_as_it_came(record_run: RecordRun) -> No
         file.write('{"epoch": 3, "step": 3, "ima')  # the process was killed here
     run = read_folder(folder)
     assert len(run.rows) == 2 and run.metrics["test/accuracy"] == 0.8 and run.best["epoch"] == 1
-    assert not run.is_complete and run.predictions is None
+    assert run.state != "completed" and run.predictions is None
 
 
 def test_a_run_whose_process_is_gone_was_killed(record_run: RecordRun) -> None:
