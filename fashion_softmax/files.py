@@ -3,6 +3,7 @@
 What is written atomically is the old file or the new one for every reader, never a part.
 """
 
+import contextlib
 import errno
 import functools
 import json
@@ -60,7 +61,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise failures[path]
 
 
-def write_together(contents: Mapping[Path, bytes | None], *, flush: bool = True) -> dict[Path, OSError]:
+def write_together(contents: Mapping[Path, bytes | None]) -> dict[Path, OSError]:
     """Write several files as one step: none gets its new content before all are on the disk.
 
     Flushing is what takes time. Several files are flushed in parallel: `os.sync` would wait for what others write.
@@ -68,7 +69,6 @@ def write_together(contents: Mapping[Path, bytes | None], *, flush: bool = True)
 
     Args:
         contents: final name to bytes, see `write_atomically`; None for a file that is written already and is flushed.
-        flush: whether the contents have to survive a power cut from now on.
 
     Returns:
         The files that could not be written, each with its error; they are as they were, and the others are written.
@@ -84,13 +84,12 @@ def write_together(contents: Mapping[Path, bytes | None], *, flush: bool = True)
             try:
                 with temporary[path].open("r+b" if content is None else "wb") as file:
                     file.write(content or b"")
-                    if flush:
-                        file.flush()
-                        os.fsync(file.fileno())
+                    file.flush()
+                    os.fsync(file.fileno())
             except OSError as error:
                 failures[path] = error
 
-    paths, num_threads = list(contents), min(NUM_FLUSHERS, len(contents)) if flush else 1
+    paths, num_threads = list(contents), min(NUM_FLUSHERS, len(contents))
     with ThreadPoolExecutor(NUM_FLUSHERS) as pool:
         each = pool.map if num_threads > 1 else map
         list(each(write, [paths[start::num_threads] for start in range(num_threads)]))
@@ -119,6 +118,9 @@ def _temporary_path(path: Path) -> Path:
 
 def link_atomically(source: Path, path: Path) -> None:
     """Give a file a second name, in place of what had it; where there are no links, copy the file."""
+    with contextlib.suppress(OSError):  # something has that name already, or there are no links
+        os.link(source, path)
+        return
     temporary = _temporary_path(path)
     try:
         os.link(source, temporary)

@@ -86,7 +86,7 @@ def check_device() -> Iterator[Finding]:
     """Say what `device=auto` picks, and what torch complains of while it looks."""
     import torch
 
-    from fashion_softmax.config.building import pick_device
+    from fashion_softmax.learning.models import pick_device
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

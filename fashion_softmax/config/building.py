@@ -17,9 +17,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from fashion_softmax.config.checking import check_values, find_target
 from fashion_softmax.data import Batches, Dataset, Split
-from fashion_softmax.errors import ConfigError, MachineError
+from fashion_softmax.errors import ConfigError
 from fashion_softmax.learning.losses import Loss
-from fashion_softmax.learning.models import seed_torch
+from fashion_softmax.learning.models import ImageShape, pick_device, seed_torch
 from fashion_softmax.stacking import Facts, Member
 from fashion_softmax.stacking.models import is_stackable
 
@@ -66,11 +66,12 @@ class Parts:
         return {name: split.to(self.device) for name, split in self.dataset.evaluation_splits.items()}
 
 
-def build_parts(resolved: Mapping[str, Any]) -> Parts:
+def build_parts(resolved: Mapping[str, Any], *, is_trained: bool = True) -> Parts:
     """Check a configuration, get its data and build a run's parts, seeded, in the order of their dependencies.
 
     Args:
         resolved: of the shape of `schema.Config`, without interpolations.
+        is_trained: not only checked; if only checked, its model may be another run's, with any weights.
 
     Returns:
         The parts, untrained.
@@ -85,12 +86,13 @@ def build_parts(resolved: Mapping[str, Any]) -> Parts:
     if device.type == "mps" and dtype == torch.float64:
         raise ConfigError("device mps has no dtype=float64; add device=cpu")
     # A relative path belongs to the user's folder, not to that of the run, into which hydra.job.chdir goes.
-    data_words = json.dumps(resolved["dataset"])
+    data_words, model_words = json.dumps(resolved["dataset"]), json.dumps(resolved["model"])
     dataset = _load_dataset(data_words, to_absolute_path("."))
     seed_torch(resolved["seed"], device)
-    model = build_as(nn.Module, resolved, "model", dataset.image_shape, dataset.num_classes).to(device, dtype)
+    make_model = _make_model if is_trained else _make_model_once
+    model = make_model(model_words, dataset.image_shape, dataset.num_classes, device, dtype)
     loss_fn = build_as(Loss, resolved, "loss")  # type: ignore[type-abstract]
-    if (words := f"{data_words} {resolved['model']} {resolved['loss']} {dtype}") not in _alone:
+    if (words := f"{data_words} {model_words} {resolved['loss']} {dtype}") not in _alone:
         blank = torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype)
         _alone[words] = _probe(model, loss_fn, dataset, blank)
     optimizer = build_as(Optimizer, resolved, "optimizer", list(model.parameters()))
@@ -155,23 +157,12 @@ def _load_dataset(node: str, working_dir: str) -> Dataset:
         return build_as(Dataset, {"dataset": json.loads(node)}, "dataset")
 
 
-def pick_device(name: str) -> torch.device:
-    """Choose where to train.
+def _make_model(words: str, image_shape: ImageShape, num_classes: int, *place: Any) -> nn.Module:
+    """Make a model of its configuration, JSON here, on a device and of a dtype."""
+    return build_as(nn.Module, {"model": json.loads(words)}, "model", image_shape, num_classes).to(*place)
 
-    Args:
-        name: cpu, cuda, cuda:N, mps, or auto for CUDA where there is one, else Apple's mps, else the CPU.
 
-    Raises:
-        MachineError: this machine has no such device.
-    """
-    mps = torch.backends.mps.is_available()
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
-    device = torch.device(name)
-    num_present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(mps)}
-    if (device.index or 0) >= num_present[device.type]:
-        raise MachineError(f"device={name} is not on this machine; device=auto takes what there is")
-    return device
+_make_model_once = functools.lru_cache(maxsize=1)(_make_model)
 
 
 def _require_no_arguments(part: Optimizer | LRScheduler, key: str) -> None:

@@ -11,7 +11,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fashion_softmax.errors import MachineError
+
 ImageShape = tuple[int, int, int]
+
+
+def pick_device(name: str) -> torch.device:
+    """Choose where to train.
+
+    Args:
+        name: cpu, cuda, cuda:N, mps, or auto for CUDA where there is one, else Apple's mps, else the CPU.
+
+    Raises:
+        MachineError: this machine has no such device.
+    """
+    mps = torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    device = torch.device(name)
+    num_present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(mps)}
+    if (device.index or 0) >= num_present[device.type]:
+        raise MachineError(f"device={name} is not on this machine; device=auto takes what there is")
+    return device
 
 
 def seed_torch(seed: int, device: torch.device) -> None:

@@ -60,10 +60,9 @@ class Recorder:
         self.images_seen = rows[-1]["images_seen"] if rows else 0
         self.events = EventFile(self.run_dir, first_step=self.images_seen + 1 if rows else 0)
         self._metrics = (self.run_dir / Names.METRICS).open("a", encoding="utf-8")
-        overwrite(self.run_dir / Names.STATUS, self.status("running"))
+        overwrite(self.run_dir / Names.STATUS, self._status("running"))
 
-    def status(self, state: str, error: str | None = None) -> bytes:
-        """Make the content of `status.json`, see `lock.make_status`."""
+    def _status(self, state: str, error: str | None = None) -> bytes:
         return to_json(make_status(state, self.fingerprint, started=self.started, error=error))
 
     def log_epoch(self, report: EpochReport, best: Mapping[str, float]) -> None:
@@ -91,7 +90,7 @@ class Recorder:
         self._metrics.flush()
 
     def close(self, state: str, error: str | None = None, seconds: Mapping[str, float] | None = None) -> None:
-        """Close the files and, unless the run is completed, say in `status.json` what became of it.
+        """Close the files, and say in `status.json` what became of the run.
 
         Args:
             state: of the run from now on; TensorBoard's table gets it unless the run is to be resumed.
@@ -108,8 +107,8 @@ class Recorder:
                     self.events.write_end(succeeded=state == "completed")
                 self.events.close()
         finally:
-            if state != "completed":
-                write_atomically(self.run_dir / Names.STATUS, self.status(state, error))
+            write = overwrite if state == "completed" else write_atomically  # an error may be long
+            write(self.run_dir / Names.STATUS, self._status(state, error))
 
     def fail(self, error: BaseException) -> None:
         """Record why the run ended early; what fails while recording is ignored."""

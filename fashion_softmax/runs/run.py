@@ -109,8 +109,8 @@ class Run:
         """Record an epoch.
 
         Returns:
-            What has to be on the disk before the epoch counts, see `write_together`: its checkpoint, the metrics, and
-            after the first epoch what the run was planned with.
+            What has to be on the disk before the epoch counts, see `write_together`: the metrics and the checkpoint.
+            What the run was planned with is there after half a minute: a power cut before takes no more than that.
         """
         progress = self.progress
         progress.epoch, progress.metrics = report.epoch, report.metrics
@@ -120,32 +120,27 @@ class Run:
         progress.seconds["total"] = time.perf_counter() - self._start
         self._dashboard.log_epoch(report.images_seen)
         self.recorder.log_epoch(report, {self.parts.objective_name: progress.best["objective"]})
-        planned = (Names.CONFIG, Names.INFO) if report.epoch == 1 else ()
-        return {
-            **dict.fromkeys((self.path / name for name in (*planned, Names.METRICS)), None),
-            self.checkpoint_path: make_checkpoint(self.parts.member, progress, self._fingerprint),
-        }
+        content = make_checkpoint(self.parts.member, progress, self._fingerprint)
+        return {self.path / Names.METRICS: None, self.checkpoint_path: content}
 
     def keep_best(self) -> None:
         """Let `best.pt` be the last checkpoint as well when that is of the best epoch so far."""
         if self.progress.best["epoch"] == self.epoch:
             link_atomically(self.checkpoint_path, self.checkpoint_path.with_name("best.pt"))
 
-    def finish(self, predictions: Predictions, stack_size: int) -> dict[Path, bytes | None]:
-        """Close the records of a run that has trained all its epochs.
+    def finish(self, predictions: Predictions, stack_size: int) -> None:
+        """Complete a run that has trained all its epochs: write its predictions and its result, close its records.
+
+        Nothing is flushed: what a power cut takes, resuming makes anew, see `RunFolder.is_finished`.
 
         Args:
             predictions: of the test images.
             stack_size: runs that were trained as one.
-
-        Returns:
-            What has to be written to complete it, in this order.
         """
         self._dashboard.log_end(self.recorder.images_seen, predictions)
         progress = self.progress
         progress.seconds["total"] = time.perf_counter() - self._start
         seconds = {name: round(value, 3) for name, value in progress.seconds.items()}
-        self.recorder.close("completed", seconds=seconds)
         result = {
             "state": "completed",
             "objective": self.objective,
@@ -157,8 +152,6 @@ class Run:
             "seconds": seconds,
             "overrides": self.folder.overrides,
         }
-        return {
-            self.path / Names.PREDICTIONS: predictions.to_bytes(),
-            self.path / Names.RESULT: to_json(result),
-            self.path / Names.STATUS: self.recorder.status("completed"),
-        }
+        (self.path / Names.PREDICTIONS).write_bytes(predictions.to_bytes())
+        (self.path / Names.RESULT).write_bytes(to_json(result))
+        self.recorder.close("completed", seconds=seconds)

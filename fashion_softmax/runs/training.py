@@ -175,33 +175,22 @@ class _StackTraining:
     def _record(self, reports: Mapping[int, EpochReport]) -> None:
         """Record an epoch of all runs, then save their checkpoints as one step."""
         attempt = self.stack.attempt
-        self._write({index: attempt(index, self.places[index].record, report) for index, report in reports.items()})
+        contents = {index: attempt(index, self.places[index].record, report) for index, report in reports.items()}
+        unwritten = write_together({path: part for files in contents.values() if files for path, part in files.items()})
+        for index, files in contents.items():
+            for error in (unwritten[path] for path in files or () if path in unwritten):
+                self.stack.errors[index] = error
         for index in self.stack.active:
             attempt(index, self.places[index].keep_best)
         self._end_failed()
 
     def _finish(self, first: Run) -> None:
-        """Write the predictions and results of the runs that trained to their end, and complete them.
-
-        They are not flushed: what a power cut takes, resuming makes anew, see `RunFolder.is_finished`.
-        """
-        active = self.stack.active
-        if not active:
+        """Complete the runs that trained to their end."""
+        if not self.stack.active:
             return
         predictions = predict(self.stack, first.parts.dataset.test.to(first.parts.device), first.parts.dtype)
-        finish = [run.finish for run in self.places]
-        attempt = self.stack.attempt
-        contents = {index: attempt(index, finish[index], predictions[index], len(self.stack)) for index in active}
-        self._write(contents, flush=False)
-
-    def _write(self, contents: Mapping[int, Mapping[Path, bytes | None] | None], *, flush: bool = True) -> None:
-        """Write files of all runs as one step, the first file of each run first, then the second of each."""
-        files = [list(content.items()) for content in contents.values() if content]
-        together = dict(entry for entries in zip(*files, strict=True) for entry in entries)
-        unwritten = write_together(together, flush=flush)
-        for index, content in contents.items():
-            for error in (unwritten[path] for path in content or () if path in unwritten):
-                self.stack.errors[index] = error
+        for index in self.stack.active:
+            self.stack.attempt(index, self.places[index].finish, predictions[index], len(self.stack))
 
     def _end_failed(self) -> None:
         """Record the errors of those that left the stack since the last call."""

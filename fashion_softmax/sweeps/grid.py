@@ -148,7 +148,7 @@ def find_facts(config: PlainConfig) -> Facts | None:
     """
     resolved = resolve(config)
     try:
-        return build_parts(resolved).facts
+        return build_parts(resolved, is_trained=False).facts
     except FashionSoftmaxError:
         raise
     except (Exception, SystemExit):
