@@ -28,6 +28,7 @@ from benchmark_timers import (
     run_python,
     stack_epoch,
     stack_floor,
+    time_sweeps,
 )
 from rich.console import Console
 from rich.table import Table
@@ -112,7 +113,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     rounds = []
     for _ in range(1 if quick else 4):
         lesson = min(lesson_epoch(workers, parts.dataset) for workers in LESSON_WORKERS[: 1 if quick else None])
-        rounds.append((lesson, *best_of(8, lambda: epoch(parts), lambda: floor_epoch(parts.dataset))))
+        rounds.append((lesson, *best_of(12, lambda: epoch(parts), lambda: floor_epoch(parts.dataset))))
     lesson, ours, floor = map(min, zip(*rounds, strict=True))
     console.print(f"one epoch: lesson {lesson:.2f} s, ours {ours:.4f} s, floor {floor:.4f} s")
     yield Figure("speedup_epoch", "lesson's epoch / ours", lesson / ours, 25, 40, lower=False)
@@ -158,7 +159,7 @@ def stack_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
 
 
 def sweep_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
-    """Time whole commands: a grid of 64 runs and ten epochs, and one of many jobs that hardly train.
+    """Time a whole command, a grid of 64 runs and ten epochs; and sweeps of one job and of many, which hardly train.
 
     A command of twenty seconds cannot be as lucky as the fastest of many single epochs, so the grid is compared with
     the mean of as many seconds of the lesson's epochs, taken before (when quick, that is the `lesson` measured so far),
@@ -167,13 +168,8 @@ def sweep_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
     rates = ",".join(f"{0.01 * (1 + index):.2f}" for index in range(STACK_SIZE // len(STACK_LOSSES)))
     grid = [str(TRAIN), "-m", f"loss={','.join(STACK_LOSSES)}", f"optimizer.lr={rates}"]
     num_jobs = 256
-    many = [
-        str(TRAIN),
-        "-m",
-        *TINY,
-        "optimizer.lr=" + ",".join(f"{0.001 * (1 + index):.3f}" for index in range(num_jobs)),
-    ]
-    few = [str(TRAIN), "-m", *TINY, "optimizer.lr=0.1"]
+    few = ["-m", *TINY, "optimizer.lr=0.1"]
+    many = [*few[:-1], "optimizer.lr=" + ",".join(f"{0.001 * (1 + index):.3f}" for index in range(num_jobs))]
     hydras_own = ["hydra/launcher=basic", "hydra/sweeper=basic"]
     with tempfile.TemporaryDirectory() as folder:
         # Every time a new folder: file systems are slow where many files were just deleted.
@@ -185,15 +181,11 @@ def sweep_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
             wholes.append(run_python([*grid, next(places)], []))
             lessons += [lesson_epoch(0, parts.dataset) for _ in range(num_lessons)]
         lesson, whole = statistics.mean(lessons), statistics.mean(wholes)
-        ours, start = best_of(
-            2,
-            lambda: run_python([*many, next(places)], []),
-            lambda: run_python([*few, next(places)], []),
-        )
+        times = [time_sweeps(*([*sweep, next(places)] for sweep in (few, few, many))) for _ in range(2 if quick else 5)]
+        _, start, ours = map(min, zip(*times, strict=True))
         nine = [*few[:-1], "optimizer.lr=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"]
-        own, own_start = (
-            0.0 if quick else run_python([*command, *hydras_own, next(places)], []) for command in (nine, few)
-        )
+        commands = [] if quick else [[str(TRAIN), *sweep, *hydras_own, next(places)] for sweep in (nine, few)]
+        own, own_start = [run_python(command, []) for command in commands] or (0.0, 0.0)
     overhead, own_overhead = 1000 * (ours - start) / (num_jobs - 1), 1000 * (own - own_start) / 8
     console.print(
         f"grid of {STACK_SIZE} runs x 10 epochs, whole command {whole:.1f} s, beside it the lesson's epoch "

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,16 @@ import resource, subprocess, sys, time
 start = time.perf_counter()
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
 print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+SWEEPS = """
+import json, sys, time
+from fashion_softmax.cli import main
+for arguments in json.loads(sys.argv[1]):
+    sys.argv[1:] = arguments
+    start = time.perf_counter()
+    main()
+    print(time.perf_counter() - start, file=sys.stderr)
 """
 
 
@@ -110,6 +121,20 @@ def run_python(arguments: list[str], memory_mb: list[float]) -> float:
     # Linux counts kilobytes, macOS bytes.
     memory_mb.append(peak / (2**20 if sys.platform == "darwin" else 2**10))
     return seconds
+
+
+def time_sweeps(*sweeps: list[str]) -> list[float]:
+    """Run sweeps one after another in a new process, and return the wall time of each in seconds.
+
+    The first one pays what the process starts with: importing torch takes as long as launching hundreds of jobs, and
+    varies by more than launching takes.
+
+    Args:
+        *sweeps: the arguments of each.
+    """
+    command = [sys.executable, "-c", SWEEPS, json.dumps(sweeps)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    return [float(line) for line in output.splitlines()[-len(sweeps) :]]
 
 
 def dashboard_share() -> float:
