@@ -38,7 +38,7 @@ for arguments in json.loads(sys.argv[1]):
     sys.argv[1:] = arguments
     start = time.perf_counter()
     main()
-    print(time.perf_counter() - start, file=sys.stderr)
+    print("seconds", time.perf_counter() - start, file=sys.stderr)
 """
 
 
@@ -134,7 +134,7 @@ def time_sweeps(*sweeps: list[str]) -> list[float]:
     """
     command = [sys.executable, "-c", SWEEPS, json.dumps(sweeps)]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    return [float(line) for line in output.splitlines()[-len(sweeps) :]]
+    return [float(line.split()[1]) for line in output.splitlines() if line.startswith("seconds ")]
 
 
 def dashboard_share() -> float:

@@ -19,7 +19,7 @@ from fashion_softmax.config.checking import check_values, find_target
 from fashion_softmax.data import Batches, Dataset, Split
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.learning.losses import Loss
-from fashion_softmax.learning.models import ImageShape, pick_device, seed_torch
+from fashion_softmax.learning.models import pick_device, seed_torch
 from fashion_softmax.stacking import Facts, Member
 from fashion_softmax.stacking.models import is_stackable
 
@@ -28,6 +28,7 @@ T = TypeVar("T")
 # Data, model and loss in words, and why such a run is trained alone: what was tried once need not be tried for each job
 # of a sweep.
 _alone: dict[str, str | None] = {}
+_checked: dict[str, nn.Module] = {}  # the model of the last job that was only checked, by data and model in words
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,17 @@ def build_parts(resolved: Mapping[str, Any], *, is_trained: bool = True) -> Part
     if device.type == "mps" and dtype == torch.float64:
         raise ConfigError("device mps has no dtype=float64; add device=cpu")
     # A relative path belongs to the user's folder, not to that of the run, into which hydra.job.chdir goes.
-    data_words, model_words = json.dumps(resolved["dataset"]), json.dumps(resolved["model"])
+    data_words = json.dumps(resolved["dataset"])
     dataset = _load_dataset(data_words, to_absolute_path("."))
     seed_torch(resolved["seed"], device)
-    make_model = _make_model if is_trained else _make_model_once
-    model = make_model(model_words, dataset.image_shape, dataset.num_classes, device, dtype)
+    words = f"{data_words} {resolved['model']} {device} {dtype}"
+    if (model := None if is_trained else _checked.get(words)) is None:
+        model = build_as(nn.Module, resolved, "model", dataset.image_shape, dataset.num_classes).to(device, dtype)
+    if not is_trained:
+        _checked.clear()  # one is enough for most grids, and all would fill the memory
+        _checked[words] = model
     loss_fn = build_as(Loss, resolved, "loss")  # type: ignore[type-abstract]
-    if (words := f"{data_words} {model_words} {resolved['loss']} {dtype}") not in _alone:
+    if (words := f"{words} {resolved['loss']}") not in _alone:
         blank = torch.zeros(2, *dataset.image_shape, device=device, dtype=dtype)
         _alone[words] = _probe(model, loss_fn, dataset, blank)
     optimizer = build_as(Optimizer, resolved, "optimizer", list(model.parameters()))
@@ -155,14 +160,6 @@ def _load_dataset(node: str, working_dir: str) -> Dataset:
     """Load a data set once for all runs that ask for it in the same words, JSON here."""
     with contextlib.chdir(working_dir):
         return build_as(Dataset, {"dataset": json.loads(node)}, "dataset")
-
-
-def _make_model(words: str, image_shape: ImageShape, num_classes: int, *place: Any) -> nn.Module:
-    """Make a model of its configuration, JSON here, on a device and of a dtype."""
-    return build_as(nn.Module, {"model": json.loads(words)}, "model", image_shape, num_classes).to(*place)
-
-
-_make_model_once = functools.lru_cache(maxsize=1)(_make_model)
 
 
 def _require_no_arguments(part: Optimizer | LRScheduler, key: str) -> None:

@@ -58,7 +58,10 @@ def check_values(config: Mapping[str, Any]) -> None:
     """
     own = {key: value for key, value in config.items() if key not in COMPONENTS}
     parts = {"": own, **{key: config.get(key) for key in COMPONENTS}}
-    problems = [line for key, part in parts.items() for line in _check_part(key, json.dumps(part, default=str))]
+    try:
+        problems = [line for key, part in parts.items() for line in _check_part(key, json.dumps(part, default=str))]
+    except ValueError as error:  # of a number of thousands of digits
+        raise ConfigError(f"the configuration has a number that is too long: {error}") from error
     warmup = None if problems else config["scheduler"].get("warmup_epochs")
     if isinstance(warmup, int) and warmup >= config["trainer"]["num_epochs"]:
         problems = ["scheduler.warmup_epochs must be below trainer.num_epochs: the full rate would never be reached"]

@@ -1,11 +1,9 @@
 """One writer per folder of a run or a sweep, and the run's state, which names the process that writes.
 
-A lock is free when its process has ended; the data's workers may hold it a few seconds longer. The runs of a stack have
-one writer, and share the lock of the first.
+A lock is free when its process has ended; the data's workers may hold it a few seconds longer.
 """
 
 import contextlib
-import functools
 import os
 import platform
 from collections.abc import Iterator
@@ -20,6 +18,8 @@ from fashion_softmax.files import Names, read_json
 
 LOCK_NAME = ".lock"
 _held: set[Path] = set()  # by this process
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)
 RELEASE_TIMEOUT_S = 15.0  # the data's worker processes outlive a killed run by a few seconds, and keep its lock
 
 
@@ -35,7 +35,7 @@ def claim(folder: Path) -> Iterator[None]:
         MachineError: the folder cannot be made.
         OSError: the folder may not be written.
     """
-    if (path := _find_lock(folder.resolve())) in _held:
+    if (path := folder.resolve() / LOCK_NAME) in _held:
         yield
         return
     try:
@@ -60,20 +60,6 @@ def claim(folder: Path) -> Iterator[None]:
     finally:
         _held.discard(path)
         lock.release()
-
-
-def _find_lock(folder: Path) -> Path:
-    sweep = folder.parent / Names.SWEEP
-    firsts = _read_firsts(sweep, sweep.stat().st_mtime_ns) if sweep.is_file() else {}
-    return folder.with_name(firsts.get(folder.name, folder.name)) / LOCK_NAME
-
-
-@functools.lru_cache(maxsize=16)
-def _read_firsts(sweep: Path, mtime_ns: int) -> dict[str, str]:
-    """Read the name of the first run of each run's stack; the file may come from other people and hold anything."""
-    stacks = read_json(sweep).get("stacks")
-    names = [stack for stack in stacks if isinstance(stack, list)] if isinstance(stacks, list) else []
-    return {str(name): first for stack in names for name in stack if Path(first := str(stack[0])).name == first}
 
 
 def is_abandoned(folder: Path, status: dict[str, Any]) -> bool:

@@ -41,7 +41,9 @@ class Recorder:
 
     events: EventFile
 
-    def __init__(self, run_dir: Path, fingerprint: str, *, log_every: int = 1, started: str | None = None) -> None:
+    def __init__(
+        self, run_dir: Path, fingerprint: str | None, *, log_every: int = 1, started: str | None = None
+    ) -> None:
         self.run_dir = run_dir
         self.fingerprint = fingerprint
         self.log_every = log_every
@@ -100,15 +102,16 @@ class Recorder:
         try:
             if self._metrics and not self._metrics.closed:
                 self._metrics.close()
-                self.events.write_scalars(
-                    {f"time/{name}_s": s for name, s in (seconds or {}).items()}, self.images_seen
-                )
-                if state != "interrupted":
-                    self.events.write_end(succeeded=state == "completed")
-                self.events.close()
+                with contextlib.closing(self.events):
+                    taken = {f"time/{name}_s": value for name, value in (seconds or {}).items()}
+                    self.events.write_scalars(taken, self.images_seen)
+                    if state != "interrupted":
+                        self.events.write_end(succeeded=state == "completed")
         finally:
-            write = overwrite if state == "completed" else write_atomically  # an error may be long
-            write(self.run_dir / Names.STATUS, self._status(state, error))
+            if state != "completed":
+                write_atomically(self.run_dir / Names.STATUS, self._status(state, error))
+        if state == "completed":
+            overwrite(self.run_dir / Names.STATUS, self._status(state))
 
     def fail(self, error: BaseException) -> None:
         """Record why the run ended early; what fails while recording is ignored."""

@@ -88,8 +88,8 @@ class Run:
             OSError: the folder may not be written.
         """
         self.checkpoint_path.parent.mkdir(exist_ok=True)
-        # After a power cut one that has a checkpoint may still say that it is planned.
-        if not (is_new := self.folder.state == "planned" and not self._saved):
+        # After a power cut one that has trained may still say that it is planned.
+        if not (is_new := self.folder.state == "planned" and not (self.path / Names.METRICS).exists()):
             remove_temporary_files(self.path)
             remove_temporary_files(self.checkpoint_path.parent)
         if self._saved:

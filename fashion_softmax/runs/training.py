@@ -56,7 +56,7 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
                 except (Exception, SystemExit) as error:
                     failures[path] = error
                     if folder.state != "completed":  # what was trained before stays complete
-                        Recorder(path, str(folder.status.get("fingerprint"))).fail(error)
+                        Recorder(path, folder.status.get("fingerprint")).fail(error)
         if len(folders) == 1:
             held.enter_context(log_all(folders[0]))
         _catch_up(list(runs.values()))
@@ -71,7 +71,7 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
 
 
 def _allow_open_files() -> None:
-    """Raise this process's own limit of open files, 256 on macOS: a run has two, metrics and events."""
+    """Raise this process's own limit of open files, 256 on macOS: a run has three, its lock, metrics and events."""
     with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
         import resource
 

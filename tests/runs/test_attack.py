@@ -11,9 +11,13 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
+from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.jobs import compose
+from fashion_softmax.config.schema import resolve
+from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.errors import CheckpointError, DataError, MachineError
 from fashion_softmax.learning.losses import CrossEntropy
+from fashion_softmax.learning.models import ImageShape, SoftmaxRegression
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
@@ -136,3 +140,42 @@ def test_schedule_of_numpys_numbers_can_be_resumed(tmp_path: Path) -> None:
     (run / ".hydra" / "config.yaml").write_text(config, encoding="utf-8")
     assert not train_folders([run])
     assert (run / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+
+
+class Widths(SoftmaxRegression):
+    """Asks for a mapping with a key that is no text."""
+
+    def __init__(self, image_shape: ImageShape, num_classes: int, *, widths: dict[int, int]) -> None:
+        assert widths[0] == 16
+        super().__init__(image_shape, num_classes)
+
+
+def test_model_gets_its_settings_as_they_are_written(tmp_path: Path) -> None:
+    config = compose([*TINY, f"model._target_={HERE}.Widths", "~model.init_std", "+model.widths={0: 16}"])
+    for is_trained in (False, True):
+        model = build_parts(resolve(config), is_trained=is_trained).member.model
+        assert isinstance(model, Widths)
+
+
+def test_models_that_are_trained_are_their_own() -> None:
+    config = resolve(compose(TINY))
+    checked, again = (build_parts(config, is_trained=False).member.model for _ in range(2))
+    trained, other = (build_parts(config).member.model for _ in range(2))
+    assert checked is again and len({id(checked), id(trained), id(other)}) == 3
+
+
+def test_run_that_trained_but_says_it_is_planned_keeps_one_row_an_epoch(tmp_path: Path) -> None:
+    run = write(tmp_path / "run", "trainer.num_epochs=2")
+    (run / "metrics.jsonl").write_text(json.dumps({"epoch": 1, "step": 1, "images_seen": 64}) + "\n")
+    assert not train_folders([run])
+    assert [row["epoch"] for row in read_folder(run).rows] == [1, 2] and read_folder(run).is_finished
+
+
+def test_run_whose_records_cannot_be_closed_is_not_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: EventFile, *, succeeded: bool) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(EventFile, "write_end", fail)
+    run = write(tmp_path / "run")
+    assert set(train_folders([run])) == {run}
+    assert read_folder(run).state != "completed" and not read_folder(run).is_finished
