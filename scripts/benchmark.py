@@ -113,7 +113,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     rounds = []
     for _ in range(1 if quick else 4):
         lesson = min(lesson_epoch(workers, parts.dataset) for workers in LESSON_WORKERS[: 1 if quick else None])
-        rounds.append((lesson, *best_of(12, lambda: epoch(parts), lambda: floor_epoch(parts.dataset))))
+        rounds.append((lesson, *best_of(8, lambda: epoch(parts), lambda: floor_epoch(parts.dataset))))
     lesson, ours, floor = map(min, zip(*rounds, strict=True))
     console.print(f"one epoch: lesson {lesson:.2f} s, ours {ours:.4f} s, floor {floor:.4f} s")
     yield Figure("speedup_epoch", "lesson's epoch / ours", lesson / ours, 25, 40, lower=False)
@@ -162,8 +162,8 @@ def sweep_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
     """Time a whole command, a grid of 64 runs and ten epochs; and sweeps of one job and of many, which hardly train.
 
     A command of twenty seconds cannot be as lucky as the fastest of many single epochs, so the grid is compared with
-    the mean of as many seconds of the lesson's epochs, taken before (when quick, that is the `lesson` measured so far),
-    between and after.
+    the mean of as many seconds of the lesson's epochs, taken before, between and after; when quick, with the `lesson`
+    measured before.
     """
     rates = ",".join(f"{0.01 * (1 + index):.2f}" for index in range(STACK_SIZE // len(STACK_LOSSES)))
     grid = [str(TRAIN), "-m", f"loss={','.join(STACK_LOSSES)}", f"optimizer.lr={rates}"]
@@ -174,14 +174,14 @@ def sweep_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         # Every time a new folder: file systems are slow where many files were just deleted.
         places = (f"hydra.sweep.dir={folder}/{number}" for number in itertools.count())
-        num_lessons = 1 if quick else 3
+        num_lessons = 0 if quick else 3
         lessons = [lesson] if quick else [lesson_epoch(0, parts.dataset) for _ in range(num_lessons)]
         wholes = []
         for _ in range(1 if quick else 3):
             wholes.append(run_python([*grid, next(places)], []))
             lessons += [lesson_epoch(0, parts.dataset) for _ in range(num_lessons)]
         lesson, whole = statistics.mean(lessons), statistics.mean(wholes)
-        times = [time_sweeps(*([*sweep, next(places)] for sweep in (few, few, many))) for _ in range(2 if quick else 5)]
+        times = [time_sweeps(*([*sweep, next(places)] for sweep in (few, few, many))) for _ in range(3 if quick else 5)]
         _, start, ours = map(min, zip(*times, strict=True))
         nine = [*few[:-1], "optimizer.lr=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"]
         commands = [] if quick else [[str(TRAIN), *sweep, *hydras_own, next(places)] for sweep in (nine, few)]

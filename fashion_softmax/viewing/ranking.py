@@ -156,7 +156,7 @@ def _summarize(
         deviation=stdev(values) if len(values) > 1 else None,
         num_images=num_images,
         interval_images=wilson_interval(mean, num_images) if num_images and 0 <= mean <= 1 else None,
-        best_epoch_mean=_average(found[1] for run in runs if (found := find_best(run.rows, metric))),
+        best_epoch_mean=_average(_find_best_value(run, metric) for run in runs),
         test_accuracy=_average(run.metrics.get(TEST) for run in runs),
         cross_entropy=_average(run.metrics.get(cross_entropy) for run in runs),
         seconds=_average(run.seconds.get("total") for run in runs),
@@ -165,6 +165,12 @@ def _summarize(
         runs=runs,
         best_run=runs[values.index(max(values) if is_accuracy(metric) else min(values))],
     )
+
+
+def _find_best_value(run: RunFolder, metric: str) -> float | None:
+    if run.result.get("objective_name") == metric:  # then it need not be searched for in all epochs
+        return run.best.get("objective")
+    return (find_best(run.rows, metric) or (None, None))[1]
 
 
 def _average(values: Iterable[float | None]) -> float | None:
