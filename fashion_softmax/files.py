@@ -3,7 +3,6 @@
 What is written atomically is the old file or the new one for every reader, never a part.
 """
 
-import contextlib
 import errno
 import functools
 import json
@@ -118,9 +117,6 @@ def _temporary_path(path: Path) -> Path:
 
 def link_atomically(source: Path, path: Path) -> None:
     """Give a file a second name, in place of what had it; where there are no links, copy the file."""
-    with contextlib.suppress(OSError):  # something has that name already, or there are no links
-        os.link(source, path)
-        return
     temporary = _temporary_path(path)
     try:
         os.link(source, temporary)

@@ -1,4 +1,4 @@
-"""Fault injection: count the steps in which `fashion_softmax.files` changes the disk, and die or fail at the n-th.
+"""Fault injection: count the steps in which `files.py` and `runs/run.py` change the disk, and die or fail at the n-th.
 
 As a module, `broken_disk(n, "die")` or `broken_disk(n, "fail")` hold for a block; as a script, for a whole command:
 
@@ -19,6 +19,7 @@ from typing import Any
 from unittest import mock
 
 DEATH = 86  # the exit code of a process that died here
+WRITERS = tuple(str(Path("fashion_softmax", *names)) for names in (("files.py",), ("runs", "run.py")))
 
 
 class _Counter:
@@ -81,7 +82,7 @@ def _is_ours() -> bool:
     frame = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.endswith("pathlib.py"):
         frame = frame.f_back  # type: ignore[assignment]
-    return frame is not None and frame.f_code.co_filename.endswith(str(Path("fashion_softmax", "files.py")))
+    return frame is not None and frame.f_code.co_filename.endswith(WRITERS)
 
 
 @contextmanager

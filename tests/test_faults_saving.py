@@ -108,7 +108,7 @@ def train_on_broken_disk(
     return forking.run(command, folder, os.environ, COMMAND_TIMEOUT_S)
 
 
-@pytest.mark.parametrize("number", [10, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 22))])
+@pytest.mark.parametrize("number", [10, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 24))])
 def test_d2_full_disk_ends_the_command_with_7_and_the_run_can_be_resumed(
     tmp_path: Path, number: int, train: Train
 ) -> None:

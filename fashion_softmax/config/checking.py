@@ -8,8 +8,8 @@ import dataclasses
 import difflib
 import functools
 import inspect
-import json
 import math
+import pickle
 import pkgutil
 import re
 import types
@@ -58,10 +58,7 @@ def check_values(config: Mapping[str, Any]) -> None:
     """
     own = {key: value for key, value in config.items() if key not in COMPONENTS}
     parts = {"": own, **{key: config.get(key) for key in COMPONENTS}}
-    try:
-        problems = [line for key, part in parts.items() for line in _check_part(key, json.dumps(part, default=str))]
-    except ValueError as error:  # of a number of thousands of digits
-        raise ConfigError(f"the configuration has a number that is too long: {error}") from error
+    problems = [line for key, part in parts.items() for line in _check_part(key, pickle.dumps(part))]
     warmup = None if problems else config["scheduler"].get("warmup_epochs")
     if isinstance(warmup, int) and warmup >= config["trainer"]["num_epochs"]:
         problems = ["scheduler.warmup_epochs must be below trainer.num_epochs: the full rate would never be reached"]
@@ -77,9 +74,9 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
 
 
 @functools.lru_cache(maxsize=256)  # the runs of a grid differ in few of their parts
-def _check_part(key: str, words: str) -> list[str]:
-    """Check a component, or the project's own keys, which have no key; `words` are JSON."""
-    node = json.loads(words)
+def _check_part(key: str, pickled: bytes) -> list[str]:
+    """Check a component, or the project's own keys, which have no key."""
+    node = pickle.loads(pickled)
     if not key:
         return _check_keys("", node, find_hints(Config), DEFAULTS)
     if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):

@@ -8,6 +8,7 @@ as `torch.nn.modules.module.os.system` leads out), and use no resolver but those
 import importlib
 import inspect
 import operator
+import os
 import pkgutil
 import re
 from collections.abc import Sequence
@@ -102,15 +103,21 @@ def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:
         raise CheckpointError(f"{source}: {key}={text[:200]} is refused: {remedy}")
 
 
-def refuse_links(run_dir: Path) -> None:
-    """Refuse a run folder with a symbolic link, which may lead out of it, or with anything but files and folders.
+def refuse_links_out(run_dir: Path) -> None:
+    """Refuse a run folder with a symbolic link that leads out of it, or with anything but files and folders.
 
     Raises:
         CheckpointError: names the entry.
     """
-    for path in run_dir.rglob("*"):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise CheckpointError(f"{path}: is a link, or no ordinary file; refused in a run folder")
+    root = os.path.realpath(run_dir)
+    for folder, folders, files in os.walk(run_dir):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            target = Path(os.path.realpath(path))
+            if path.is_symlink() and (target.is_symlink() or not target.is_relative_to(root)):
+                raise CheckpointError(f"{path}: is a link that leads out of the run folder, or to itself; not followed")
+            if not (path.is_file() or path.is_dir() or path.is_symlink()):
+                raise CheckpointError(f"{path}: is neither a file nor a folder; not read")
 
 
 def _find_resolver(text: str, trusted: Sequence[str]) -> str | None:

@@ -87,6 +87,10 @@ def load_idx(
         source = f"; download them from {url}" if url else ""
         raise DataError(f"no data set in {root}: missing {', '.join(missing)} (plain or .gz){source}")
     train, test = (read_split(files[f"{part}_images"], files[f"{part}_labels"]) for part in ("train", "test"))
+    train_shape, test_shape = (tuple(split.images.shape[1:]) for split in (train, test))
+    if train_shape != test_shape:
+        problem = f"test images of shape {test_shape} do not fit training images of shape {train_shape} (C, H, W)"
+        raise DataError(f"{files['test_images']}: {problem}")
     num_classes = num_classes or len(class_names or ()) or len(train.labels.unique())
     for role, split in (("train_labels", train), ("test_labels", test)):
         if (largest := int(split.labels.max())) >= num_classes:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fashion_softmax.errors import DataError
-
 
 @dataclass(frozen=True)
 class Split:
@@ -57,8 +55,7 @@ class Dataset:
         num_workers: processes that prepare batches; 0 prepares them in the training process.
 
     Raises:
-        DataError: splits have images of different shapes, or a label is no class.
-        ValueError: a number is out of range.
+        ValueError: splits have images of different shapes, or a label is no class.
     """
 
     train: Split
@@ -73,12 +70,12 @@ class Dataset:
             raise ValueError(
                 f"batch_size={self.batch_size}, num_workers={self.num_workers}: at least 1 and 0 are needed"
             )
-        for name, split in {"train": self.train, **self.evaluation_splits}.items():
-            if (shape := tuple(split.images.shape[1:])) != self.image_shape:
-                raise DataError(f"the {name} images of shape {shape} do not fit train images of {self.image_shape}")
+        for split in (self.train, *self.evaluation_splits.values()):
+            if split.images.shape[1:] != self.train.images.shape[1:]:
+                raise ValueError(f"splits have images of shapes {self.image_shape} and {tuple(split.images.shape[1:])}")
             low, high = (int(value) for value in split.labels.aminmax())
             if not 0 <= low <= high < self.num_classes:
-                raise DataError(f"the {name} labels are {low} to {high}, of {self.num_classes} classes")
+                raise ValueError(f"has labels from {low} to {high}; {self.num_classes} classes allow 0 to K - 1")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -17,9 +17,6 @@ from fashion_softmax.errors import CheckpointError, MachineError
 from fashion_softmax.files import Names, read_json
 
 LOCK_NAME = ".lock"
-_held: set[Path] = set()  # by this process
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_held.clear)
 RELEASE_TIMEOUT_S = 15.0  # the data's worker processes outlive a killed run by a few seconds, and keep its lock
 
 
@@ -35,14 +32,11 @@ def claim(folder: Path) -> Iterator[None]:
         MachineError: the folder cannot be made.
         OSError: the folder may not be written.
     """
-    if (path := folder.resolve() / LOCK_NAME) in _held:
-        yield
-        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"{folder}: cannot be made: {error.strerror}") from error
-    lock = FileLock(path, thread_local=False)
+    lock = FileLock(folder.resolve() / LOCK_NAME, is_singleton=True, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -54,11 +48,9 @@ def claim(folder: Path) -> Iterator[None]:
             raise CheckpointError(
                 f"{folder}: {who} is writing there; choose another folder, or wait until it has ended"
             ) from error
-    _held.add(path)
     try:
         yield
     finally:
-        _held.discard(path)
         lock.release()
 
 

@@ -65,7 +65,8 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
             company = stack if facts.alone else folders
             built = [run for path in company if (run := runs.get(path) or _keep_place(path))]
             places = [run for run in built if run.parts.facts.key == facts.key]
-            absent = {index for index, run in enumerate(places) if run.path not in set(stack)}
+            trained = set(stack)
+            absent = {index for index, run in enumerate(places) if run.path not in trained}
             _StackTraining(places, absent, failures, is_shown=is_shown).run()
     return failures
 

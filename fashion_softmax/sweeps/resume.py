@@ -14,7 +14,7 @@ from fashion_softmax.config.jobs import expand_grid, set_values
 from fashion_softmax.config.private import parse_arguments
 from fashion_softmax.config.schema import project_dir, quote, resolve
 from fashion_softmax.config.settings import CHANGEABLE, GROUPS, fingerprint, flatten, is_neutral
-from fashion_softmax.config.trust import read_trusted_config, refuse_links, split_trust
+from fashion_softmax.config.trust import read_trusted_config, refuse_links_out, split_trust
 from fashion_softmax.dashboard.console import count
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import Names, dump_yaml, write_together
@@ -49,7 +49,7 @@ def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
     folder = _find_folder(options.overrides, is_command=options.multirun)
     with contextlib.ExitStack() as held:
         held.enter_context(claim(folder))
-        refuse_links(folder)
+        refuse_links_out(folder)
         paths = list_runs(folder) if is_sweep(folder) else [folder]
         for path in paths:  # one of a sweep's runs may be trained by another command
             held.enter_context(claim(path))

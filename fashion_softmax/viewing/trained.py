@@ -15,7 +15,7 @@ from torch import Tensor
 from fashion_softmax.config.building import Parts, build_as, build_parts
 from fashion_softmax.config.schema import COMPONENTS, register, resolve
 from fashion_softmax.config.settings import fingerprint, printable
-from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links
+from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out
 from fashion_softmax.data import Dataset, Split
 from fashion_softmax.data.batches import to_float
 from fashion_softmax.data.idx import FILES, find_idx_files
@@ -75,7 +75,7 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
         FashionSoftmaxError: the configuration or the data does not allow it.
     """
     require_whole(run_dir)
-    refuse_links(run_dir)
+    refuse_links_out(run_dir)
     path = (run_dir / Names.CHECKPOINT).with_name(f"{checkpoint}.pt")
     if not path.is_file():
         raise CheckpointError(f"{run_dir}: has no checkpoint yet ({path.name} is missing); let it train an epoch")

@@ -34,25 +34,17 @@ def test_idx_names_what_is_missing(tmp_path: Path) -> None:
         (
             "train-labels-idx1-ubyte",
             [0, 1, 2] * 31 + [0, 1, 17],
-            "train-labels-idx1-ubyte: has a label 17; with 4 classes 0 to 3 are allowed",
+            "has a label 17; with 4 classes 0 to 3 are allowed",
         ),
-        (
-            "t10k-labels-idx1-ubyte",
-            [0, 1, 2] * 7 + [0, 1, 17],
-            "t10k-labels-idx1-ubyte: has a label 17; with 3 classes 0 to 2 are allowed",
-        ),
+        ("t10k-labels-idx1-ubyte", [0, 1, 2] * 7 + [0, 1, 17], "has a label 17; with 3 classes 0 to 2 are allowed"),
         ("train-labels-idx1-ubyte", [0, 1, 2], "has 3 labels for 96 images"),
-        (
-            "t10k-images-idx3-ubyte",
-            np.zeros((24, 9, 9)),
-            r"the test images of shape \(1, 9, 9\) do not fit train images of \(1, 8, 8\)",
-        ),
+        ("t10k-images-idx3-ubyte", np.zeros((24, 9, 9)), r"do not fit training images of shape \(1, 8, 8\)"),
     ],
 )
 def test_idx_files_that_do_not_fit_are_refused_by_name(tmp_path: Path, name: str, values: object, message: str) -> None:
     folder = write_idx_folder(tmp_path / "d")
     write_idx(folder / name, np.asarray(values))
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=f"{name}: .*{message}"):
         load_idx(root=str(folder))
 
 
@@ -122,11 +114,11 @@ def test_validation_split_leaves_something_to_train_on(val_size: int, fifty: Spl
         (torch.rand(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64), "images are torch.float32"),
         (torch.zeros(3, 2, 2, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64), r"shape \(3, 2, 2\)"),
         (torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64), r"shape \(2,\)"),
-        (torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 7]), "labels are 0 to 7, of 2 classes"),
+        (torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 7]), "labels from 0 to 7; 2 classes"),
     ],
 )
 def test_loader_of_the_users_own_may_give_nothing_else(
     images: torch.Tensor, labels: torch.Tensor, message: str
 ) -> None:
-    with pytest.raises((ValueError, DataError), match=message):
+    with pytest.raises(ValueError, match=message):
         finish(Split(images, labels), Split(images, labels), ("a", "b"))
