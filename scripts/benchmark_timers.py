@@ -82,8 +82,14 @@ def stack_floor(dataset: Dataset, num_runs: int) -> float:
     return time.perf_counter() - start
 
 
-def lesson_epoch(num_workers: int, dataset: Dataset) -> float:
-    """Time one epoch as the lesson writes it: torchvision's data set, `ToTensor` per image, a `DataLoader`."""
+def lesson_epoch(num_workers: int, dataset: Dataset, share: int = 1) -> float:
+    """Time one epoch as the lesson writes it: torchvision's data set, `ToTensor` per image, a `DataLoader`.
+
+    Args:
+        num_workers: of the `DataLoader`.
+        dataset: gives the size of a batch.
+        share: train on one image in so many, and multiply the time by it.
+    """
     import torchvision
 
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +97,8 @@ def lesson_epoch(num_workers: int, dataset: Dataset) -> float:
         raw.parent.mkdir()
         raw.symlink_to(Path(resolve(compose())["dataset"]["root"]).absolute())
         to_tensor = torchvision.transforms.ToTensor()
-        images = torchvision.datasets.FashionMNIST(folder, train=True, transform=to_tensor)
+        everything = torchvision.datasets.FashionMNIST(folder, train=True, transform=to_tensor)
+        images = torch.utils.data.Subset(everything, range(0, len(everything), share)) if share > 1 else everything
         loader = torch.utils.data.DataLoader(images, dataset.batch_size, shuffle=True, num_workers=num_workers)
         net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
         nn.init.normal_(net[1].weight, std=0.01)  # type: ignore[arg-type]
@@ -107,7 +114,7 @@ def lesson_epoch(num_workers: int, dataset: Dataset) -> float:
             trainer.step()
             correct = float((scores.argmax(1) == y).sum())
             sums += torch.tensor([float(per_image.detach().sum()), correct, float(len(y))])
-        return time.perf_counter() - start
+        return share * (time.perf_counter() - start)
 
 
 def run_python(arguments: list[str], memory_mb: list[float]) -> float:
@@ -135,6 +142,17 @@ def time_sweeps(*sweeps: list[str]) -> list[float]:
     command = [sys.executable, "-c", SWEEPS, json.dumps(sweeps)]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     return [float(line.split()[1]) for line in output.splitlines() if line.startswith("seconds ")]
+
+
+def time_files(folder: Path, num_folders: int = 64) -> float:
+    """Time what a disk takes for a folder of twelve small files, about what a run leaves, in seconds."""
+    start = time.perf_counter()
+    for number in range(num_folders):
+        place = folder / str(number)
+        place.mkdir(parents=True)
+        for name in map(str, range(12)):
+            (place / name).write_bytes(bytes(2**10))
+    return (time.perf_counter() - start) / num_folders
 
 
 def dashboard_share() -> float:

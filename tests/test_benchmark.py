@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -18,7 +19,7 @@ def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module(name)
 
 
-def test_timers_take_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timers_take_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     timers = load("benchmark_timers", monkeypatch)
     parts = build_parts(resolve(compose(TINY)))
     stack = Stack([build_parts(resolve(compose([*TINY, f"optimizer.lr={lr}"]))).member for lr in (0.1, 0.2)])
@@ -30,8 +31,10 @@ def test_timers_take_time(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: timers.stack_epoch(stack, parts),
         lambda: timers.stack_floor(parts.dataset, 2),
         lambda: timers.run_python(["-c", "pass"], memory_mb),
+        lambda: timers.time_files(tmp_path, 2),
     )
-    assert len(times) == 5 and min(times) > 0 and memory_mb[0] > 1
+    assert len(list(tmp_path.glob("*/*"))) == 24
+    assert len(times) == 6 and min(times) > 0 and memory_mb[0] > 1
 
 
 @pytest.mark.parametrize(

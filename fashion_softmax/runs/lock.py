@@ -36,7 +36,10 @@ def claim(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"{folder}: cannot be made: {error.strerror}") from error
-    lock = FileLock(folder.resolve() / LOCK_NAME, is_singleton=True, thread_local=False)
+    path = folder.resolve() / LOCK_NAME
+    with contextlib.suppress(FileExistsError):
+        path.touch(exist_ok=False)  # where there is none, filelock 4 first makes and deletes a file to try the disk
+    lock = FileLock(path, is_singleton=True, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:
