@@ -158,11 +158,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def to_json(content: Mapping[str, Any]) -> bytes:
     """Make the file of one JSON object: indented, in UTF-8. NaN and infinities become null: JSON has neither."""
-    options: dict[str, Any] = {"indent": 2, "ensure_ascii": False, "allow_nan": False}
-    try:
-        return f"{json.dumps(content, **options)}\n".encode()
-    except ValueError:
-        return f"{json.dumps(finite_or_none(content), **options)}\n".encode()
+    return f"{json.dumps(finite_or_none(content), indent=2, ensure_ascii=False, allow_nan=False)}\n".encode()
 
 
 def finite_or_none(value: Any) -> Any:
