@@ -45,6 +45,7 @@ RANGES: dict[str, Check] = {
     **dict.fromkeys(("loss.label_smoothing", "scheduler.final_fraction"), FRACTION),
     **dict.fromkeys(("model.dropout", "optimizer.momentum", "optimizer.betas", "optimizer.alpha"), BELOW_ONE),
 }
+find_target = functools.lru_cache(maxsize=256)(pkgutil.resolve_name)  # imports what a `_target_` names
 
 
 def check_values(config: Mapping[str, Any]) -> None:
@@ -133,12 +134,6 @@ def _check_value(key: str, value: Any, expected: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
     checked = [each for each in values if isinstance(each, int | float) or key == "device"]
     return [] if all(map(is_allowed, checked)) else [f"{key}={show_value(value)} is out of range: must be {allowed}"]
-
-
-@functools.lru_cache(maxsize=256)
-def find_target(target: str) -> Any:
-    """Import what a `_target_` names."""
-    return pkgutil.resolve_name(target)
 
 
 @functools.lru_cache(maxsize=256)
