@@ -5,7 +5,7 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -164,14 +164,9 @@ def _load_dataset(node: str, working_dir: str) -> Dataset:
 
 def _require_no_arguments(part: Optimizer | LRScheduler, key: str) -> None:
     """Refuse an optimizer that needs a closure, or a scheduler that needs a metric: the loop has none to give."""
-    if needed := _read_needs(type(part).step):
+    _, *parameters = inspect.signature(type(part).step).parameters.values()
+    if needed := [each.name for each in parameters if each.default is each.empty and each.kind < each.VAR_POSITIONAL]:
         raise ConfigError(f"{key}._target_ cannot be used: its step needs {', '.join(needed)}, and the loop has none")
-
-
-@functools.lru_cache(maxsize=256)
-def _read_needs(step: Callable[..., Any]) -> list[str]:
-    _, *parameters = inspect.signature(step).parameters.values()
-    return [each.name for each in parameters if each.default is each.empty and each.kind < each.VAR_POSITIONAL]
 
 
 def _probe(model: nn.Module, loss_fn: Loss, dataset: Dataset, images: Tensor) -> str | None:
