@@ -115,15 +115,11 @@ class Recorder:
 
     def fail(self, error: BaseException) -> None:
         """Record why the run ended early; what fails while recording is ignored."""
+        states = {DivergedError: "diverged", KeyboardInterrupt: "interrupted"}
+        state = next((state for kind, state in states.items() if isinstance(error, kind)), "failed")
         with contextlib.suppress(Exception):
-            log_into(self.run_dir, f"{_state_after(error)}: {describe(error)}", error)
-            self.close(_state_after(error), describe(error))
-
-
-def _state_after(error: BaseException) -> str:
-    """Name the state of a run that an error ended."""
-    states = {DivergedError: "diverged", KeyboardInterrupt: "interrupted"}
-    return next((state for kind, state in states.items() if isinstance(error, kind)), "failed")
+            log_into(self.run_dir, f"{state}: {describe(error)}", error)
+            self.close(state, describe(error))
 
 
 def _keep_until(run_dir: Path, last_epoch: int) -> list[dict[str, Any]]:
