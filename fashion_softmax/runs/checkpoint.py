@@ -183,10 +183,9 @@ def _restore_random_state(state: dict[str, Any]) -> None:
 
 
 def _random_state() -> dict[str, Any]:
-    in_use = torch.cuda.is_available() and torch.cuda.is_initialized()
     return {
         "cpu": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if in_use else [],
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
         "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
     }
 

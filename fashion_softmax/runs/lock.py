@@ -7,7 +7,6 @@ import contextlib
 import os
 import platform
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +85,6 @@ def make_status(
     """
     status = {"state": state, "error": error, "started": started, "fingerprint": fingerprint}
     return status | {"host": platform.node(), "pid": os.getpid()}
-
-
-def now() -> str:
-    """Say what time it is, in ISO 8601 and UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _may_live(pid: Any) -> bool:

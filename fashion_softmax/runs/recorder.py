@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,7 +19,7 @@ from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, forget
 from fashion_softmax.dashboard.panels import OF_THE_END, TEXTS
 from fashion_softmax.errors import DivergedError
 from fashion_softmax.files import Names, finite_or_none, overwrite, to_json, write_atomically
-from fashion_softmax.runs.lock import make_status, now
+from fashion_softmax.runs.lock import make_status
 from fashion_softmax.runs.records import read_rows
 from fashion_softmax.stacking.training import EpochReport
 
@@ -57,7 +58,7 @@ class Recorder:
         Args:
             last_epoch: of a resumed run; records up to it are kept, later ones are made again. None for a new run.
         """
-        self.started = self.started or now()
+        self.started = self.started or datetime.now(UTC).isoformat(timespec="seconds")
         rows = [] if last_epoch is None else _keep_until(self.run_dir, last_epoch)
         self.images_seen = rows[-1]["images_seen"] if rows else 0
         self.events = EventFile(self.run_dir, first_step=self.images_seen + 1 if rows else 0)
