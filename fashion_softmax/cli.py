@@ -118,9 +118,8 @@ def check_before_run(config: "DictConfig") -> None:
     from fashion_softmax.config.building import build_parts
     from fashion_softmax.config.jobs import read_job
     from fashion_softmax.config.schema import resolve
-    from fashion_softmax.runs.folder import set_aside_earlier
+    from fashion_softmax.runs.folder import is_sweep, list_runs, set_aside_earlier
     from fashion_softmax.runs.lock import claim
-    from fashion_softmax.sweeps.folder import is_sweep, list_runs
 
     with exit_on_error():
         resolved = resolve(read_job(config).config)

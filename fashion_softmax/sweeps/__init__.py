@@ -1,1 +1,1 @@
-"""Many runs: the folder of a sweep, grid, resuming, display."""
+"""Many runs: grid, resuming, display."""

@@ -17,14 +17,13 @@ from fashion_softmax.config.schema import PlainConfig, SweepConfig, resolve
 from fashion_softmax.config.settings import flatten, name_folder
 from fashion_softmax.dashboard.console import count, resume_command
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError
-from fashion_softmax.runs.folder import SET_ASIDE, set_aside_earlier, write_folder
+from fashion_softmax.runs.folder import SET_ASIDE, list_runs, read_sweep, set_aside_earlier, write_folder, write_sweep
 from fashion_softmax.runs.interruption import handle_signals, raise_interrupted
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import RunFolder, read_folder
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.stacking import Facts, plan
 from fashion_softmax.sweeps.display import SweepDisplay, show_jobs, show_plan, show_result
-from fashion_softmax.sweeps.folder import list_runs, read_sweep, write_sweep
 
 Launch = Callable[[Path, Sequence[int]], None]
 

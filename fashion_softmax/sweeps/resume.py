@@ -19,10 +19,9 @@ from fashion_softmax.dashboard.console import count
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import Names, dump_yaml, write_together
 from fashion_softmax.runs.checkpoint import find_checkpoint
-from fashion_softmax.runs.folder import make_info, require_whole
+from fashion_softmax.runs.folder import is_sweep, list_runs, make_info, require_whole
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import RunFolder, read_folder
-from fashion_softmax.sweeps.folder import is_sweep, list_runs
 from fashion_softmax.sweeps.grid import find_facts
 
 

@@ -18,10 +18,10 @@ from fashion_softmax.dashboard.events import EventFile
 from fashion_softmax.errors import CheckpointError, DataError, MachineError
 from fashion_softmax.learning.losses import CrossEntropy
 from fashion_softmax.learning.models import ImageShape, SoftmaxRegression
+from fashion_softmax.runs.folder import write_sweep
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
-from fashion_softmax.sweeps.folder import write_sweep
 from fashion_softmax.sweeps.resume import prepare
 from tests.conftest import TINY, write_planned
 

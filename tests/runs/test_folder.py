@@ -10,10 +10,16 @@ import pytest
 
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.runs.folder import require_whole, set_aside_earlier, write_folder
+from fashion_softmax.runs.folder import (
+    list_runs,
+    read_sweep,
+    require_whole,
+    set_aside_earlier,
+    write_folder,
+    write_sweep,
+)
 from fashion_softmax.runs.lock import claim, make_status
 from fashion_softmax.runs.records import read_folder
-from fashion_softmax.sweeps.folder import list_runs, read_sweep, write_sweep
 from tests.conftest import TINY
 
 HOLD = "import sys, time; from pathlib import Path; from fashion_softmax.runs.lock import claim\n" + (
