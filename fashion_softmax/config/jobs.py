@@ -21,11 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 from fashion_softmax.config.checking import suggest
 from fashion_softmax.config.private import VERSION_BASE
 from fashion_softmax.config.schema import CONFIG_DIR, PlainConfig, register
-from fashion_softmax.config.settings import GROUPS, flatten
+from fashion_softmax.config.settings import GROUPS, Value, flatten
 from fashion_softmax.errors import ConfigError
 
 SUBDIR = "${job_name:${hydra.job.num},${hydra.overrides.task}}"  # in conf/config.yaml, for sweepers of other people
-PLAIN = (bool, int, float, str, type(None))
 NUMBER = re.compile(r"([a-z][\w.]*)=((?:0|[1-9]\d{0,15})(?:\.\d+)?)")  # such as optimizer.lr=0.1
 
 
@@ -161,7 +160,7 @@ def _read_value(line: str) -> tuple[str, Any] | None:
         return number[1], float(number[2]) if "." in number[2] else int(number[2])
     (override,) = OverridesParser.create().parse_overrides([line])
     key, value = override.key_or_group, override.value()
-    is_plain = override.type == OverrideType.CHANGE and key not in GROUPS and isinstance(value, PLAIN)
+    is_plain = override.type == OverrideType.CHANGE and key not in GROUPS and isinstance(value, Value)
     return (key, value) if is_plain else None
 
 

@@ -124,7 +124,10 @@ def _check_jobs(jobs: Sequence[list[str]], compose: Callable[[list[str]], Job]) 
     for overrides in jobs:
         try:
             job = compose(overrides)
-            _refuse_hydra_values(job)
+            for key, value in flatten(job.config):  # Hydra would fill it in for each of its jobs, which are stacks
+                if isinstance(value, str) and "${hydra" in value.replace(" ", ""):
+                    remedy = "a job of Hydra trains many runs; write the value out"
+                    raise ConfigError(f"{key}={value} cannot be used with -m: {remedy}")
             checked.append((job, find_facts(job.config)))
         except Exception as error:
             known = translate(error)
@@ -152,15 +155,6 @@ def find_facts(config: PlainConfig) -> Facts | None:
         raise
     except (Exception, SystemExit):
         return None
-
-
-def _refuse_hydra_values(job: Job) -> None:
-    """Refuse a value that Hydra would fill in for each job: a stack's job is another one than the run's."""
-    for key, value in flatten(job.config):
-        if isinstance(value, str) and "${hydra" in value.replace(" ", ""):
-            raise ConfigError(
-                f"{key}={value} cannot be used with -m: a job of Hydra trains many runs; write the value out"
-            )
 
 
 def _report(sweep_dir: Path, runs: Sequence[RunFolder], problem: str) -> None:
