@@ -63,7 +63,11 @@ def make_checkpoint(member: Member, progress: Progress, fingerprint: str) -> byt
         "model": {name: value.clone() for name, value in member.model.state_dict().items()},
         "optimizer": _without_numpy(member.optimizer.state_dict()),
         "scheduler": _without_numpy(member.scheduler.state_dict()),
-        "random_state": _random_state(),
+        "random_state": {
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+            "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+        },
         "fingerprint": fingerprint,
         **vars(progress),
     }
@@ -180,14 +184,6 @@ def _restore_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(random_state["cuda"])
     if random_state.get("mps") is not None and torch.backends.mps.is_available():
         torch.mps.set_rng_state(random_state["mps"])
-
-
-def _random_state() -> dict[str, Any]:
-    return {
-        "cpu": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
-        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
-    }
 
 
 def _without_numpy(value: Any) -> Any:

@@ -97,13 +97,6 @@ def _catch_up(runs: Sequence[Run]) -> None:
             run.catch_up(epoch)
 
 
-def _describe(run: Run) -> str:
-    """Say what is trained, such as `SoftmaxRegression, CrossEntropy, SGD on 60000 images of 1 x 28 x 28`."""
-    member, dataset = run.parts.member, run.parts.dataset
-    names = ", ".join(type(part).__name__ for part in (member.model, member.loss_fn, member.optimizer))
-    return f"{names} on {len(dataset.train)} images of {' x '.join(map(str, dataset.image_shape))}"
-
-
 class _StackTraining:
     """Trains runs as one; afterwards each has ended, with its result or its error.
 
@@ -137,7 +130,10 @@ class _StackTraining:
         first = self.places[self.stack.active[0]]
         batches = first.parts.make_batches()
         batches.num_drawn = first.epoch * len(batches)
-        display = RunDisplay(_describe(first), first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
+        member, dataset = first.parts.member, first.parts.dataset
+        names = ", ".join(type(part).__name__ for part in (member.model, member.loss_fn, member.optimizer))
+        title = f"{names} on {len(dataset.train)} images of {' x '.join(map(str, dataset.image_shape))}"
+        display = RunDisplay(title, first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
         with remember_signals() as raise_if_interrupted, display.progress:
             try:
                 self._train(first, batches, display, raise_if_interrupted)
@@ -168,7 +164,10 @@ class _StackTraining:
                 self._record(reports)
                 display.show(first.epoch, first.progress.metrics)
                 raise_if_interrupted()
-            self._finish(first)
+            if self.stack.active:
+                predictions = predict(self.stack, first.parts.dataset.test.to(first.parts.device), first.parts.dtype)
+                for index in self.stack.active:
+                    self.stack.attempt(index, self.places[index].finish, predictions[index], len(self.stack))
         except (Exception, SystemExit) as error:  # of what all share, such as memory or the data's workers
             raise_if_interrupted()  # Ctrl-C reaches the workers, too
             self.stack.errors |= dict.fromkeys(self.stack.active, error)
@@ -184,14 +183,6 @@ class _StackTraining:
         for index in self.stack.active:
             attempt(index, self.places[index].keep_best)
         self._end_failed()
-
-    def _finish(self, first: Run) -> None:
-        """Complete the runs that trained to their end."""
-        if not self.stack.active:
-            return
-        predictions = predict(self.stack, first.parts.dataset.test.to(first.parts.device), first.parts.dtype)
-        for index in self.stack.active:
-            self.stack.attempt(index, self.places[index].finish, predictions[index], len(self.stack))
 
     def _end_failed(self) -> None:
         """Record the errors of those that left the stack since the last call."""
