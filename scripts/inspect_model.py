@@ -82,7 +82,6 @@ def explain_image(run: "TrainedRun", image: "Tensor", label: int | None, name: s
     from inspection_figures import explain
 
     from fashion_softmax.dashboard.pictures import to_pixels
-    from fashion_softmax.data.batches import to_float
     from fashion_softmax.learning.models import SoftmaxRegression
 
     names = run.class_names
@@ -93,7 +92,7 @@ def explain_image(run: "TrainedRun", image: "Tensor", label: int | None, name: s
     is_known = "" if label is None else f", {names[label]}:"
     title = f"{name}{is_known} seen as {names[predicted]}, {100 * probabilities[predicted]:.0f} %"
     print(title)
-    pixels = to_float(image, run.parts.dtype)
+    pixels = run.to_float(image)
     evidence, rest = {}, "bias" if isinstance(run.parts.member.model, SoftmaxRegression) else "rest"
     others: list[tuple[int | None, str]] = [(None, "the mean of all")]
     if rival != predicted:  # of a single class there is none

@@ -69,7 +69,7 @@ def choose(dataset: "Dataset", options: argparse.Namespace) -> list[int]:
     """
     split: Split | None = getattr(dataset, options.split)
     if split is None:
-        raise ConfigError("--split val: there are no validation images; hold some out with dataset.val_size=10000")
+        raise ConfigError("--split val: there are no validation images; hold some out with dataset.val_size=0.1")
     for name in options.only or ():
         if name not in dataset.class_names:
             raise ConfigError(f"--only {name}: there is no such class{suggest(name, dataset.class_names)}")

@@ -33,13 +33,17 @@ RANGES: dict[str, Check] = {
     "device": ("auto, cpu, cuda, cuda:N or mps", re.compile(r"auto|cpu|cuda|cuda:(0|[1-9]\d?)|mps").fullmatch),
     "seed": ("a whole number from 0 to 4294967295", lambda value: 0 <= value < 2**32),
     "dataset.num_workers": ("a whole number from 0 to 64", lambda value: 0 <= value <= 64),
+    "dataset.val_size": (
+        "a whole number, 0 or more, or a fraction below 1",
+        lambda value: 0 <= value < (2**31 if isinstance(value, int) else 1),
+    ),
     "dataset.resize": ("a number of pixels from 1 to 1024", lambda value: 1 <= value <= 1024),
     **dict.fromkeys(("trainer.num_epochs", "trainer.log_every", "sweep.max_stack_size"), COUNT),
     **dict.fromkeys(("dataset.batch_size", "dataset.num_classes", "dataset.num_train", "dataset.num_test"), COUNT),
     **dict.fromkeys(
         ("dataset.image_shape", "model.hidden_sizes", "scheduler.num_epochs", "scheduler.step_size"), COUNT
     ),
-    **dict.fromkeys(("dataset.val_size", "dataset.data_seed", "scheduler.warmup_epochs"), COUNT_OR_ZERO),
+    **dict.fromkeys(("dataset.data_seed", "scheduler.warmup_epochs"), COUNT_OR_ZERO),
     **dict.fromkeys(("dataset.noise_std", "model.init_std", "optimizer.weight_decay", "optimizer.eps"), NOT_NEGATIVE),
     **dict.fromkeys(("loss.delta", "optimizer.lr", "scheduler.gamma"), POSITIVE),
     **dict.fromkeys(("loss.label_smoothing", "scheduler.final_fraction"), FRACTION),

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from fashion_softmax.errors import printable as printable
@@ -51,6 +52,8 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
     if "dataset.name" in flat:  # a published data set is the same in every folder
         del flat["dataset.name"]
         flat.pop("dataset.root", None)
+    elif (place := PurePath(str(flat.get("dataset.root") or "")).name) not in ("", named.get("dataset")):
+        named["dataset"] = f"{named.get('dataset')} {printable(place)}"  # such as `idx my_pictures`
     return named | {printable(key): _plain(value) for key, value in flat.items()}
 
 

@@ -98,8 +98,10 @@ class RunDisplay:
         if not self.console.is_terminal:
             self.console.print(f"epoch {epoch:>3}/{self._num_epochs}  {summary}")
 
-    def show_result(self, metrics: Mapping[str, float], run_dir: Path, seconds: Mapping[str, float]) -> None:
-        """Show the final measures, where the run lies, and how to look at its curves."""
+    def show_result(
+        self, metrics: Mapping[str, float], run_dir: Path, seconds: Mapping[str, float], advice: str | None
+    ) -> None:
+        """Show the final measures, where the run lies, how to look at its curves, and what to try if it failed."""
         table = Table("split", title=f"after {count(self._num_epochs, 'epoch')}", title_justify="left")
         for column in ("loss", "accuracy", "cross-entropy"):
             table.add_column(column, justify="right")
@@ -116,6 +118,8 @@ class RunDisplay:
         )
         self.console.print(f"run folder   {shorten(run_dir)}", soft_wrap=True)
         self.console.print(f"TensorBoard  {tensorboard_command(run_dir)}", soft_wrap=True)
+        if advice:
+            self.console.print(advice)
 
 
 def tensorboard_command(folder: Path) -> str:

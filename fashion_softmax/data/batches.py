@@ -11,16 +11,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fashion_softmax.data.dataset import Split
+from fashion_softmax.data.dataset import Normalization, Split
 
 Batch = tuple[Tensor, Tensor]  # images (B, C, H, W) floats, labels (B,) int64
 
 EVALUATION_BATCH_SIZE = 256  # a float batch of 28 x 28 images then fits a core's cache
 
 
-def to_float(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Convert bytes to floats in [0, 1], as float32 bit for bit as `torchvision.transforms.ToTensor` does."""
-    return images.to(dtype).div_(255)
+def to_float(
+    images: Tensor, dtype: torch.dtype = torch.float32, by: Normalization | None = None, out: Tensor | None = None
+) -> Tensor:
+    """Convert bytes to floats in [0, 1], as float32 bit for bit as `torchvision.transforms.ToTensor` does.
+
+    Args:
+        images: uint8, shape (N, C, H, W).
+        dtype: of the floats.
+        by: normalize them by this.
+        out: where they are written, if not into new memory.
+    """
+    floats = (images.to(dtype) if out is None else out.copy_(images)).div_(255)
+    if by is not None:
+        mean, std = (torch.tensor(values, dtype=dtype, device=images.device).view(-1, 1, 1) for values in by)
+        floats.sub_(mean).div_(std)
+    return floats
 
 
 def epoch_order(num_images: int, seed: int, epoch: int) -> Tensor:
@@ -96,10 +109,8 @@ class Batches:
         float_buffer = torch.empty(size, dtype=self.dtype, device=self.device)
         for index, batch_labels in zip(order.split(self.batch_size), labels.split(self.batch_size), strict=True):
             selected = torch.index_select(images, 0, index, out=bytes_buffer[: len(index)])
-            if reuse_buffer:
-                yield float_buffer[: len(index)].copy_(selected).div_(255), batch_labels
-            else:
-                yield to_float(selected, self.dtype), batch_labels
+            out = float_buffer[: len(index)] if reuse_buffer else None
+            yield to_float(selected, self.dtype, self.split.normalization, out), batch_labels
 
     def _from_workers(self, order: Tensor) -> Iterator[Batch]:
         from torch.utils.data import DataLoader
@@ -117,7 +128,7 @@ class Batches:
             )
             batches = iter(loader)
         for images, labels in batches:
-            yield to_float(images.to(self.device), self.dtype), labels.to(self.device)
+            yield to_float(images.to(self.device), self.dtype, self.split.normalization), labels.to(self.device)
 
 
 def in_order(split: Split, dtype: torch.dtype = torch.float32) -> Iterator[Batch]:
@@ -129,4 +140,4 @@ def in_order(split: Split, dtype: torch.dtype = torch.float32) -> Iterator[Batch
     """
     size = EVALUATION_BATCH_SIZE
     for images, labels in zip(split.images.split(size), split.labels.split(size), strict=True):
-        yield to_float(images, dtype), labels
+        yield to_float(images, dtype, split.normalization), labels

@@ -7,14 +7,14 @@ than that.
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fashion_softmax.data.dataset import Dataset, Split
+from fashion_softmax.data.dataset import Dataset, Normalization, Split
 from fashion_softmax.data.idx import FILES, find_idx_files, read_split
 from fashion_softmax.data.published import PUBLISHED
 from fashion_softmax.data.sources import prepare
@@ -32,14 +32,17 @@ class Options(TypedDict, total=False):
         resize: pixels, see `resize_images`; None keeps the size.
         batch_size: images per training step, at least 1; 256, as in the lesson, unless given.
         num_workers: processes that prepare batches, 0 or more; 0 unless given.
-        val_size: training images held out for validation, all but one at most; 0 unless given. They are drawn at
-            random, but are the same images for the same size.
+        val_size: training images held out for validation, all but one at most, or the fraction of them; 0 unless
+            given. They are drawn at random, but are the same images for the same size.
+        normalize: `none`, as in the lesson, unless given; `mean_std` subtracts the mean of the training images and
+            divides by their standard deviation, for each channel.
     """
 
     resize: int | tuple[int, int] | None
     batch_size: int
     num_workers: int
-    val_size: int
+    val_size: int | float
+    normalize: Literal["none", "mean_std"]
 
 
 def load_published(*, name: str, root: str, mirror: str | None = None, **options: Unpack[Options]) -> Dataset:
@@ -142,20 +145,25 @@ def make_synthetic(
     return finish(draw(num_train), draw(num_test), names, **options)
 
 
-def finish(train: Split, test: Split, class_names: tuple[str, ...], **options: Unpack[Options]) -> Dataset:
-    """Do what all data sets have in common: cut the validation images from the training images, then resize.
+def finish(
+    train: Split, test: Split, class_names: tuple[str, ...], *, val: Split | None = None, **options: Unpack[Options]
+) -> Dataset:
+    """Do what all data sets have in common: hold out validation images, resize, find what normalizes.
 
     Args:
         train: all training images.
         test: test images of the same shape.
         class_names: in label order.
+        val: validation images, if the data set has some of its own.
         **options: see `Options`.
 
     Raises:
         ValueError: `val_size` is out of range.
     """
-    val = None
     if (val_size := options.get("val_size", 0)) != 0:
+        if val is not None:
+            raise ValueError(f"val_size={val_size} cannot be used: the data set has validation images of its own")
+        val_size = val_size if isinstance(val_size, int) else round(val_size * len(train))
         if not 0 < val_size < len(train):
             problem = f"there are {len(train)} training images to cut it from"
             raise ValueError(f"val_size={val_size} is out of range: {problem}")
@@ -166,7 +174,19 @@ def finish(train: Split, test: Split, class_names: tuple[str, ...], **options: U
         train, test = (Split(resize_images(split.images, resize), split.labels) for split in (train, test))
         val = val and Split(resize_images(val.images, resize), val.labels)
     batch_size, num_workers = options.get("batch_size", 256), options.get("num_workers", 0)
-    return Dataset(train, val, test, class_names, batch_size, num_workers)
+    dataset = Dataset(train, val, test, class_names, batch_size, num_workers)
+    return dataset.normalize(measure(train.images)) if options.get("normalize", "none") != "none" else dataset
+
+
+def measure(images: Tensor) -> Normalization:
+    """Measure bytes, shape (N, C, H, W): mean and standard deviation of each channel, of values in [0, 1]."""
+    means, stds = [], []
+    for channel in images.unbind(1):
+        counts = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
+        values = torch.arange(256).double() / 255
+        means.append(float(counts @ values))
+        stds.append(float((counts @ (values - means[-1]) ** 2).sqrt()) or 1.0)  # of a channel that is constant
+    return means, stds
 
 
 def resize_images(images: Tensor, resize: int | Sequence[int]) -> Tensor:

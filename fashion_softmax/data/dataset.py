@@ -1,9 +1,11 @@
 """A data set as the rest of the library sees it: splits of byte images with labels, and class names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+Normalization = tuple[list[float], list[float]]  # mean and standard deviation of each channel, of values in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,7 @@ class Split:
     Attributes:
         images: uint8, shape (N, C, H, W).
         labels: int64, shape (N,).
+        normalization: what the bytes are normalized by when they become floats, if by anything.
 
     Raises:
         ValueError: they are something else.
@@ -20,6 +23,7 @@ class Split:
 
     images: Tensor
     labels: Tensor
+    normalization: Normalization | None = None
 
     def __post_init__(self) -> None:
         found = [self.images.dtype, self.images.ndim, self.labels.dtype, self.labels.ndim]
@@ -39,7 +43,7 @@ class Split:
 
     def to(self, device: torch.device | str) -> "Split":
         """Move to a device; what is already there is not copied."""
-        return Split(self.images.to(device), self.labels.to(device))
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,13 @@ class Dataset:
             low, high = (int(value) for value in split.labels.aminmax())
             if not 0 <= low <= high < self.num_classes:
                 raise ValueError(f"has labels from {low} to {high}; {self.num_classes} classes allow 0 to K - 1")
+
+    def normalize(self, by: Normalization | None) -> "Dataset":
+        """Let all images be normalized when they become floats."""
+        val = self.val and replace(self.val, normalization=by)
+        return replace(
+            self, train=replace(self.train, normalization=by), val=val, test=replace(self.test, normalization=by)
+        )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -17,6 +17,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock
@@ -52,19 +53,36 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> None:
         DataError: a file is corrupt, or no source delivers; the message lists the sources and their reasons.
     """
     published = PUBLISHED[name]
-    if len(find_idx_files(root)) < len(FILES):
+    if len(found := find_idx_files(root)) < len(FILES):
+        if root.exists() and not root.is_dir():
+            raise DataError(f"{root}: is a file; dataset.root has to be a folder")
+        names = sorted(path.name for path in root.iterdir()) if root.exists() and not found else ()
+        if foreign := [name for name in names if name not in (".lock", "verified.json") and not name.endswith(".tmp")]:
+            remedy = "for your own IDX files add dataset=idx; or name an empty folder"
+            raise DataError(f"{root}: holds {foreign[0]!r}, so {name} is not written there; {remedy}")
         root.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(root / ".lock", timeout=LOCK_TIMEOUT_S):  # processes that start together fetch once
-                remove_temporary_files(root)
-                # A corrupt file is reported, not replaced: the user may want to keep it.
-                present = _verify(root, published)
-                if missing := [role for role in FILES if role not in present]:
-                    _fetch_all(missing, published, root, mirror)
-        except TimeoutError as error:
-            problem = f"another process has held the lock for {LOCK_TIMEOUT_S / 60:.0f} minutes; wait for it or end it"
-            raise DataError(f"{root}: {problem}") from error
+        with lock_folder(root):  # processes that start together fetch once
+            remove_temporary_files(root)
+            # A corrupt file is reported, not replaced: the user may want to keep it.
+            present = _verify(root, published)
+            if missing := [role for role in FILES if role not in present]:
+                _fetch_all(missing, published, root, mirror)
     _verify(root, published)
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Wait until no other process writes data into a folder.
+
+    Raises:
+        DataError: one does for a very long time.
+    """
+    try:
+        with FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_S):
+            yield
+    except TimeoutError as error:
+        problem = f"another process has held the lock for {LOCK_TIMEOUT_S / 60:.0f} minutes; wait for it or end it"
+        raise DataError(f"{folder}: {problem}") from error
 
 
 def _verify(root: Path, published: Published) -> dict[str, Path]:

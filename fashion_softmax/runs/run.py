@@ -94,6 +94,8 @@ class Run:
             remove_temporary_files(self.checkpoint_path.parent)
         if self._saved:
             self.progress = restore(self.parts.member, self._saved, self.checkpoint_path)
+            if self._saved.get("normalization") != self.parts.dataset.train.normalization:
+                raise CheckpointError(f"{self.path}: the training images have changed since; start the run anew")
             if self.epoch and self.parts.objective_name not in self.progress.metrics:
                 raise CheckpointError(f"{self.checkpoint_path}: has no {self.parts.objective_name}")
             self.keep_best()  # it may have been killed between the two files
@@ -120,7 +122,9 @@ class Run:
         progress.seconds["total"] = time.perf_counter() - self._start
         self._dashboard.log_epoch(report.images_seen)
         self.recorder.log_epoch(report, {self.parts.objective_name: progress.best["objective"]})
-        content = make_checkpoint(self.parts.member, progress, self._fingerprint)
+        content = make_checkpoint(
+            self.parts.member, progress, self._fingerprint, self.parts.dataset.train.normalization
+        )
         return {self.path / Names.METRICS: None, self.checkpoint_path: content}
 
     def keep_best(self) -> None:

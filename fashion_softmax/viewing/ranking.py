@@ -115,7 +115,7 @@ def _choose_metric(runs: Sequence[RunFolder], metric: str | None) -> tuple[str, 
     num_with_validation = sum(VALIDATION in run.metrics for run in runs)
     if num_with_validation == len(runs) > 0:
         return VALIDATION, "validation images choose, test images measure"
-    reason = "no run held out validation images; dataset.val_size=10000 does"
+    reason = "no run held out validation images; dataset.val_size=0.1 does"
     if num_with_validation:
         reason = f"only {num_with_validation} of {len(runs)} runs held out validation images; "
         reason += f"--metric {VALIDATION} ranks them alone"

@@ -4,7 +4,7 @@ In `viewing`, only this module builds what a configuration names.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +50,17 @@ class TrainedRun:
     def predict(self, images: Tensor, labels: Tensor) -> Predictions:
         """Classify images: bytes (N, C, H, W), N at least 1. The labels (N,) are only kept beside the answers."""
         stack = Stack([self.parts.member])
-        return predict(stack, Split(images, labels), self.parts.dtype)[0]
+        split = Split(images, labels, self.parts.dataset.train.normalization)
+        return predict(stack, split, self.parts.dtype)[0]
+
+    def to_float(self, image: Tensor) -> Tensor:
+        """Convert an image, bytes (C, H, W), to what the model is given."""
+        return to_float(image, self.parts.dtype, self.parts.dataset.train.normalization)
 
     def predict_probabilities(self, image: Tensor) -> NDArray[np.float32]:
         """Give the probability of each class, shape (K,), for an image that has no label, bytes (C, H, W)."""
         with torch.no_grad():
-            logits = self.parts.member.model.eval()(to_float(image[None], self.parts.dtype))
+            logits = self.parts.member.model.eval()(self.to_float(image)[None])
         return log_softmax(logits).exp()[0].float().numpy()
 
 
@@ -85,7 +90,9 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
     restore(parts.member, state, path)
     if not all(parameter.isfinite().all() for parameter in parts.member.model.parameters()):
         raise CheckpointError(f"{path}: its weights are not finite, so it can predict nothing")
-    return TrainedRun(parts, state["epoch"])
+    # As it was trained, also where pictures have been added since.
+    dataset = parts.dataset.normalize(state.get("normalization"))
+    return TrainedRun(replace(parts, dataset=dataset), state["epoch"])
 
 
 def load_images(run: RunFolder) -> Dataset:
