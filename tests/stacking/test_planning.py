@@ -8,7 +8,7 @@ from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
 from fashion_softmax.learning.losses import CrossEntropy
-from fashion_softmax.stacking.planning import MAX_STACKED_PARAMETERS, Facts, plan
+from fashion_softmax.stacking.stack import MAX_STACKED_PARAMETERS, Facts, plan
 from tests.conftest import TINY
 
 
