@@ -66,7 +66,7 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
             facts = runs[stack[0]].parts.facts
             company = stack if facts.alone else folders
             built = [run for path in company if (run := runs.get(path) or _keep_place(path))]
-            places = [run for run in built if run.parts.facts.key == facts.key]
+            places = [run for run in built if run.parts.facts.shared == facts.shared]
             trained = set(stack)
             absent = {index for index, run in enumerate(places) if run.path not in trained}
             _StackTraining(places, absent, failures, is_shown=is_shown).run()
@@ -94,7 +94,7 @@ def _catch_up(runs: Sequence[Run]) -> None:
     """Bring runs that were trained together to one epoch, if a kill came while their checkpoints got their names."""
     in_flight = [run for run in runs if run.folder.state in IN_FLIGHT]
     for run in in_flight:
-        epoch = max(other.epoch for other in in_flight if other.parts.facts.key == run.parts.facts.key)
+        epoch = max(other.epoch for other in in_flight if other.parts.facts.shared == run.parts.facts.shared)
         if run.epoch < epoch:
             run.catch_up(epoch)
 

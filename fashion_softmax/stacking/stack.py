@@ -100,7 +100,11 @@ class Stack:
         try:
             return action(*args)
         except (Exception, SystemExit) as error:
-            self.errors[index] = _as_divergence(error)
+            self.errors[index] = error
+            # Torch and Python raise for what overflows, instead of computing infinity.
+            if isinstance(error, OverflowError) or (isinstance(error, RuntimeError) and "overflow" in str(error)):
+                self.errors[index] = DivergedError(f"training diverged: {error}")
+                self.errors[index].__cause__ = error
             return None
 
     def require_finite(self, name: str, values: Sequence[float], when: str) -> None:
@@ -115,15 +119,6 @@ class Stack:
             if not math.isfinite(value):
                 cause = f"{name} is {value} {when} (lr {self.members[index].lr:g}); a smaller optimizer.lr may help"
                 self.errors.setdefault(index, DivergedError(f"training diverged: {cause}"))
-
-
-def _as_divergence(error: BaseException) -> BaseException:
-    """Turn overflow into divergence: torch and Python raise instead of computing infinity."""
-    if isinstance(error, OverflowError) or (isinstance(error, RuntimeError) and "overflow" in str(error)):
-        divergence = DivergedError(f"training diverged: {error}")
-        divergence.__cause__ = error
-        return divergence
-    return error
 
 
 @dataclass(frozen=True)
@@ -142,11 +137,6 @@ class Facts:
     alone: str | None
     num_parameters: int
 
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Equal for runs that can be trained together."""
-        return tuple(self.shared.items())
-
 
 def plan(runs: Mapping[T, Facts], max_stack_size: int | None = None) -> list[list[T]]:
     """Sort runs into stacks.
@@ -161,9 +151,9 @@ def plan(runs: Mapping[T, Facts], max_stack_size: int | None = None) -> list[lis
     """
     place = {name: index for index, name in enumerate(runs)}
     stacks: list[list[T]] = []
-    groups: dict[tuple[object, ...], list[T]] = {}
+    groups: dict[object, list[T]] = {}
     for name, facts in runs.items():
-        groups.setdefault((name,) if facts.alone else facts.key, []).append(name)
+        groups.setdefault(name if facts.alone else frozenset(facts.shared.items()), []).append(name)
     for group in groups.values():
         in_memory = max(1, MAX_STACKED_PARAMETERS // max(1, runs[group[0]].num_parameters))
         num_stacks = -(-len(group) // (max_stack_size or min(MAX_STACK_SIZE, in_memory)))
