@@ -35,19 +35,15 @@ def describe_predictions(comparison: Comparison) -> dict[str, Any]:
         return {"best": None, "sees": None, "pictures": {}, "without_pictures": "", "class_names": []}
     (setting, predictions), run = members[0], members[0][0].best_run
     wrong = np.flatnonzero(~predictions.is_correct)
-    best = {"rank": setting.rank, "run": run.name, "seed": run.seed, "counts": _count_confusions(predictions)}
+    num_classes = int(max(predictions.labels.max(), predictions.classes.max())) + 1
+    counts = predictions.count_confusions(num_classes).tolist() if num_classes <= MAX_CLASSES else None
+    best = {"rank": setting.rank, "run": run.name, "seed": run.seed, "counts": counts}
     best |= {"num_images": len(predictions.labels), "num_wrong": len(wrong)}
     best["mistakes"] = _list_surest(wrong, MAX_MISTAKES, predictions, predictions)
     sees = _describe_groups(members, comparison.keys)
     lists = [best["mistakes"], *(group["images"] for group in (sees["groups"] if sees else []))]
     indices = [image["index"] for images in lists for image in images]
     return {"best": best, "sees": sees, **_describe_images(run, predictions, indices)}
-
-
-def _count_confusions(predictions: Predictions) -> list[list[int]] | None:
-    """Count images by true class (row) and predicted class (column); None if the classes are too many for a page."""
-    num_classes = int(max(predictions.labels.max(), predictions.classes.max())) + 1
-    return None if num_classes > MAX_CLASSES else predictions.count_confusions(num_classes).tolist()
 
 
 def _list_surest(wanted: NDArray[np.intp], limit: int, sure: Predictions, other: Predictions) -> list[dict[str, Any]]:

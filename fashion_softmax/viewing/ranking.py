@@ -95,7 +95,9 @@ def compare(runs: Sequence[RunFolder], metric: str | None = None, *, is_tested: 
     metric, reason = _choose_metric(complete or runs, metric)
     measured = [run for run in complete if metric in run.metrics]
     unfinished = [run for run in runs if not (run.state == "completed" and metric in run.metrics)]
-    ranked = _leave_out_repeated(measured)
+    # The latest of the runs that have all settings in common: an earlier one is the same result once more.
+    latest = {_identify(run): run for run in sorted(measured, key=lambda run: run.started)}
+    ranked = sorted(latest.values(), key=lambda run: (str(run.seed).zfill(10), run.path))
     keys = find_differing_keys([run.hyperparameters for run in (*ranked, *unfinished)])
     settings = _rank(ranked, metric, keys, is_tested)
     if metric.endswith("/loss") and len({setting.hyperparameters.get("loss") for setting in settings}) > 1:
@@ -120,12 +122,6 @@ def _choose_metric(runs: Sequence[RunFolder], metric: str | None) -> tuple[str, 
         reason = f"only {num_with_validation} of {len(runs)} runs held out validation images; "
         reason += f"--metric {VALIDATION} ranks them alone"
     return TEST, reason
-
-
-def _leave_out_repeated(runs: Sequence[RunFolder]) -> list[RunFolder]:
-    """Keep the latest of the runs that have all settings in common: an earlier one is the same result once more."""
-    latest = {_identify(run): run for run in sorted(runs, key=lambda run: run.started)}
-    return sorted(latest.values(), key=lambda run: (str(run.seed).zfill(10), run.path))
 
 
 def _rank(runs: Sequence[RunFolder], metric: str, keys: Sequence[str], is_tested: bool) -> list[Setting]:
