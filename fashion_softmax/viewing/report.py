@@ -15,7 +15,7 @@ from statistics import fmean
 from string import Template
 from typing import Any
 
-from fashion_softmax.config.settings import Value, printable
+from fashion_softmax.config.settings import printable
 from fashion_softmax.files import finite_or_none
 from fashion_softmax.runs.records import RunFolder, find_best, is_metric
 from fashion_softmax.viewing.predictions import describe_predictions
@@ -83,6 +83,8 @@ def _hash(text: str) -> str:
 def _collect(comparison: Comparison) -> dict[str, Any]:
     """Describe what the page shows. It may be shown to other people: it names no folder of its author's."""
     content, keys = to_dict(comparison), set(comparison.keys)
+    items = [setting.hyperparameters.items() for setting in comparison.settings]
+    shared = [item for item in (items[0] if items else ()) if all(item in other for other in items)]
     for setting in content["settings"]:
         setting["hyperparameters"] = {key: value for key, value in setting["hyperparameters"].items() if key in keys}
     for facts in [*content["unfinished"], *(run for setting in content["settings"] for run in setting["runs"])]:
@@ -90,17 +92,10 @@ def _collect(comparison: Comparison) -> dict[str, Any]:
     return content | {
         "date": datetime.now().astimezone().isoformat(" ", "minutes"),
         "split": comparison.metric.partition("/")[0],
-        "shared": _find_shared(comparison),
+        "shared": {key: value for key, value in shared if key not in (*keys, "dataset.root")},  # a folder of the author
         "curves": _describe_curves(comparison),
         **describe_predictions(comparison),
     }
-
-
-def _find_shared(comparison: Comparison) -> dict[str, Value]:
-    """Find the hyper-parameters that are the same in all settings; the folder of the data is its author's."""
-    settings = [setting.hyperparameters.items() for setting in comparison.settings]
-    shared = [item for item in (settings[0] if settings else ()) if all(item in other for other in settings)]
-    return {key: value for key, value in shared if key not in (*comparison.keys, "dataset.root")}
 
 
 def _describe_curves(comparison: Comparison) -> list[dict[str, Any]]:
