@@ -35,17 +35,19 @@ class _PatientConsole(Console):
 
 
 class PollingProgress(Progress):
-    """A progress bar that asks how far its task is, whenever it is drawn.
+    """A progress bar that asks how far its task is, whenever it is drawn; nothing where there is no terminal.
 
     Args:
+        console: to draw on.
         count_steps: tells how much of the task's total is done; called from another thread.
-        *columns: of `rich.progress.Progress`.
+        *columns: of `rich.progress.Progress`, after the bar.
         **options: likewise.
     """
 
-    def __init__(self, count_steps: Callable[[], float], *columns: Any, **options: Any) -> None:
+    def __init__(self, console: Console, count_steps: Callable[[], float], *columns: Any, **options: Any) -> None:
         self._count_steps = count_steps
-        super().__init__(*columns, refresh_per_second=REFRESH_PER_S, **options)
+        options |= {"refresh_per_second": REFRESH_PER_S, "disable": console.quiet or not console.is_terminal}
+        super().__init__(BarColumn(bar_width=24), *columns, console=console, **options)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """Ask, then draw."""
@@ -72,13 +74,11 @@ class RunDisplay:
         self.console = make_console()
         self.console.quiet = not is_shown
         self.progress = PollingProgress(
+            self.console,
             lambda: batches.num_drawn,
-            BarColumn(bar_width=24),
             TextColumn("{task.description}", markup=False),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[summary]}", markup=False),
-            console=self.console,
-            disable=not self.console.is_terminal or not is_shown,
         )
         self._epoch, self._num_epochs = epoch, num_epochs
         total = num_epochs * len(batches)

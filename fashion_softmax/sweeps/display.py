@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from fashion_softmax.dashboard.console import (
@@ -44,17 +44,14 @@ class SweepDisplay:
         self._epochs = [0] * len(stacks)  # finished ones of each stack
         self._best = -1.0
         self._next_look = 0.0
-        console = make_console()
         self.progress = PollingProgress(
+            make_console(),
             self._count_epochs,
-            BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.description}", markup=False),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[best]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
-            console=console,
             transient=True,
-            disable=not console.is_terminal,
         )
         total = sum(folder.num_epochs_wanted for stack in stacks for folder in stack)
         self._task = self.progress.add_task("starting", total=total, best="")
