@@ -22,7 +22,6 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import Status
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
-HPARAMS_TAGS = "_hparams_/"
 HEADER = struct.Struct("<QI")  # of a record: length of the data, and its checksum; then the data and its checksum
 CHECKSUM = struct.Struct("<I")
 

@@ -33,10 +33,8 @@ NUM_MISTAKES = 24
 # One chart per measure with all splits in it; without this TensorBoard draws a chart per tag.
 CHARTS = {name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss", "accuracy", "cross_entropy")}
 LAYOUT = custom_scalars({"train beside test": CHARTS})
-# Tags of what is written once a run has ended, and of what its beginning says; a resumed run writes them anew.
-TIME, TEST_IMAGES = "time/", "test_images/"
-OF_THE_END = (TIME, TEST_IMAGES)
-TEXTS = ("config", "overrides")
+# How the tags begin of what a run's beginning says, and of what is written at its end; a resumed run writes them anew.
+WRITTEN_ANEW = ("_hparams_/", "config/", "overrides/", "time/", "test_images/")
 
 
 class Dashboard:
@@ -74,7 +72,7 @@ class Dashboard:
         self.events.write(hparams_pb(shared, trial_id=name_trial(settings, overrides)))
         self.events.write(LAYOUT)
         if self.switches.text:
-            for tag, code in zip(TEXTS, (yaml_text, "\n".join(overrides) or "none"), strict=True):
+            for tag, code in (("config", yaml_text), ("overrides", "\n".join(overrides) or "none")):
                 # Four spaces make it a code block: nothing in it becomes Markdown or HTML.
                 self.events.write(text(tag, textwrap.indent(code, "    ", lambda _: True)))
 
@@ -120,7 +118,7 @@ class Dashboard:
         counts = predictions.count_confusions(self.dataset.num_classes)
         title = f"{len(predictions.labels)} test images, {predictions.is_correct.mean():.1%} correct"
         picture = draw_confusion(counts, self.dataset.class_names, title)
-        self._write_picture(f"{TEST_IMAGES}confusion_matrix", step, picture)
+        self._write_picture("test_images/confusion_matrix", step, picture)
 
     def _write_mistakes(self, step: int, predictions: Predictions) -> None:
         wrong = np.flatnonzero(~predictions.is_correct)
@@ -130,7 +128,7 @@ class Dashboard:
         captions = predictions.word(shown, self.dataset.class_names)
         pixels = to_pixels(self.dataset.test.images[torch.from_numpy(shown)].cpu().numpy())
         title = f"{len(wrong)} of {len(self.dataset.test)} test images are misclassified; the most confident mistakes"
-        self._write_picture(f"{TEST_IMAGES}mistakes", step, draw_sheet(pixels, captions, title))
+        self._write_picture("test_images/mistakes", step, draw_sheet(pixels, captions, title))
 
     def _write_picture(self, tag: str, step: int, picture: Image) -> None:
         size = {"width": picture.width, "height": picture.height}

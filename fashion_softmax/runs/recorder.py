@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fashion_softmax.config.explain import describe
-from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, forget
-from fashion_softmax.dashboard.panels import OF_THE_END, TEXTS
+from fashion_softmax.dashboard.events import EventFile, forget
+from fashion_softmax.dashboard.panels import WRITTEN_ANEW
 from fashion_softmax.errors import DivergedError
 from fashion_softmax.files import Names, finite_or_none, overwrite, to_json, write_atomically
 from fashion_softmax.runs.lock import make_status
@@ -133,7 +133,7 @@ def _keep_until(run_dir: Path, last_epoch: int) -> list[dict[str, Any]]:
         write_atomically(run_dir / Names.METRICS, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
     for path in run_dir.glob("events.out.tfevents.*"):
         before = path.read_bytes()
-        after = forget(before, (HPARAMS_TAGS, *OF_THE_END, *(f"{tag}/text_summary" for tag in TEXTS)))
+        after = forget(before, WRITTEN_ANEW)
         if after != before:
             write_atomically(path, after)
     return rows

@@ -15,7 +15,7 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-from fashion_softmax.dashboard.events import HPARAMS_TAGS, EventFile, _checksum, forget
+from fashion_softmax.dashboard.events import EventFile, _checksum, forget
 from fashion_softmax.runs.recorder import Recorder
 from fashion_softmax.stacking.training import EpochReport
 
@@ -110,7 +110,7 @@ def read_sessions(run_dir: Path) -> list[plugin_data_pb2.HParamsPluginData]:
     """Read what the files say to the HParams table, in their order."""
     files = sorted(run_dir.glob("events.out.tfevents.*"), key=lambda path: int(path.name.rpartition(".")[2]))
     events = [Event.FromString(record) for path in files for record in RawEventFileLoader(str(path)).Load()]
-    values = [value for event in events for value in event.summary.value if value.tag.startswith(HPARAMS_TAGS)]
+    values = [value for event in events for value in event.summary.value if value.tag.startswith("_hparams_/")]
     return [
         plugin_data_pb2.HParamsPluginData.FromString(value.metadata.plugin_data.content)
         for value in values
@@ -151,7 +151,7 @@ def test_f1_forgetting_copies_what_is_whole_wherever_the_file_was_cut(tmp_path: 
         whole = path.read_bytes()
         events.write_scalars({"a/kept": 3.0}, 2)
     content = path.read_bytes()
-    prefixes = (HPARAMS_TAGS, "b/")
+    prefixes = ("_hparams_/", "b/")
     expected = forget(whole, prefixes)
     for length in range(len(whole), len(content)):
         assert forget(content[:length], prefixes) == expected
