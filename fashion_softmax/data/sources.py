@@ -17,7 +17,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock
@@ -61,28 +60,17 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> None:
             remedy = "for your own IDX files add dataset=idx; or name an empty folder"
             raise DataError(f"{root}: holds {foreign[0]!r}, so {name} is not written there; {remedy}")
         root.mkdir(parents=True, exist_ok=True)
-        with lock_folder(root):  # processes that start together fetch once
-            remove_temporary_files(root)
-            # A corrupt file is reported, not replaced: the user may want to keep it.
-            present = _verify(root, published)
-            if missing := [role for role in FILES if role not in present]:
-                _fetch_all(missing, published, root, mirror)
+        try:
+            with FileLock(root / ".lock", timeout=LOCK_TIMEOUT_S):  # processes that start together fetch once
+                remove_temporary_files(root)
+                # A corrupt file is reported, not replaced: the user may want to keep it.
+                present = _verify(root, published)
+                if missing := [role for role in FILES if role not in present]:
+                    _fetch_all(missing, published, root, mirror)
+        except TimeoutError as error:
+            problem = f"another process has held the lock for {LOCK_TIMEOUT_S / 60:.0f} minutes; wait for it or end it"
+            raise DataError(f"{root}: {problem}") from error
     _verify(root, published)
-
-
-@contextlib.contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Wait until no other process writes data into a folder.
-
-    Raises:
-        DataError: one does for a very long time.
-    """
-    try:
-        with FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_S):
-            yield
-    except TimeoutError as error:
-        problem = f"another process has held the lock for {LOCK_TIMEOUT_S / 60:.0f} minutes; wait for it or end it"
-        raise DataError(f"{folder}: {problem}") from error
 
 
 def _verify(root: Path, published: Published) -> dict[str, Path]:

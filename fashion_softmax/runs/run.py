@@ -2,12 +2,14 @@
 
 import contextlib
 import dataclasses
+import math
 import time
 from pathlib import Path
 
 from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.schema import DashboardConfig, resolve
 from fashion_softmax.config.settings import fingerprint
+from fashion_softmax.dashboard.console import shorten
 from fashion_softmax.dashboard.panels import Dashboard
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import Names, link_atomically, remove_temporary_files, to_json
@@ -56,6 +58,33 @@ class Run:
     def epoch(self) -> int:
         """Finished epochs; before `begin` those of the checkpoint."""
         return self.progress.epoch or (self._saved or {}).get("epoch", 0)
+
+    @property
+    def title(self) -> str:
+        """What is trained, such as `SoftmaxRegression, CrossEntropy, SGD on 60000 images of 1 x 28 x 28` of what."""
+        member, dataset = self.parts.member, self.parts.dataset
+        names = ", ".join(type(part).__name__ for part in (member.model, member.loss_fn, member.optimizer))
+        images = f"{len(dataset.train)} images of {' x '.join(map(str, dataset.image_shape))}"
+        root = resolve(self.folder.config)["dataset"].get("root")
+        source = f"{self.folder.hyperparameters['dataset']}, {dataset.num_classes} classes"
+        return f"{names} on {images}\ndata set     {source}{f', {shorten(root)}' if root else ''}"
+
+    @property
+    def advice(self) -> str | None:
+        """What to try if the finished run is no better than guessing."""
+        split, labels = next((name, split.labels) for name, split in self.parts.dataset.evaluation_splits.items())
+        share = float(labels.bincount().max()) / len(labels)
+        if self.objective > share + 2 * math.sqrt(share * (1 - share) / len(labels)):
+            return None
+        group = self.parts.member.optimizer.param_groups[0]
+        rates = " or ".join(f"{group.get('initial_lr', group['lr']) * factor:g}" for factor in (0.1, 10))
+        reason = "images that are not normalized; add dataset.normalize=mean_std"
+        if self.parts.dataset.train.normalization is not None:
+            reason = "too few epochs or images"
+        return (
+            f"{split} accuracy {100 * self.objective:.2f} % is no better than guessing ({100 * share:.2f} %). The two "
+            f"likeliest reasons: a learning rate that does not fit; try optimizer.lr={rates}; or {reason}"
+        )
 
     @property
     def facts_now(self) -> Facts:
@@ -153,6 +182,7 @@ class Run:
             "metrics": progress.metrics,
             "best": progress.best,
             "stack_size": stack_size,
+            "num_images": {name: len(split) for name, split in self.parts.dataset.evaluation_splits.items()},
             "seconds": seconds,
             "overrides": self.folder.overrides,
         }

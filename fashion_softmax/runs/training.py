@@ -5,13 +5,11 @@ as one step, so that after a kill all its runs stand at the end of the same epoc
 """
 
 import contextlib
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from fashion_softmax.config.schema import resolve
-from fashion_softmax.dashboard.console import RunDisplay, shorten
+from fashion_softmax.dashboard.console import RunDisplay
 from fashion_softmax.data import Batches
 from fashion_softmax.files import write_together
 from fashion_softmax.learning.models import seed_torch
@@ -99,35 +97,6 @@ def _catch_up(runs: Sequence[Run]) -> None:
             run.catch_up(epoch)
 
 
-def _describe(run: Run) -> str:
-    """Say what is trained, such as `SoftmaxRegression, CrossEntropy, SGD on 60000 images of 1 x 28 x 28`, and where."""
-    member, dataset = run.parts.member, run.parts.dataset
-    names = ", ".join(type(part).__name__ for part in (member.model, member.loss_fn, member.optimizer))
-    title = f"{names} on {len(dataset.train)} images of {' x '.join(map(str, dataset.image_shape))}"
-    root = resolve(run.folder.config)["dataset"].get("root")
-    name = run.folder.hyperparameters.get("dataset")
-    return f"{title}\ndata set     {name}, {dataset.num_classes} classes{f', {shorten(root)}' if root else ''}"
-
-
-def _find_advice(run: Run) -> str | None:
-    """Say what to try when a run has learned nothing that its objective shows: guessing does as well."""
-    split, labels = next((name, split.labels) for name, split in run.parts.dataset.evaluation_splits.items())
-    share = float(labels.bincount().max()) / len(labels)
-    if run.objective > share + 2 * math.sqrt(share * (1 - share) / len(labels)):
-        return None
-    found, guessed = (f"{100 * value:.2f} %" for value in (run.objective, share))
-    group = run.parts.member.optimizer.param_groups[0]
-    rates = [f"{group.get('initial_lr', group['lr']) * factor:g}" for factor in (0.1, 10)]
-    normalized = run.parts.dataset.train.normalization is not None
-    second = (
-        "too few epochs or images" if normalized else "images that are not normalized; add dataset.normalize=mean_std"
-    )
-    return (
-        f"{split} accuracy {found} is no better than guessing ({guessed}). The two likeliest reasons: a learning rate "
-        f"that does not fit; try optimizer.lr={rates[0]} or {rates[1]}; or {second}"
-    )
-
-
 class _StackTraining:
     """Trains runs as one; afterwards each has ended, with its result or its error.
 
@@ -161,7 +130,7 @@ class _StackTraining:
         first = self.places[self.stack.active[0]]
         batches = first.parts.make_batches()
         batches.num_drawn = first.epoch * len(batches)
-        display = RunDisplay(_describe(first), first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
+        display = RunDisplay(first.title, first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
         with remember_signals() as raise_if_interrupted, display.progress:
             try:
                 self._train(first, batches, display, raise_if_interrupted)
@@ -173,8 +142,7 @@ class _StackTraining:
             if not self.is_shown:  # more stacks may follow
                 raise_if_interrupted()
         if self.is_shown and self.stack.active:
-            advice = _find_advice(first)
-            display.show_result(first.progress.metrics, first.path, first.progress.seconds, advice)
+            display.show_result(first.progress.metrics, first.path, first.progress.seconds, first.advice)
             log_into(first.path, f"{first.parts.objective_name} {first.objective:.4f}")
 
     def _train(
@@ -196,7 +164,7 @@ class _StackTraining:
             if self.stack.active:
                 predictions = predict(self.stack, first.parts.dataset.test.to(first.parts.device), first.parts.dtype)
                 for index in self.stack.active:
-                    self.stack.attempt(index, self.places[index].finish, predictions[index], len(self.stack))
+                    self.stack.attempt(index, self.places[index].finish, predictions[index], len(self.places))
         except (Exception, SystemExit) as error:  # of what all share, such as memory or the data's workers
             raise_if_interrupted()  # Ctrl-C reaches the workers, too
             self.stack.errors |= dict.fromkeys(self.stack.active, error)

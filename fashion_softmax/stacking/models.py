@@ -89,6 +89,7 @@ class SingleModel:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
+        self.train = model.train  # switches between training and evaluation
         self._logits = torch.empty(0)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -100,7 +101,3 @@ class SingleModel:
         """Let autograd carry the gradient of each image's loss, (1, B, K), on to the parameters, for the mean loss."""
         self.model.zero_grad(set_to_none=True)
         self._logits.backward(logits_gradient[0] / len(self._logits))
-
-    def train(self, mode: bool = True) -> None:
-        """Switch between training and evaluation."""
-        self.model.train(mode)

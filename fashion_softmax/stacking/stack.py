@@ -75,14 +75,10 @@ class Stack:
         self.optimizer.parameters = self.model.parameters
         self.loss_fn = StackedLoss([member.loss_fn for member in members], self.attempt)
 
-    def __len__(self) -> int:
-        """R."""
-        return len(self.members)
-
     @property
     def active(self) -> list[int]:
         """The members still training."""
-        return [index for index in range(len(self)) if index not in self.errors]
+        return [index for index in range(len(self.members)) if index not in self.errors]
 
     def attempt(self, index: int, action: Callable[..., T], *args: Any) -> T | None:
         """Do something on behalf of a member; if it raises, the member leaves and the others are not disturbed.

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fashion_softmax.data import Batches, Split, in_order
+from fashion_softmax.data import Batches, Split
+from fashion_softmax.data.batches import in_order
 from fashion_softmax.learning.metrics import Tally, log_softmax
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.stacking import Stack

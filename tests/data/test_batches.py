@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fashion_softmax.data import Batches, Split, in_order
-from fashion_softmax.data.batches import epoch_order, to_float
+from fashion_softmax.data import Batches, Split
+from fashion_softmax.data.batches import epoch_order, in_order, to_float
 
 
 @pytest.fixture

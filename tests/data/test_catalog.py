@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from fashion_softmax.data import Split, load_idx, make_synthetic
-from fashion_softmax.data.catalog import finish
+from fashion_softmax.data import Batches, Split, finish, load_idx, make_synthetic
+from fashion_softmax.data.batches import epoch_order, in_order
+from fashion_softmax.data.catalog import measure
 from fashion_softmax.errors import DataError
 from tests.conftest import write_idx, write_idx_folder
 
@@ -122,3 +123,40 @@ def test_loader_of_the_users_own_may_give_nothing_else(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         finish(Split(images, labels), Split(images, labels), ("a", "b"))
+
+
+def test_val_size_as_a_fraction_holds_out_the_same_images_as_the_number() -> None:
+    by_number, by_fraction = (make_synthetic(num_train=200, num_test=8, val_size=size) for size in (50, 0.25))
+    assert by_number.val is not None and by_fraction.val is not None
+    assert torch.equal(by_number.val.images, by_fraction.val.images) and len(by_fraction.train) == 150
+    with pytest.raises(ValueError, match="val_size=0 is out of range: there are 200 training images"):
+        make_synthetic(num_train=200, num_test=8, val_size=0.001)
+
+
+def test_finish_keeps_validation_images_that_a_data_set_brings() -> None:
+    train, val, test = (make_synthetic(num_train=n, num_test=1).train for n in (40, 10, 20))
+    dataset = finish(train, test, tuple("0123456789"), val=val, resize=14)
+    assert dataset.val is not None and dataset.val.images.shape == (10, 1, 14, 14) and len(dataset.train) == 40
+    with pytest.raises(ValueError, match="val_size=5 cannot be used: the data set has validation images of its own"):
+        finish(train, test, tuple("0123456789"), val=val, val_size=5)
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 6), (3, 4, 4)])
+def test_mean_std_gives_each_channel_mean_zero_and_deviation_one(shape: tuple[int, int, int]) -> None:
+    dataset = make_synthetic(num_train=300, num_test=50, image_shape=shape, val_size=100, normalize="mean_std")
+    assert dataset.val is not None
+    assert dataset.train.normalization == dataset.val.normalization == dataset.test.normalization is not None
+    floats = dataset.train.images.double() / 255
+    mean, std = floats.mean((0, 2, 3)), floats.std((0, 2, 3), correction=0)
+    expected = (floats - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
+    (found,) = (images for images, _ in Batches(dataset.train, 500, seed=0, dtype=torch.float64).epoch(0))
+    order = epoch_order(200, 0, 0)
+    torch.testing.assert_close(found, expected[order], rtol=1e-12, atol=1e-12)
+    test_images = torch.cat([images for images, _ in in_order(dataset.test, torch.float64)])
+    means, stds = (torch.tensor(values).view(-1, 1, 1) for values in dataset.train.normalization)
+    torch.testing.assert_close(test_images, (dataset.test.images.double() / 255 - means) / stds, rtol=1e-6, atol=1e-6)
+
+
+def test_a_channel_without_any_difference_is_not_divided_by_zero() -> None:
+    images = torch.full((4, 1, 2, 2), 7, dtype=torch.uint8)
+    assert measure(images) == ([pytest.approx(7 / 255)], [1.0])

@@ -249,3 +249,19 @@ def test_no_apt_get_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(sources.SourceError, match="no apt-get on this machine"):
         sources.unpack_package("dataset-fashion-mnist", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["cat/1.png", "notes.txt"])
+def test_a_folder_that_holds_something_else_is_not_written_into(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "shapes" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"mine")
+    with pytest.raises(DataError, match=rf"shapes: holds '{name.partition('/')[0]}', so tiny is not written there"):
+        prepare(tmp_path / "shapes")
+    assert [each for each in (tmp_path / "shapes").rglob("*") if each.is_file()] == [path]
+
+
+def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "root").write_bytes(b"mine")
+    with pytest.raises(DataError, match=r"root: is a file; dataset.root has to be a folder"):
+        prepare(tmp_path / "root")

@@ -4,13 +4,16 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fashion_softmax.config import building
 from fashion_softmax.errors import Interrupted
 from fashion_softmax.runs import training
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
-from tests.conftest import TINY, write_planned
+from fashion_softmax.viewing.trained import load_trained
+from tests.conftest import TINY, write_idx, write_planned
 
 MLP = "model=mlp model.hidden_sizes=[4]"
 JOBS = ["loss=ce", MLP, "loss=mse optimizer.weight_decay=0.1", "dataset.batch_size=64", f"{MLP} loss=mse", "seed=1"]
@@ -62,3 +65,47 @@ def test_signal_that_spoils_something_shared_is_no_failure(tmp_path: Path, monke
     monkeypatch.undo()
     assert train_folders([run]) == {}
     assert read_folder(run).is_finished
+
+
+def test_normalization_is_kept_in_the_checkpoint(tmp_path: Path, idx_folder: Path) -> None:
+    options = ["dataset=idx", f"dataset.root={idx_folder}", "dataset.normalize=mean_std", "trainer.num_epochs=2"]
+    run = write_planned(tmp_path / "run", *options)
+    assert train_folders([run]) == {}
+    recorded = read_folder(run).predictions
+    trained = load_trained(run)
+    assert recorded is not None and trained.parts.dataset.train.normalization is not None
+    test = trained.parts.dataset.test
+    assert trained.predict(test.images, test.labels).confidences == pytest.approx(recorded.confidences, rel=1e-6)
+    probabilities = trained.predict_probabilities(test.images[0])
+    assert probabilities.max() == pytest.approx(recorded.confidences[0], rel=1e-5)
+
+    write_idx(idx_folder / "train-images-idx3-ubyte", np.zeros((96, 8, 8)))  # other images have come since
+    building._load_dataset.cache_clear()
+    after = load_trained(run)
+    assert after.parts.dataset.train.normalization == trained.parts.dataset.train.normalization
+    assert after.predict(test.images, test.labels).confidences == pytest.approx(recorded.confidences, rel=1e-6)
+    change = (run / ".hydra" / "config.yaml").read_text(encoding="utf-8").replace("num_epochs: 2", "num_epochs: 3")
+    (run / ".hydra" / "config.yaml").write_text(change, encoding="utf-8")
+    (failure,) = train_folders([run]).values()
+    assert "the training images have changed since; start the run anew" in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ("dataset.noise_std=100", ["is no better than guessing (10.94 %)", "optimizer.lr=0.01 or 1;"]),
+        ("dataset.noise_std=100 dataset.normalize=mean_std", ["too few epochs or images"]),
+        ("optimizer.lr=0.1", []),
+    ],
+)
+def test_a_run_that_is_no_better_than_guessing_says_so(
+    tmp_path: Path, job: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train_folders([write(tmp_path / "run", job)], is_shown=True) == {}
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith(
+        "SoftmaxRegression, CrossEntropy, SGD on 256 images of 1 x 28 x 28 data set make_synthetic,"
+    )
+    assert all(each in shown for each in words)
+    assert ("guessing" in shown) == bool(words)
+    assert ("add dataset.normalize=mean_std" in shown) == (bool(words) and "mean_std" not in job)
