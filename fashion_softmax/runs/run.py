@@ -53,6 +53,8 @@ class Run:
         log_every, started = resolved["trainer"]["log_every"], folder.started or None
         self.recorder = Recorder(self.path, self._fingerprint, log_every=log_every, started=started)
         self._saved = find_checkpoint(folder, self._fingerprint) if is_trained else None
+        if self._saved and self._saved.get("normalization") != self.parts.dataset.train.normalization:
+            raise CheckpointError(f"{self.path}: the training images have changed since; start the run anew")
 
     @property
     def epoch(self) -> int:
@@ -82,8 +84,8 @@ class Run:
         if self.parts.dataset.train.normalization is not None:
             reason = "too few epochs or images"
         return (
-            f"{split} accuracy {100 * self.objective:.2f} % is no better than guessing ({100 * share:.2f} %). The two "
-            f"likeliest reasons: a learning rate that does not fit; try optimizer.lr={rates}; or {reason}"
+            f"{split} accuracy {100 * self.objective:.2f} % is not clearly better than guessing ({100 * share:.2f} %). "
+            f"The two likeliest reasons: a learning rate that does not fit; try optimizer.lr={rates}; or {reason}"
         )
 
     @property
@@ -123,8 +125,6 @@ class Run:
             remove_temporary_files(self.checkpoint_path.parent)
         if self._saved:
             self.progress = restore(self.parts.member, self._saved, self.checkpoint_path)
-            if self._saved.get("normalization") != self.parts.dataset.train.normalization:
-                raise CheckpointError(f"{self.path}: the training images have changed since; start the run anew")
             if self.epoch and self.parts.objective_name not in self.progress.metrics:
                 raise CheckpointError(f"{self.checkpoint_path}: has no {self.parts.objective_name}")
             self.keep_best()  # it may have been killed between the two files
