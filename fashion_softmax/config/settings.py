@@ -52,8 +52,9 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
     if "dataset.name" in flat:  # a published data set is the same in every folder
         del flat["dataset.name"]
         flat.pop("dataset.root", None)
-    elif (place := PurePath(str(flat.get("dataset.root") or "")).name) not in ("", named.get("dataset")):
-        named["dataset"] = f"{named.get('dataset')} {printable(place)}"  # such as `idx my_pictures`
+    place = PurePath(str(flat.get("dataset.root") or "")).name
+    if "dataset" in named and place not in ("", named["dataset"]):
+        named["dataset"] = f"{named['dataset']} {printable(place)}"  # such as `idx my_pictures`
     return named | {printable(key): _plain(value) for key, value in flat.items()}
 
 

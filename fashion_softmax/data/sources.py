@@ -55,8 +55,8 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> None:
     if len(found := find_idx_files(root)) < len(FILES):
         if root.exists() and not root.is_dir():
             raise DataError(f"{root}: is a file; dataset.root has to be a folder")
-        names = sorted(path.name for path in root.iterdir()) if root.exists() and not found else ()
-        if foreign := [name for name in names if name not in (".lock", "verified.json") and not name.endswith(".tmp")]:
+        entries = {path.name for path in root.iterdir()} if root.exists() and not found else set()
+        if foreign := sorted(entry for entry in entries - {".lock", "verified.json"} if not entry.endswith(".tmp")):
             remedy = "for your own IDX files add dataset=idx; or name an empty folder"
             raise DataError(f"{root}: holds {foreign[0]!r}, so {name} is not written there; {remedy}")
         root.mkdir(parents=True, exist_ok=True)

@@ -104,6 +104,11 @@ class RunFolder:
         return _numbers(self.result.get("seconds"))
 
     @property
+    def num_images(self) -> dict[str, float]:
+        """Of each split that it was measured on, by name; empty where nothing says."""
+        return _numbers(self.result.get("num_images"))
+
+    @property
     def stack_size(self) -> int:
         """Runs that were trained together with it, itself included; 1 where nothing says."""
         return int(_numbers(self.result).get("stack_size", 1))

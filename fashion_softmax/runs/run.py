@@ -47,6 +47,7 @@ class Run:
         resolved = resolve(folder.config)
         self.parts = build_parts(resolved)
         self.num_epochs: int = resolved["trainer"]["num_epochs"]
+        self._root: str | None = resolved["dataset"].get("root")  # of the data set
         self._switches = DashboardConfig(**resolved.get("dashboard", {}))
         self._fingerprint = fingerprint(folder.config)
         self.progress = Progress()
@@ -67,16 +68,15 @@ class Run:
         member, dataset = self.parts.member, self.parts.dataset
         names = ", ".join(type(part).__name__ for part in (member.model, member.loss_fn, member.optimizer))
         images = f"{len(dataset.train)} images of {' x '.join(map(str, dataset.image_shape))}"
-        root = resolve(self.folder.config)["dataset"].get("root")
         source = f"{self.folder.hyperparameters['dataset']}, {dataset.num_classes} classes"
-        return f"{names} on {images}\ndata set     {source}{f', {shorten(root)}' if root else ''}"
+        return f"{names} on {images}\ndata set     {source}{f', {shorten(self._root)}' if self._root else ''}"
 
     @property
     def advice(self) -> str | None:
         """What to try if the finished run is no better than guessing."""
-        split, labels = next((name, split.labels) for name, split in self.parts.dataset.evaluation_splits.items())
-        share = float(labels.bincount().max()) / len(labels)
-        if self.objective > share + 2 * math.sqrt(share * (1 - share) / len(labels)):
+        name, split = next(iter(self.parts.dataset.evaluation_splits.items()))
+        share = float(split.labels.bincount().max()) / len(split)
+        if self.objective > share + 2 * math.sqrt(share * (1 - share) / len(split)):
             return None
         group = self.parts.member.optimizer.param_groups[0]
         rates = " or ".join(f"{group.get('initial_lr', group['lr']) * factor:g}" for factor in (0.1, 10))
@@ -84,7 +84,7 @@ class Run:
         if self.parts.dataset.train.normalization is not None:
             reason = "too few epochs or images"
         return (
-            f"{split} accuracy {100 * self.objective:.2f} % is not clearly better than guessing ({100 * share:.2f} %). "
+            f"{name} accuracy {100 * self.objective:.2f} % is not clearly better than guessing ({100 * share:.2f} %). "
             f"The two likeliest reasons: a learning rate that does not fit; try optimizer.lr={rates}; or {reason}"
         )
 

@@ -177,10 +177,8 @@ def _average(values: Iterable[float | None]) -> float | None:
 def _count_images(runs: Sequence[RunFolder], metric: str) -> int | None:
     """Find out how many images an accuracy was measured on."""
     if metric == VALIDATION:
-        num_images = runs[0].result.get("num_images")  # what runs of earlier versions lack
-        val_size = (
-            num_images.get("val") if isinstance(num_images, dict) else runs[0].hyperparameters.get("dataset.val_size")
-        )
+        # Runs of earlier versions say it only in their settings, where it was no fraction yet.
+        val_size = runs[0].num_images.get("val", runs[0].hyperparameters.get("dataset.val_size"))
         return val_size if isinstance(val_size, int) and val_size > 0 else None
     if metric != TEST:
         return None

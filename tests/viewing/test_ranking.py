@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
+from fashion_softmax.config.settings import find_hyperparameters
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.viewing.ranking import Comparison, compare, find_differing_keys
@@ -105,3 +106,31 @@ def test_runs_without_a_readable_configuration_are_settings_of_their_own(record_
 def test_losses_of_several_kinds_are_no_common_yardstick(record_run: RecordRun) -> None:
     folders = [record_run("a"), record_run("b", loss="huber")]
     assert "test/cross_entropy can" in compare_folders(*folders, metric="test/loss").reason
+
+
+@pytest.mark.parametrize(("val_size", "num_images"), [(50, {}), (0.25, {"num_images": {"val": 50, "test": 200}})])
+def test_validation_images_are_counted_from_a_number_and_from_a_fraction(
+    record_run: RecordRun, val_size: float, num_images: dict[str, Any]
+) -> None:
+    dataset = {"_target_": "fashion_softmax.data.load_published", "name": "mnist", "val_size": val_size}
+    folder = record_run("run", val_accuracy=0.8, dataset=dataset)
+    write(folder / "result.json", read_folder(folder).result | num_images)
+    (setting,) = compare([read_folder(folder)]).settings
+    assert setting.num_images == 50 and setting.interval_images is not None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "option", "name"),
+    [
+        ({"_target_": "a.load_idx", "root": "/home/me/my pictures/"}, "idx", "idx my pictures"),
+        ({"_target_": "a.load_idx", "root": "/somewhere/kmnist"}, "kmnist", "kmnist"),
+        ({"_target_": "a.load_published", "name": "mnist", "root": "/somewhere/else"}, "mnist", "mnist"),
+        ({"_target_": "a.make_synthetic"}, "synthetic", "synthetic"),
+        ({"root": "/somewhere"}, None, None),
+    ],
+)
+def test_a_data_set_of_ones_own_is_named_by_its_folder(
+    dataset: dict[str, str], option: str | None, name: str | None
+) -> None:
+    choices = {"dataset": option} if option else {}
+    assert find_hyperparameters({"dataset": dataset}, choices).get("dataset") == name
