@@ -50,9 +50,12 @@ def load_run_and_photo(options: argparse.Namespace, *not_with_photo: str) -> "tu
     print(f"{shorten(run_dir)}, {count(run.epoch, 'epoch')}")
     if not pictures:
         return run, None
-    from photo import read_photo
+    from photo import read_like_folder, read_photo
 
-    photo = read_photo(pictures[0], run.parts.dataset.train.images.numpy())
+    if "fit" in run.folder.config["dataset"]:  # of dataset=folder, which says how pictures are read
+        photo = read_like_folder(pictures[0], run)
+    else:
+        photo = read_photo(pictures[0], run.parts.dataset.train.images.numpy())
     print(f"{printable(str(pictures[0]))}: {'; '.join(photo.steps)}")
     return run, photo
 

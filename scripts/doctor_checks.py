@@ -116,8 +116,7 @@ def usable_cores() -> float:
 
 def check_data(root: Path, fetch: str) -> Iterator[Finding]:
     """Look for Fashion-MNIST's files and compare each with its digest, whatever earlier runs remember of it."""
-    from fashion_softmax.data.idx import FILES, find_idx_files
-    from fashion_softmax.data.published import PUBLISHED
+    from fashion_softmax.data.idx import FILES, PUBLISHED, find_idx_files
 
     published = PUBLISHED["fashion_mnist"]
     files = find_idx_files(root)

@@ -13,7 +13,7 @@ import torch
 from figures import COLORS, PAGE_WIDTH, finish, line_style, new_figure
 from torch import Tensor
 
-from fashion_softmax.data.published import PUBLISHED
+from fashion_softmax.data.idx import PUBLISHED
 from fashion_softmax.learning.losses import CrossEntropy, Loss, RegressionLoss
 
 if TYPE_CHECKING:

@@ -12,12 +12,16 @@ References:
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from fashion_softmax.errors import DataError
+
+if TYPE_CHECKING:
+    from fashion_softmax.viewing.trained import TrainedRun
 
 MAX_SIDE = 1024  # pixels; larger pictures are made smaller
 TOLERANCE = 26  # of 255: a smaller difference from the background belongs to it; backgrounds of photos are uneven
@@ -66,6 +70,16 @@ def read_photo(path: Path, images: Bytes) -> Photo:
         image = _bring_into_form(image, images[:NUM_STUDIED].mean(1, dtype=np.float32), steps)
     pixels = np.asarray(image).reshape(height, width, channels)
     return Photo(np.asarray(picture), np.moveaxis(pixels, -1, 0).copy(), steps)
+
+
+def read_like_folder(path: Path, run: "TrainedRun") -> Photo:
+    """Read a picture as `dataset=folder` reads those that a run was trained on.
+
+    Raises:
+        DataError: there is no such file, or it is no picture.
+    """
+    image = run.read_picture(path).numpy()
+    return Photo(np.asarray(_open(path)), image, ["read as the pictures that the run was trained on"])
 
 
 def _bring_into_form(image: Image.Image, studied: Values, steps: list[str]) -> Image.Image:

@@ -56,7 +56,8 @@ def main() -> None:
     with script():
         config = compose_checked(options.overrides)
         dataset = load_dataset(config)
-        is_resized = config["dataset"].get("resize") is not None
+        # Pictures of dataset=folder have their size since they were decoded.
+        is_resized = config["dataset"].get("resize") is not None and "fit" not in config["dataset"]
         original = load_dataset({"dataset": {**config["dataset"], "resize": None}}) if is_resized else dataset
         warnings.filterwarnings("ignore", message="This DataLoader will create")  # four workers, whatever the machine
         console, rows = make_console(), []

@@ -24,15 +24,16 @@ ROOMS = [
     "sweeps",
     "cli",
 ]
-MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 7000, 3400, 220, 9
+# 7 000 for the house; own pictures and the interface for Python came later, with 800.
+MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 7800, 3400, 220, 9
 CORE = ("learning", "stacking", "runs", "sweeps", "data/batches.py", "data/dataset.py")
 ONLY_IN = {
     "hydra": {"config", "cli"},
     "omegaconf": {"config", "cli"},
     "tensorboard": {"dashboard"},
     "torch.utils.tensorboard": {"dashboard", "config"},
-    "PIL": {"dashboard", "viewing"},
-    "rich": {"dashboard", "sweeps", "viewing"},
+    "PIL": {"dashboard", "data", "viewing"},
+    "rich": {"dashboard", "data", "sweeps", "viewing"},
 }
 PRIVATE = re.compile(r"^(hydra|omegaconf|torch)(\..*)?\._\w")
 LIBRARIES = ("hydra", "omegaconf", "torch")

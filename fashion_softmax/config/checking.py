@@ -37,13 +37,14 @@ RANGES: dict[str, Check] = {
         "a whole number, 0 or more, or a fraction below 1",
         lambda value: 0 <= value < (2**31 if isinstance(value, int) else 1),
     ),
+    "dataset.test_fraction": ("a number above 0 and below 1", lambda value: 0 < value < 1),
     "dataset.resize": ("a number of pixels from 1 to 1024", lambda value: 1 <= value <= 1024),
     **dict.fromkeys(("trainer.num_epochs", "trainer.log_every", "sweep.max_stack_size"), COUNT),
     **dict.fromkeys(("dataset.batch_size", "dataset.num_classes", "dataset.num_train", "dataset.num_test"), COUNT),
     **dict.fromkeys(
         ("dataset.image_shape", "model.hidden_sizes", "scheduler.num_epochs", "scheduler.step_size"), COUNT
     ),
-    **dict.fromkeys(("dataset.data_seed", "scheduler.warmup_epochs"), COUNT_OR_ZERO),
+    **dict.fromkeys(("dataset.data_seed", "dataset.split_seed", "scheduler.warmup_epochs"), COUNT_OR_ZERO),
     **dict.fromkeys(("dataset.noise_std", "model.init_std", "optimizer.weight_decay", "optimizer.eps"), NOT_NEGATIVE),
     **dict.fromkeys(("loss.delta", "optimizer.lr", "scheduler.gamma"), POSITIVE),
     **dict.fromkeys(("loss.label_smoothing", "scheduler.final_fraction"), FRACTION),

@@ -27,6 +27,7 @@ CHANGEABLE: dict[str, Any] = {
     "device": "auto",
     "dataset.root": "",
     "dataset.mirror": None,
+    "dataset.cache_dir": "",
     "dataset.num_workers": 0,
 }
 MAX_INT, MAX_TEXT = 2**63, 10_000
@@ -54,7 +55,7 @@ def find_hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) 
         flat.pop("dataset.root", None)
     place = PurePath(str(flat.get("dataset.root") or "")).name
     if "dataset" in named and place not in ("", named["dataset"]):
-        named["dataset"] = f"{named['dataset']} {printable(place)}"  # such as `idx my_pictures`
+        named["dataset"] = f"{named['dataset']} {printable(place)}"  # such as `folder my_pictures`
     return named | {printable(key): _plain(value) for key, value in flat.items()}
 
 

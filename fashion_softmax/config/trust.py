@@ -25,7 +25,7 @@ from fashion_softmax.errors import CheckpointError, ConfigError, one_line
 from fashion_softmax.files import Names, load_yaml, read_bounded
 
 FUNCTIONS = {
-    *(f"fashion_softmax.data.{name}" for name in ("load_published", "load_idx", "make_synthetic")),
+    *(f"fashion_softmax.data.{name}" for name in ("load_published", "load_idx", "load_folder", "make_synthetic")),
     *(f"fashion_softmax.learning.schedules.{name}" for name in ("constant", "step", "exponential", "cosine")),
 }
 # Module -> base classes, one of which a class in it or below it must have.

@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fashion_softmax.data.dataset import Dataset, Normalization, Split
-from fashion_softmax.data.idx import FILES, find_idx_files, read_split
-from fashion_softmax.data.published import PUBLISHED
+from fashion_softmax.data.idx import FILES, PUBLISHED, find_idx_files, read_split
 from fashion_softmax.data.sources import prepare
 from fashion_softmax.errors import DataError
 
@@ -87,7 +86,7 @@ def load_idx(
     """
     files = find_idx_files(Path(root))
     if missing := [name for role, name in FILES.items() if role not in files]:
-        source = f"; download them from {url}" if url else ""
+        source = f"; download them from {url}" if url else "; for folders of pictures use dataset=folder"
         raise DataError(f"no data set in {root}: missing {', '.join(missing)} (plain or .gz){source}")
     train, test = (read_split(files[f"{part}_images"], files[f"{part}_labels"]) for part in ("train", "test"))
     train_shape, test_shape = (tuple(split.images.shape[1:]) for split in (train, test))

@@ -1,6 +1,8 @@
 """A data set as the rest of the library sees it: splits of byte images with labels, and class names."""
 
+import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,12 +83,19 @@ class Dataset:
             if not 0 <= low <= high < self.num_classes:
                 raise ValueError(f"has labels from {low} to {high}; {self.num_classes} classes allow 0 to K - 1")
 
+    def describe(self) -> dict[str, Any]:
+        """Say what a model that was trained on it depends on, in plain values, to find out later if it has changed."""
+        labels = hashlib.sha256()
+        for split in (self.train, self.val, self.test):
+            labels.update(b"|" + (split.labels.numpy().tobytes() if split else b""))
+        named = {"class_names": list(self.class_names), "normalization": self.train.normalization}
+        return named | {"labels": labels.hexdigest()}
+
     def normalize(self, by: Normalization | None) -> "Dataset":
         """Let all images be normalized when they become floats."""
-        val = self.val and replace(self.val, normalization=by)
-        return replace(
-            self, train=replace(self.train, normalization=by), val=val, test=replace(self.test, normalization=by)
-        )
+        splits = {"train": self.train, **self.evaluation_splits}
+        changed: Any = {name: replace(split, normalization=by) for name, split in splits.items()}
+        return replace(self, **changed)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

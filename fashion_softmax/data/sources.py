@@ -17,12 +17,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
-from fashion_softmax.data.idx import BAD_GZIP, FILES, find_idx_files
-from fashion_softmax.data.published import PUBLISHED, Published
+from fashion_softmax.data.idx import BAD_GZIP, FILES, PUBLISHED, Published, find_idx_files
 from fashion_softmax.errors import DataError
 from fashion_softmax.files import read_json, remove_temporary_files, to_json, write_atomically
 
@@ -55,22 +55,28 @@ def prepare(name: str, root: Path, mirror: str | None = None) -> None:
     if len(found := find_idx_files(root)) < len(FILES):
         if root.exists() and not root.is_dir():
             raise DataError(f"{root}: is a file; dataset.root has to be a folder")
-        entries = {path.name for path in root.iterdir()} if root.exists() and not found else set()
-        if foreign := sorted(entry for entry in entries - {".lock", "verified.json"} if not entry.endswith(".tmp")):
-            remedy = "for your own IDX files add dataset=idx; or name an empty folder"
+        if not found and (foreign := sorted({path.name for path in root.glob("[!.]*")} - {"verified.json"})):
+            remedy = "for your own pictures add dataset=folder, for IDX files dataset=idx; or name an empty folder"
             raise DataError(f"{root}: holds {foreign[0]!r}, so {name} is not written there; {remedy}")
         root.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(root / ".lock", timeout=LOCK_TIMEOUT_S):  # processes that start together fetch once
-                remove_temporary_files(root)
-                # A corrupt file is reported, not replaced: the user may want to keep it.
-                present = _verify(root, published)
-                if missing := [role for role in FILES if role not in present]:
-                    _fetch_all(missing, published, root, mirror)
-        except TimeoutError as error:
-            problem = f"another process has held the lock for {LOCK_TIMEOUT_S / 60:.0f} minutes; wait for it or end it"
-            raise DataError(f"{root}: {problem}") from error
+        with lock_folder(root):  # processes that start together fetch once
+            remove_temporary_files(root)
+            # A corrupt file is reported, not replaced: the user may want to keep it.
+            present = _verify(root, published)
+            if missing := [role for role in FILES if role not in present]:
+                _fetch_all(missing, published, root, mirror)
     _verify(root, published)
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Wait until no other process writes data into a folder; DataError if one does for a very long time."""
+    try:
+        with FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_S):
+            yield
+    except TimeoutError as error:
+        minutes = f"{LOCK_TIMEOUT_S / 60:.0f} minutes"
+        raise DataError(f"{folder}: another process has held the lock for {minutes}; wait for it or end it") from error
 
 
 def _verify(root: Path, published: Published) -> dict[str, Path]:
@@ -80,11 +86,11 @@ def _verify(root: Path, published: Published) -> dict[str, Path]:
     checked = {"files": state, "sha256": published.sha256}
     if not files or read_json(root / "verified.json") == checked:
         return files
+    remedy = "delete the file and the next run fetches it again, or use dataset=idx for files of your own"
     for role, path in files.items():
         try:
             _unpack(path.read_bytes(), published.sha256[role], is_packed=path.suffix == ".gz")
         except SourceError as error:
-            remedy = "delete the file and the next run fetches it again, or use dataset=idx for files of your own"
             raise DataError(f"{path}: is corrupt: {error}; {remedy}") from error
     with contextlib.suppress(OSError):  # a read-only folder: the files are checked at every start
         write_atomically(root / "verified.json", to_json(checked))
@@ -107,8 +113,7 @@ def _unpack(content: bytes, expected: str, *, is_packed: bool = True) -> bytes:
 
 def _fetch_all(missing: list[str], published: Published, root: Path, mirror: str | None) -> None:
     """Try one source after the other until no file is missing."""
-    mirrors = (mirror,) if mirror else published.mirrors
-    reasons = []
+    mirrors, reasons = (mirror,) if mirror else published.mirrors, list[str]()
     with tempfile.TemporaryDirectory(prefix="fashion-softmax-") as scratch:
         for source in filter(None, (*mirrors, *mirrors, published.debian_package)):  # each mirror is tried twice
             place = source if source in mirrors else f"Debian package {source}"

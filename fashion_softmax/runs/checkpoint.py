@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from fashion_softmax.data.dataset import Normalization
 from fashion_softmax.errors import CheckpointError, one_line
 from fashion_softmax.files import Names
 from fashion_softmax.runs.records import RunFolder, read_rows
@@ -50,16 +49,14 @@ class Progress:
     seconds: dict[str, float] = field(default_factory=lambda: {"total": 0.0, "training": 0.0})
 
 
-def make_checkpoint(
-    member: Member, progress: Progress, fingerprint: str, normalization: Normalization | None = None
-) -> bytes:
+def make_checkpoint(member: Member, progress: Progress, fingerprint: str, data: dict[str, Any] | None = None) -> bytes:
     """Make the content of `last.pt`.
 
     Args:
         member: its model, optimizer and scheduler are saved.
         progress: of the run.
         fingerprint: of its configuration.
-        normalization: of the images it is trained on.
+        data: what `Dataset.describe` says of the data set.
     """
     state: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -73,7 +70,7 @@ def make_checkpoint(
             "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
         },
         "fingerprint": fingerprint,
-        "normalization": normalization,
+        "data": data,
         **vars(progress),
     }
     buffer = io.BytesIO()

@@ -50,12 +50,14 @@ class Run:
         self._root: str | None = resolved["dataset"].get("root")  # of the data set
         self._switches = DashboardConfig(**resolved.get("dashboard", {}))
         self._fingerprint = fingerprint(folder.config)
+        self._data = self.parts.dataset.describe()
         self.progress = Progress()
         log_every, started = resolved["trainer"]["log_every"], folder.started or None
         self.recorder = Recorder(self.path, self._fingerprint, log_every=log_every, started=started)
         self._saved = find_checkpoint(folder, self._fingerprint) if is_trained else None
-        if self._saved and self._saved.get("normalization") != self.parts.dataset.train.normalization:
-            raise CheckpointError(f"{self.path}: the training images have changed since; start the run anew")
+        if self._saved and self._saved.get("data") not in (None, self._data):
+            problem = "the data set has changed since (its classes, splits or images)"
+            raise CheckpointError(f"{self.path}: {problem}; start the run anew")
 
     @property
     def epoch(self) -> int:
@@ -151,9 +153,7 @@ class Run:
         progress.seconds["total"] = time.perf_counter() - self._start
         self._dashboard.log_epoch(report.images_seen)
         self.recorder.log_epoch(report, {self.parts.objective_name: progress.best["objective"]})
-        content = make_checkpoint(
-            self.parts.member, progress, self._fingerprint, self.parts.dataset.train.normalization
-        )
+        content = make_checkpoint(self.parts.member, progress, self._fingerprint, self._data)
         return {self.path / Names.METRICS: None, self.checkpoint_path: content}
 
     def keep_best(self) -> None:

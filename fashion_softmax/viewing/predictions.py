@@ -59,7 +59,7 @@ def _describe_images(run: RunFolder, predictions: Predictions, indices: Sequence
     from PIL import Image
 
     from fashion_softmax.dashboard.pictures import to_pixels, to_png
-    from fashion_softmax.data.published import PUBLISHED
+    from fashion_softmax.data.idx import PUBLISHED
     from fashion_softmax.viewing.trained import load_images  # imports torch, which takes a second
 
     published = PUBLISHED.get(str(run.hyperparameters.get("dataset")))  # its classes have names without its images

@@ -3,9 +3,11 @@
 In `viewing`, only this module builds what a configuration names.
 """
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,16 +20,21 @@ from fashion_softmax.config.settings import fingerprint, printable
 from fashion_softmax.config.trust import check_config, read_trusted_config, refuse_links_out
 from fashion_softmax.data import Dataset, Split
 from fashion_softmax.data.batches import to_float
+from fashion_softmax.data.decoding import Recipe, decode
 from fashion_softmax.data.idx import FILES, find_idx_files
-from fashion_softmax.errors import CheckpointError, DataError
+from fashion_softmax.errors import CheckpointError, ConfigError, DataError
 from fashion_softmax.files import Names
 from fashion_softmax.learning.metrics import log_softmax
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.checkpoint import load_checkpoint, restore
 from fashion_softmax.runs.folder import require_whole
-from fashion_softmax.runs.records import RunFolder
+from fashion_softmax.runs.records import RunFolder, read_folder
 from fashion_softmax.stacking import Stack
+from fashion_softmax.stacking.models import is_stackable
 from fashion_softmax.stacking.training import predict
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,33 @@ class TrainedRun:
     """A run as it was when a checkpoint was written.
 
     Attributes:
+        folder: what its folder says.
         parts: its data set, and its model on the CPU.
         epoch: finished epochs.
+        metrics: of that epoch, by tag such as `test/accuracy`, a fraction.
     """
 
+    folder: RunFolder
     parts: Parts
     epoch: int
+    metrics: dict[str, float]
+
+    @property
+    def curves(self) -> list[dict[str, float]]:
+        """Metrics of each epoch, by tag, with `epoch`; `pandas.DataFrame` takes them."""
+        return self.folder.rows
+
+    @property
+    def weights(self) -> NDArray[Any]:
+        """Of softmax regression, as an image for each class: shape (K, C, H, W).
+
+        Raises:
+            TypeError: it is another model; see `parts.member.model`.
+        """
+        if not is_stackable(self.parts.member.model):
+            raise TypeError(f"{type(self.parts.member.model).__name__} has no template for each class")
+        (weight, *_) = self.parts.member.model.parameters()
+        return weight.detach().numpy().reshape(-1, *self.parts.dataset.image_shape)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -53,6 +81,49 @@ class TrainedRun:
         split = Split(images, labels, self.parts.dataset.train.normalization)
         return predict(stack, split, self.parts.dtype)[0]
 
+    def draw_weights(self) -> "Image":
+        """Draw what softmax regression looks for, see `draw_templates`; a notebook shows the picture."""
+        from fashion_softmax.dashboard.pictures import draw_templates
+
+        return draw_templates(self.weights.mean(1), self.class_names)
+
+    def draw_curves(self) -> "Image":
+        """Draw loss and accuracies over the epochs, as the lesson does; a notebook shows the picture."""
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
+        from PIL.Image import open as open_image
+
+        figure = Figure(figsize=(5.5, 4), layout="constrained")
+        axes = figure.subplots()
+        tags = ("train/loss", "train/accuracy", "val/accuracy", "test/accuracy")
+        for tag, style in zip(tags, ("-", "--", ":", "-."), strict=True):
+            if tag in self.metrics:
+                axes.plot([row["epoch"] for row in self.curves], [row[tag] for row in self.curves], style, label=tag)
+        axes.set(xlabel="epoch", ylabel="loss (mean per image), accuracy (fraction)", title=self.folder.name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+        figure.savefig(content := io.BytesIO(), format="png", dpi=120)
+        return open_image(content)
+
+    def read_picture(self, path: str | Path) -> Tensor:
+        """Read a picture, bytes (C, H, W), as `dataset=folder` reads those that the run was trained on.
+
+        Raises:
+            ConfigError: the run was trained on another data set, for which `scripts/predict.py` prepares pictures.
+            DataError: it cannot be read.
+        """
+        (channels, *size), node = self.parts.dataset.image_shape, self.folder.config["dataset"]
+        if "fit" not in node:
+            raise ConfigError(
+                f"{node.get('_target_')} does not say how pictures are read; use scripts/predict.py {path}"
+            )
+        mode, background = "grey" if channels == 1 else "rgb", str(node.get("background", "white"))
+        recipe = Recipe((size[0], size[1]), str(node.get("fit", "crop")), mode, background)
+        if isinstance(image := decode(str(path), recipe), str):
+            raise DataError(f"{path}: cannot be read as a picture: {image}")
+        return torch.from_numpy(image)
+
     def to_float(self, image: Tensor) -> Tensor:
         """Convert an image, bytes (C, H, W), to what the model is given."""
         return to_float(image, self.parts.dtype, self.parts.dataset.train.normalization)
@@ -62,6 +133,14 @@ class TrainedRun:
         with torch.no_grad():
             logits = self.parts.member.model.eval()(self.to_float(image)[None])
         return log_softmax(logits).exp()[0].float().numpy()
+
+
+def _use_own_cache(config: dict[str, Any]) -> dict[str, Any]:
+    """Decode pictures into this project's cache, wherever a configuration of other people would like them to be."""
+    dataset = config.get("dataset")
+    if not isinstance(dataset, dict) or "cache_dir" not in dataset:
+        return config
+    return config | {"dataset": dataset | {"cache_dir": "${project_dir:}/data/pictures"}}
 
 
 def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[str] = ()) -> TrainedRun:
@@ -86,13 +165,20 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
         raise CheckpointError(f"{run_dir}: has no checkpoint yet ({path.name} is missing); let it train an epoch")
     config = read_trusted_config(run_dir, trusted)
     state = load_checkpoint(path, fingerprint(config))
-    parts = build_parts(resolve(config | {"device": "cpu"}))  # wherever it was trained; a few images need no more
-    restore(parts.member, state, path)
+    # On the CPU, wherever it was trained: a few images need no more.
+    parts = build_parts(resolve(_use_own_cache(config) | {"device": "cpu"}))
+    data = state.get("data")
+    if data and len(data["class_names"]) != parts.dataset.num_classes:
+        trained_on = ", ".join(map(printable, data["class_names"]))
+        raise CheckpointError(f"{run_dir}: was trained on the classes {trained_on}; its data set has others now")
+    progress = restore(parts.member, state, path)
     if not all(parameter.isfinite().all() for parameter in parts.member.model.parameters()):
         raise CheckpointError(f"{path}: its weights are not finite, so it can predict nothing")
-    # As it was trained, also where pictures have been added since.
-    dataset = parts.dataset.normalize(state.get("normalization"))
-    return TrainedRun(replace(parts, dataset=dataset), state["epoch"])
+    dataset = parts.dataset
+    if data:  # as it was trained, also where pictures or folders have changed since
+        dataset = replace(dataset.normalize(data["normalization"]), class_names=tuple(data["class_names"]))
+    parts = replace(parts, dataset=dataset)
+    return TrainedRun(read_folder(run_dir), parts, progress.epoch, progress.metrics)
 
 
 def load_images(run: RunFolder) -> Dataset:
@@ -111,9 +197,10 @@ def load_images(run: RunFolder) -> Dataset:
     if not isinstance(dataset, dict) or not str(dataset.get("_target_")).startswith("fashion_softmax.data."):
         raise DataError("its data set is not one of fashion_softmax.data")
     register()
-    node = resolve(config)["dataset"] | {"resize": None, "val_size": 0}
-    root = Path(str(node.get("root")))
-    if "root" in node and len(find_idx_files(root)) < len(FILES):
+    node = resolve(_use_own_cache(config))["dataset"] | {"val_size": 0}
+    root, has_pictures = Path(str(node.get("root"))), str(node["_target_"]).endswith(".load_folder")
+    node |= {} if has_pictures else {"resize": None}  # pictures have no size before
+    if "root" in node and not (root.is_dir() if has_pictures else len(find_idx_files(root)) == len(FILES)):
         raise DataError(f"{node.get('name') or root.name} is not on this machine")
     try:
         return build_as(Dataset, {"dataset": node}, "dataset")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 
 from fashion_softmax.config.building import build_as, build_parts
 from fashion_softmax.config.checking import RANGES
@@ -27,7 +28,13 @@ def test_option_is_composed_validated_and_built(
     overrides = TINY if group != "dataset" else []
     if group == "dataset" and option != "synthetic":
         folder = write_idx_folder(tmp_path / "d", num_classes=10)
-        overrides = [f"dataset.root={folder}"]
+        if option == "folder":
+            folder = tmp_path / "pictures"
+            for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                Image.new("L", (8, 8)).save(folder / name)
+        cache = [f"dataset.cache_dir={tmp_path}/cache"] if option == "folder" else []
+        overrides = [f"dataset.root={folder}", *cache]
         # Fetching and verifying published files is the business of tests/data/test_sources.py.
         monkeypatch.setattr("fashion_softmax.data.catalog.prepare", lambda *args: None)
     cfg = compose([*overrides, f"{group}={option}"])

@@ -16,8 +16,7 @@ import pytest
 from filelock import FileLock
 
 from fashion_softmax.data import sources
-from fashion_softmax.data.idx import FILES, find_idx_files
-from fashion_softmax.data.published import Published
+from fashion_softmax.data.idx import FILES, Published, find_idx_files
 from fashion_softmax.errors import DataError
 
 CONTENT = {role: f"content of {role} ".encode() * 50 for role in FILES}

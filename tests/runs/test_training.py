@@ -80,14 +80,14 @@ def test_normalization_is_kept_in_the_checkpoint(tmp_path: Path, idx_folder: Pat
     assert probabilities.max() == pytest.approx(recorded.confidences[0], rel=1e-5)
 
     write_idx(idx_folder / "train-images-idx3-ubyte", np.zeros((96, 8, 8)))  # other images have come since
-    building._load_dataset.cache_clear()
+    building.forget_data()
     after = load_trained(run)
     assert after.parts.dataset.train.normalization == trained.parts.dataset.train.normalization
     assert after.predict(test.images, test.labels).confidences == pytest.approx(recorded.confidences, rel=1e-6)
     change = (run / ".hydra" / "config.yaml").read_text(encoding="utf-8").replace("num_epochs: 2", "num_epochs: 3")
     (run / ".hydra" / "config.yaml").write_text(change, encoding="utf-8")
     (failure,) = train_folders([run]).values()
-    assert "the training images have changed since; start the run anew" in str(failure)
+    assert "the data set has changed since (its classes, splits or images)" in str(failure)
     assert read_folder(run).state == "completed"  # a refusal spoils nothing
 
 
