@@ -73,11 +73,12 @@ def train(cfg: "DictConfig") -> float | None:
         if (run_dir / Names.STATUS).exists():  # an earlier run of another sweeper than ours
             set_aside_earlier(run_dir)
         write_folder(run_dir, job.config, job.overrides, job.choices)
-        _train(run_dir, is_shown=hydra.mode == RunMode.RUN)
+        train_folder(run_dir, is_shown=hydra.mode == RunMode.RUN)
         return float(read_folder(run_dir).result["objective"])
 
 
-def _train(run_dir: Path, *, is_shown: bool) -> None:
+def train_folder(run_dir: Path, *, is_shown: bool) -> None:
+    """Train the run in a folder, and raise why it did not get to its end; see `train_folders`."""
     from fashion_softmax.config.explain import translate
     from fashion_softmax.dashboard.console import resume_command
     from fashion_softmax.files import Names
@@ -105,15 +106,29 @@ def _resume() -> bool:
     if not sys.argv[1:]:
         logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
         logging.getLogger().handlers[0].setLevel(logging.WARNING)
-        _train(folder, is_shown=True)
+        train_folder(folder, is_shown=True)
     return bool(sys.argv[1:])
 
 
 def check_before_run(config: "DictConfig") -> None:
-    """Check a single run before Hydra makes its folder: get the data, build every component once, claim the folder.
+    """Check a single run, of a configuration with Hydra's part, before Hydra makes its folder."""
+    with exit_on_error():
+        _until_the_end.enter_context(prepare_run(config))
+
+
+@contextmanager
+def prepare_run(config: "DictConfig") -> Iterator[Path]:
+    """Get the data, build every component once, then be the only writer of the run's folder, which is empty.
 
     Args:
         config: with Hydra's part.
+
+    Yields:
+        The folder.
+
+    Raises:
+        FashionSoftmaxError: the run cannot be trained, or somebody else writes there; nothing was created.
+        SystemExit: only a check was asked for.
     """
     from fashion_softmax.config.building import build_parts
     from fashion_softmax.config.jobs import read_job
@@ -121,18 +136,17 @@ def check_before_run(config: "DictConfig") -> None:
     from fashion_softmax.runs.folder import is_sweep, list_runs, set_aside_earlier
     from fashion_softmax.runs.lock import claim
 
-    with exit_on_error():
-        resolved = resolve(read_job(config).config)
-        try:
-            build_parts(resolved)
-        except SystemExit as error:
-            raise ConfigError(f"a component of the configuration ended the program: {error!r}") from error
-        if resolved["sweep"]["dry_run"]:
-            print("a dry run: this can be trained; nothing was trained, nothing created")
-            sys.exit(0)
-        run_dir = Path(config.hydra.run.dir)
-        _until_the_end.enter_context(claim(run_dir))
+    try:
+        build_parts(resolved := resolve(read_job(config).config))
+    except SystemExit as error:
+        raise ConfigError(f"a component of the configuration ended the program: {error!r}") from error
+    if resolved["sweep"]["dry_run"]:
+        print("a dry run: this can be trained; nothing was trained, nothing created")
+        sys.exit(0)
+    run_dir = Path(config.hydra.run.dir).absolute()
+    with claim(run_dir):
         set_aside_earlier(run_dir, list_runs(run_dir) if is_sweep(run_dir) else ())
+        yield run_dir
 
 
 def end_on_signals() -> None:
@@ -203,5 +217,4 @@ def _prepare_arguments(arguments: list[str]) -> list[str]:
     flags = [argument for argument in arguments if argument not in options.overrides]
     if options.config_path and Path(options.config_path).is_dir():
         flags.append(f"--config-path={Path(options.config_path).absolute()}")
-    # The default; Hydra refuses its own spelling of it.
-    return flags + [line for line in options.overrides if line != "experiment=null"]
+    return flags + [line for line in options.overrides if line != "experiment=null"]  # the default, refused by Hydra

@@ -88,7 +88,7 @@ def build_parts(resolved: Mapping[str, Any], *, is_trained: bool = True) -> Part
         raise ConfigError("device mps has no dtype=float64; add device=cpu")
     # A relative path belongs to the user's folder, not to that of the run, into which hydra.job.chdir goes.
     data_words = json.dumps(resolved["dataset"])
-    dataset = _load_dataset(data_words, to_absolute_path("."))
+    dataset = load_dataset(data_words, to_absolute_path("."))
     seed_torch(resolved["seed"], device)
     words = f"{data_words} {resolved['model']} {device} {dtype}"
     if (model := None if is_trained else _checked.get(words)) is None:
@@ -156,10 +156,17 @@ def _construct(node: Any, *runtime_args: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _load_dataset(node: str, working_dir: str) -> Dataset:
+def load_dataset(node: str, working_dir: str) -> Dataset:
     """Load a data set once for all runs that ask for it in the same words, JSON here."""
     with contextlib.chdir(working_dir):
         return build_as(Dataset, {"dataset": json.loads(node)}, "dataset")
+
+
+def forget_data() -> None:
+    """Look at data sets again when they are asked for next: in a live process they may have changed."""
+    load_dataset.cache_clear()
+    _alone.clear()
+    _checked.clear()
 
 
 def _require_no_arguments(part: Optimizer | LRScheduler, key: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
 from omegaconf import DictConfig, OmegaConf
@@ -57,6 +57,19 @@ def read_job(config: DictConfig, hydra: Any = None) -> Job:
     return Job(plain, overrides, _own_choices(part["runtime"]["choices"], overrides))
 
 
+def compose_with_hydra(overrides: Sequence[str] = ()) -> DictConfig:
+    """Compose a configuration as the command line would, with Hydra's part; beside a Hydra that others have set up."""
+    register()
+    theirs = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(CONFIG_DIR), **VERSION_BASE):
+            return hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
+    finally:
+        if theirs is not None:
+            GlobalHydra.instance().initialize(theirs)
+
+
 def compose(overrides: Sequence[str] = ()) -> PlainConfig:
     """Compose a configuration as the command line would, for scripts and tests.
 
@@ -66,9 +79,7 @@ def compose(overrides: Sequence[str] = ()) -> PlainConfig:
     Returns:
         A configuration of the shape of `schema.Config`, interpolations unresolved.
     """
-    register()
-    with initialize_config_dir(config_dir=str(CONFIG_DIR), **VERSION_BASE):
-        return cast(PlainConfig, OmegaConf.to_container(hydra_compose("config", overrides=list(overrides))))
+    return read_job(compose_with_hydra(overrides)).config
 
 
 def expand_grid(lines: Sequence[str]) -> list[list[str]]:
@@ -99,12 +110,11 @@ def expand_grid(lines: Sequence[str]) -> list[list[str]]:
     return jobs
 
 
-def make_composer(loader: ConfigLoader, master: DictConfig) -> Callable[[Sequence[str]], Job]:
+def make_composer(compose_one: Callable[[Sequence[str]], Job]) -> Callable[[Sequence[str]], Job]:
     """Make what composes the jobs of a sweep, each equal to what Hydra alone gives.
 
     Args:
-        loader: Hydra's.
-        master: the sweep's configuration, with Hydra's part.
+        compose_one: lets Hydra compose a job of its overrides.
 
     Returns:
         A function of a job's overrides, in the order in which they apply. What cannot be read or applied is raised as
@@ -113,7 +123,7 @@ def make_composer(loader: ConfigLoader, master: DictConfig) -> Callable[[Sequenc
 
     @functools.cache
     def compose_by_hydra(lines: tuple[str, ...]) -> Job:
-        return read_job(loader.load_sweep_config(master, list(lines)))
+        return compose_one(lines)
 
     def compose_job(lines: Sequence[str]) -> Job:
         base = compose_by_hydra(tuple(line for line in lines if not _read_value(line)))

@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ class _PatientConsole(Console):
 
 
 class PollingProgress(Progress):
-    """A progress bar that asks how far its task is, whenever it is drawn; nothing where there is no terminal.
+    """A progress bar that asks how far its task is, whenever it is drawn; in a terminal or a notebook with ipywidgets.
 
     Args:
         console: to draw on.
@@ -46,7 +47,8 @@ class PollingProgress(Progress):
 
     def __init__(self, console: Console, count_steps: Callable[[], float], *columns: Any, **options: Any) -> None:
         self._count_steps = count_steps
-        options |= {"refresh_per_second": REFRESH_PER_S, "disable": console.quiet or not console.is_terminal}
+        can_redraw = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+        options |= {"refresh_per_second": REFRESH_PER_S, "disable": console.quiet or not can_redraw}
         super().__init__(BarColumn(bar_width=24), *columns, console=console, **options)
 
     def get_renderables(self) -> Iterable[RenderableType]:

@@ -4,7 +4,6 @@ What became of a run is read from its folder, never from what a launcher returns
 worker dies.
 """
 
-import gc
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,7 +47,6 @@ def sweep(
         SweepError: some jobs failed; all others were run.
         Interrupted: by a signal; finished epochs are saved.
     """
-    gc.freeze()  # what was imported stays; looking through it again and again would take as long as launching
     checked = _check_jobs(jobs, compose)
     facts = {number: facts for number, (_, facts) in enumerate(checked) if facts}
     options, *others = (SweepConfig(**resolve(job.config)["sweep"]) for job, _ in checked)

@@ -3,6 +3,7 @@
 A thin shell, since Hydra imports it at every start; the work is in `fashion_softmax.sweeps`.
 """
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,8 @@ class GridSweeper(Sweeper):
             ConfigError: a job cannot be run; nothing was started.
             SweepError: all jobs were run, some failed.
         """
-        from fashion_softmax.config.jobs import expand_grid, make_composer, refuse_settings_of_one_job
+        gc.freeze()  # what was imported stays; looking through it again and again would take as long as launching
+        from fashion_softmax.config.jobs import expand_grid, make_composer, read_job, refuse_settings_of_one_job
         from fashion_softmax.errors import ConfigError
         from fashion_softmax.sweeps.grid import resume, sweep
 
@@ -69,7 +71,8 @@ class GridSweeper(Sweeper):
         if OmegaConf.select(self.config, "sweep.resume"):
             resume(sweep_dir, self._launch)
         else:
-            compose = make_composer(self.hydra_context.config_loader, self.config)
+            load, config = self.hydra_context.config_loader.load_sweep_config, self.config
+            compose = make_composer(lambda lines: read_job(load(config, list(lines))))
             sweep(expand_grid(lines), compose, sweep_dir, self._launch)
 
     def _launch(self, sweep_dir: Path, stacks: Sequence[int]) -> None:
