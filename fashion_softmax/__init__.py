@@ -152,33 +152,48 @@ def load(folder: str | Path, *, checkpoint: str = "last", trusted: Sequence[str]
         CheckpointError: the folder is no run's, or its checkpoint is missing, damaged or another run's.
         FashionSoftmaxError: the configuration or the data does not allow it.
     """
+    import warnings
+
     from fashion_softmax.config.building import forget_data
+    from fashion_softmax.errors import CheckpointError, DataError
     from fashion_softmax.viewing.trained import load_trained
 
     with _plain_errors():
         forget_data()
-        return load_trained(Path(folder), checkpoint=checkpoint, trusted=trusted)
+        try:
+            return load_trained(Path(folder), checkpoint=checkpoint, trusted=trusted)
+        except (DataError, CheckpointError) as error:  # without its pictures it can still predict others
+            run = load_trained(Path(folder), checkpoint=checkpoint, trusted=trusted, needs_images=False)
+            warnings.warn(f"{error}; the run is loaded without its own images", stacklevel=4)
+            return run
 
 
 def list_runs(*folders: str | Path) -> Runs:
-    """Read runs, also as `fs.runs`, those that did not complete last.
+    """Read runs, also as `fs.runs`: those of the best setting first, of these the best; unfinished ones last.
 
     Args:
         *folders: of runs, of sweeps, or above them; `outputs` if none is given.
     """
     comparison = _compare(folders)
+    ranked = [
+        run for each in comparison.settings for run in sorted(each.runs, key=lambda run: run is not each.best_run)
+    ]
     return Runs(
         {"name": run.name, "state": run.state, **run.hyperparameters, **run.metrics, "path": str(run.path)}
-        for run in (*comparison.runs, *comparison.unfinished)
+        for run in (*ranked, *comparison.unfinished)
     )
 
 
 def report(*folders: str | Path, path: str | Path = "report.html") -> Path:
     """Write the page that compares runs, as `compare_runs.py --html` does, and return its path; see `runs`."""
+    from fashion_softmax.errors import MachineError
     from fashion_softmax.files import write_atomically
     from fashion_softmax.viewing.report import make_report
 
-    write_atomically(Path(path), make_report(_compare(folders)).encode())
+    with _plain_errors():
+        if not Path(path).absolute().parent.is_dir():
+            raise MachineError(f"{path}: there is no folder {Path(path).parent}; create it first")
+        write_atomically(Path(path), make_report(_compare(folders)).encode())
     return Path(path).absolute()
 
 
@@ -187,6 +202,8 @@ def _split_place(overrides: Sequence[str], key: str) -> tuple[list[str], list[st
     from fashion_softmax.config.building import forget_data
     from fashion_softmax.errors import ConfigError
 
+    if wrong := [line for line in overrides if not isinstance(line, str)]:
+        raise ConfigError(f"{wrong[0]!r}: each override is a text of its own, such as fs.train('loss=huber', 'seed=1')")
     place = [line for line in overrides if line.startswith(key)]
     lines = [line for line in overrides if not line.startswith(key)]
     for line in lines:

@@ -1,6 +1,7 @@
 """The run that a script is asked about, and the picture that stands after it."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from fashion_softmax.config.settings import printable
 from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import Names
+from fashion_softmax.viewing.ranking import TEST, VALIDATION
 from fashion_softmax.viewing.runs import read_runs
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def load_run_and_photo(options: argparse.Namespace, *not_with_photo: str) -> "tu
     if not (folder.is_dir() or folder.suffix == ""):
         raise CheckpointError(f"{folder}: a run's folder is expected, and after it a picture")
     run_dir = find_run(folder, best=options.best)
-    run = load_trained(run_dir, checkpoint=options.checkpoint, trusted=trusted)
+    run = load_trained(run_dir, checkpoint=options.checkpoint, trusted=trusted, needs_images=not pictures)
     print(f"{shorten(run_dir)}, {count(run.epoch, 'epoch')}")
     if not pictures:
         return run, None
@@ -65,8 +67,8 @@ def find_run(folder: Path, *, best: bool = False) -> Path:
 
     Args:
         folder: of a run, of a sweep, or above them.
-        best: among several take the one with the best objective, not the one that was saved last. Objectives of two
-            data sets cannot be compared: only runs on the data set of the latest count.
+        best: among several take the one with the best objective, not the one that was saved last. Only runs on the data
+            set of the latest count, and where some have held out validation images, only these.
 
     Returns:
         Its folder.
@@ -84,4 +86,9 @@ def find_run(folder: Path, *, best: bool = False) -> Path:
         return latest.path
     data = latest.hyperparameters.get("dataset")
     comparable = [run for run in runs if run.hyperparameters.get("dataset") == data]
+    validated = [run for run in comparable if VALIDATION in run.metrics]  # validation images choose, if there are some
+    comparable = validated or comparable
+    left_out = f"; {count(len(runs) - len(comparable), 'other run')} left out" if len(runs) > len(comparable) else ""
+    by = VALIDATION if validated else TEST
+    print(f"the best of {count(len(comparable), 'run')} on {data} by {by} in the best epoch{left_out}", file=sys.stderr)
     return max(comparable, key=lambda run: run.best.get("objective", -1.0)).path

@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -88,7 +89,7 @@ def test_a_folder_that_is_used_again_keeps_what_it_held(tmp_path: Path) -> None:
         (fs.sweep, ["loss=ce,mse", "hydra/launcher=joblib"], ConfigError, "hydra/launcher=joblib: is for the command"),
         (fs.train, ["++hydra.job.chdir=true"], ConfigError, r"hydra.job.chdir=true: is for the command"),
         (fs.sweep, ["sweep.dry_run=true"], ConfigError, "sweep.dry_run=true: is for the command"),
-        (fs.load, ["none"], CheckpointError, "none: is no run folder"),
+        (fs.load, ["none"], CheckpointError, "none: there is no such folder; give that of a run"),
         (fs.runs, ["none"], CheckpointError, "none: there is no such folder"),
     ],
 )
@@ -119,7 +120,7 @@ def test_report(tmp_path: Path) -> None:
 def test_figures_show_the_run(tmp_path: Path) -> None:
     run = fs.train(*TINY, "trainer.num_epochs=2", "dataset.val_size=0.25", f"hydra.run.dir={tmp_path}/run")
     curves = run.draw_curves()
-    assert curves.size == (660, 480) and len(curves.convert("RGB").getcolors(2**20)) > 50
+    assert curves.size == (960, 384) and len(curves.convert("RGB").getcolors(2**20)) > 50
     assert run.draw_weights().width > 300
     run = fs.train(*TINY, "model=mlp", f"hydra.run.dir={tmp_path}/mlp")
     with pytest.raises(TypeError, match="MLP has no template for each class"):
@@ -175,6 +176,14 @@ def test_pictures_from_the_folder_to_a_prediction(tmp_path: Path) -> None:
     image = run.read_picture(tmp_path / "pictures" / "light" / "3.png")
     assert image.shape == (1, 6, 6) and run.predict_probabilities(image).argmax() == 1
     (tmp_path / "pictures" / "dark").rename(tmp_path / "pictures" / "zebra")
-    assert fs.load(run.folder.path).class_names == ("dark", "light")
+    # Labels mean other classes now: only other pictures can be predicted, by the names of then.
+    with pytest.warns(UserWarning, match="trained on the classes dark, light; its data set has others now: light, ze"):
+        loaded = fs.load(run.folder.path)
+    assert loaded.class_names == ("dark", "light")
+    np.testing.assert_array_equal(loaded.predict_probabilities(image), run.predict_probabilities(image))
+    shutil.rmtree(tmp_path / "pictures")
+    Image.new("L", (9, 8), 210).save(tmp_path / "new.png")
+    with pytest.warns(UserWarning, match="there is no such folder"):
+        assert fs.load(run.folder.path).predict_probabilities(tmp_path / "new.png").argmax() == 1
     with pytest.raises(ConfigError, match=r"use scripts/predict.py boot.png"):
         fs.train(*TINY, f"hydra.run.dir={tmp_path}/other").read_picture("boot.png")

@@ -67,12 +67,13 @@ class Parts:
         return {name: split.to(self.device) for name, split in self.dataset.evaluation_splits.items()}
 
 
-def build_parts(resolved: Mapping[str, Any], *, is_trained: bool = True) -> Parts:
+def build_parts(resolved: Mapping[str, Any], *, is_trained: bool = True, dataset: Dataset | None = None) -> Parts:
     """Check a configuration, get its data and build a run's parts, seeded, in the order of their dependencies.
 
     Args:
         resolved: of the shape of `schema.Config`, without interpolations.
         is_trained: not only checked; if only checked, its model may be another run's, with any weights.
+        dataset: to take in place of the configured one.
 
     Returns:
         The parts, untrained.
@@ -88,7 +89,7 @@ def build_parts(resolved: Mapping[str, Any], *, is_trained: bool = True) -> Part
         raise ConfigError("device mps has no dtype=float64; add device=cpu")
     # A relative path belongs to the user's folder, not to that of the run, into which hydra.job.chdir goes.
     data_words = json.dumps(resolved["dataset"])
-    dataset = load_dataset(data_words, to_absolute_path("."))
+    dataset = dataset or load_dataset(data_words, to_absolute_path("."))
     seed_torch(resolved["seed"], device)
     words = f"{data_words} {resolved['model']} {device} {dtype}"
     if (model := None if is_trained else _checked.get(words)) is None:

@@ -6,7 +6,7 @@ Pillow's own font lacks becomes a box.
 
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,29 @@ def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title
         fill = "white" if shares[row, column] > 0.5 else INK
         draw.text(place, str(counts[row, column]), fill=fill, font=FONT, anchor="mm")
     return sheet
+
+
+def draw_curves(rows: Sequence[Mapping[str, float]]) -> Image.Image:
+    """Draw loss and accuracy over the epochs, of each split.
+
+    Args:
+        rows: metrics of each epoch, by tag, with `epoch`.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    for axes, unit in zip(figure.subplots(1, 2), ("loss (mean per image)", "accuracy (fraction)"), strict=True):
+        for split, style in {"train": "-", "val": "--", "test": "-."}.items():
+            tag = f"{split}/{unit.partition(' ')[0]}"
+            points = [(row["epoch"], row[tag]) for row in rows if tag in row]
+            axes.plot(*np.reshape(points, (-1, 2)).T, style, label=split if points else None)
+        axes.set(xlabel="epoch", ylabel=unit)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    figure.savefig(content := io.BytesIO(), format="png", dpi=120)
+    return Image.open(content)
 
 
 def to_pixels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

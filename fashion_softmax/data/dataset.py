@@ -88,8 +88,15 @@ class Dataset:
         labels = hashlib.sha256()
         for split in (self.train, self.val, self.test):
             labels.update(b"|" + (split.labels.numpy().tobytes() if split else b""))
-        named = {"class_names": list(self.class_names), "normalization": self.train.normalization}
-        return named | {"labels": labels.hexdigest()}
+        about = {"class_names": list(self.class_names), "image_shape": list(self.image_shape)}
+        return about | {"normalization": self.train.normalization, "labels": labels.hexdigest()}
+
+    @classmethod
+    def from_description(cls, about: Any) -> "Dataset":
+        """Make one with a black image in place of all others, from what `describe` says: a model needs no more."""
+        image, label = torch.zeros(1, *about["image_shape"], dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
+        split = Split(image, label, about["normalization"])
+        return cls(split, None, split, tuple(map(str, about["class_names"])), 1, 0)
 
     def normalize(self, by: Normalization | None) -> "Dataset":
         """Let all images be normalized when they become floats."""

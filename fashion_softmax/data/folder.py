@@ -1,7 +1,6 @@
 """Pictures in folders, one for each class: the layout of torchvision's `ImageFolder`, with or without splits."""
 
 import hashlib
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,10 +13,8 @@ from fashion_softmax.data.catalog import Options, finish
 from fashion_softmax.data.dataset import Dataset, Split
 from fashion_softmax.data.decoding import Recipe
 from fashion_softmax.data.idx import find_idx_files
-from fashion_softmax.data.pictures import ENDINGS, Picture, read_pictures
+from fashion_softmax.data.pictures import ENDINGS, Picture, read_pictures, warn_once
 from fashion_softmax.errors import DataError
-
-log = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
 LOOK_LIKE_SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
@@ -120,7 +117,7 @@ def _list_classes(root: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
             problem = f"has a class {unknown[0]!r} that {parts['train']} lacks; {part} needs the same ones"
             raise DataError(f"{path}: {problem}")
         if absent := sorted(set(classes) - there):
-            log.warning("%s: has no folder %r; its accuracy says nothing of this class", path, absent[0])
+            warn_once("%s: has no folder %r; its accuracy says nothing of this class", path, absent[0])
     return parts, classes
 
 
@@ -137,8 +134,9 @@ def _list_pictures(part: str, folder: Path, class_names: Sequence[str], start: i
         files = list(_walk((folder / name).absolute(), root))
         kept = [file for file in files if file[0].lower().endswith(ENDINGS)]
         found = [Picture(part, label, path, path[start:], stamp) for path, stamp in kept]
-        if num_others := len(files) - len(found):
-            log.warning("%s: left out are %d of %d files, not %s", folder / name, num_others, len(files), KINDS)
+        if others := [path for path, _ in files if not path.lower().endswith(ENDINGS)]:
+            left_out = f"{len(others)} of {len(files)} files are left out, such as {Path(others[0]).name}"
+            warn_once("%s: %s; only %s are read", folder / name, left_out, KINDS)
         if not found and part == "train":
             raise DataError(f"{folder / name}: has no {KINDS}; add some or remove the folder")
         yield from found

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -25,7 +26,7 @@ from fashion_softmax.data.sources import lock_folder
 from fashion_softmax.errors import DataError
 from fashion_softmax.files import read_json, to_json, write_atomically
 
-log = logging.getLogger(__name__)
+warn_once = functools.cache(logging.getLogger(__name__).warning)  # a data set is loaded again to look at a run
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 CHUNK = 32  # pictures that a process is given at once
@@ -87,7 +88,7 @@ def read_pictures(
         message = f"{root}: {num_broken} of {len(pictures)} pictures cannot be read"
         if not skip_broken or not len(images):
             raise DataError(f"{message}; repair or remove them, or add dataset.skip_broken=true{named}")
-        log.warning("%s and are left out:%s", message, named)
+        warn_once("%s and are left out:%s", message, named)
     return images, is_kept
 
 

@@ -62,6 +62,8 @@ def require_whole(path: Path) -> None:
     Raises:
         CheckpointError: names what is missing.
     """
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: there is no such folder; give that of a run")
     if not (path / Names.CONFIG).is_file():
         raise CheckpointError(f"{path}: is no run folder, since it has no {Names.CONFIG}; start the run anew")
     for name in (Names.INFO, Names.STATUS):

@@ -80,8 +80,13 @@ class Run:
         share = float(split.labels.bincount().max()) / len(split)
         if self.objective > share + 2 * math.sqrt(share * (1 - share) / len(split)):
             return None
+        if share == 1:
+            return f"all {len(split)} {name} images are of one class, so their accuracy says nothing"
         group = self.parts.member.optimizer.param_groups[0]
-        rates = " or ".join(f"{group.get('initial_lr', group['lr']) * factor:g}" for factor in (0.1, 10))
+        # Far worse than equal probabilities for all classes: the steps are too large.
+        is_far_off = self.progress.metrics["train/cross_entropy"] > 2 * math.log(self.parts.dataset.num_classes)
+        factors = (0.1, 0.01) if is_far_off else (0.1, 10)
+        rates = " or ".join(f"{group.get('initial_lr', group['lr']) * factor:g}" for factor in factors)
         reason = "images that are not normalized; add dataset.normalize=mean_std"
         if self.parts.dataset.train.normalization is not None:
             reason = "too few epochs or images"
@@ -184,6 +189,7 @@ class Run:
             "stack_size": stack_size,
             "num_images": {name: len(split) for name, split in self.parts.dataset.evaluation_splits.items()},
             "seconds": seconds,
+            "class_names": list(self.parts.dataset.class_names),
             "overrides": self.folder.overrides,
         }
         (self.path / Names.PREDICTIONS).write_bytes(predictions.to_bytes())

@@ -16,13 +16,13 @@ from fashion_softmax.config.schema import project_dir, quote, resolve
 from fashion_softmax.config.settings import CHANGEABLE, GROUPS, fingerprint, flatten, is_neutral
 from fashion_softmax.config.trust import read_trusted_config, refuse_links_out, split_trust
 from fashion_softmax.dashboard.console import count
-from fashion_softmax.errors import CheckpointError
+from fashion_softmax.errors import CheckpointError, FashionSoftmaxError
 from fashion_softmax.files import Names, dump_yaml, write_together
 from fashion_softmax.runs.checkpoint import find_checkpoint
 from fashion_softmax.runs.folder import is_sweep, list_runs, make_info, require_whole
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import RunFolder, read_folder
-from fashion_softmax.sweeps.grid import find_facts
+from fashion_softmax.runs.run import Run
 
 
 def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
@@ -157,9 +157,19 @@ def _change(folder: RunFolder, lines: Sequence[str], *, is_command: bool) -> Run
 
 def _write(changes: Sequence[tuple[RunFolder, RunFolder]]) -> None:
     """Write what changes into the folders of runs, but not before it is known that all can be trained."""
-    for _, changed in changes:
-        if not changed.is_finished:
-            find_facts(changed.config)
+    wanted = [changed for _, changed in changes if not changed.is_finished]
+    problems = []
+    for changed in wanted:
+        try:
+            Run(changed)
+        except CheckpointError as problem:
+            problems.append(problem)
+        except FashionSoftmaxError:
+            raise
+        except (Exception, SystemExit):  # of the user's own parts: the run fails when it is trained
+            pass
+    if problems and len(problems) == len(wanted):  # if not, the others are trained, and these fail by themselves
+        raise problems[0]
     for path, changed in ((before.path, changed) for before, changed in changes if changed.config != before.config):
         config, info = dump_yaml(changed.config).encode(), make_info(changed.overrides, changed.choices)
         for error in write_together({path / Names.CONFIG: config, path / Names.INFO: info}).values():

@@ -63,10 +63,12 @@ def _describe_images(run: RunFolder, predictions: Predictions, indices: Sequence
     from fashion_softmax.viewing.trained import load_images  # imports torch, which takes a second
 
     published = PUBLISHED.get(str(run.hyperparameters.get("dataset")))  # its classes have names without its images
-    names, pictures, problem = list(published.class_names) if published else [], {}, ""
+    names, pictures, problem = run.class_names or list(published.class_names if published else ()), {}, ""
     try:
         dataset = load_images(run)
-        names, images = list(map(str, dataset.class_names)), dataset.test.images.numpy()
+        names, images = names or list(map(str, dataset.class_names)), dataset.test.images.numpy()
+        if names != list(map(str, dataset.class_names)):
+            raise DataError("its classes have other names on this machine than the run's")
         if not np.array_equal(dataset.test.labels.numpy(), predictions.labels):
             raise DataError("it has other test labels on this machine than the run's predictions")
         for index in indices:

@@ -3,7 +3,6 @@
 In `viewing`, only this module builds what a configuration names.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from fashion_softmax.data import Dataset, Split
 from fashion_softmax.data.batches import to_float
 from fashion_softmax.data.decoding import Recipe, decode
 from fashion_softmax.data.idx import FILES, find_idx_files
-from fashion_softmax.errors import CheckpointError, ConfigError, DataError
+from fashion_softmax.errors import CheckpointError, ConfigError, DataError, one_line
 from fashion_softmax.files import Names
 from fashion_softmax.learning.metrics import log_softmax
 from fashion_softmax.learning.predictions import Predictions
@@ -52,6 +51,10 @@ class TrainedRun:
     parts: Parts
     epoch: int
     metrics: dict[str, float]
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{tag} {value:.4g}" for tag, value in self.metrics.items() if tag.endswith("accuracy"))
+        return f"<run {self.folder.path}, epoch {self.epoch}: {numbers}>"
 
     @property
     def curves(self) -> list[dict[str, float]]:
@@ -89,22 +92,9 @@ class TrainedRun:
 
     def draw_curves(self) -> "Image":
         """Draw loss and accuracies over the epochs, as the lesson does; a notebook shows the picture."""
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-        from PIL.Image import open as open_image
+        from fashion_softmax.dashboard.pictures import draw_curves
 
-        figure = Figure(figsize=(5.5, 4), layout="constrained")
-        axes = figure.subplots()
-        tags = ("train/loss", "train/accuracy", "val/accuracy", "test/accuracy")
-        for tag, style in zip(tags, ("-", "--", ":", "-."), strict=True):
-            if tag in self.metrics:
-                axes.plot([row["epoch"] for row in self.curves], [row[tag] for row in self.curves], style, label=tag)
-        axes.set(xlabel="epoch", ylabel="loss (mean per image), accuracy (fraction)", title=self.folder.name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
-        figure.savefig(content := io.BytesIO(), format="png", dpi=120)
-        return open_image(content)
+        return draw_curves(self.curves)
 
     def read_picture(self, path: str | Path) -> Tensor:
         """Read a picture, bytes (C, H, W), as `dataset=folder` reads those that the run was trained on.
@@ -128,8 +118,10 @@ class TrainedRun:
         """Convert an image, bytes (C, H, W), to what the model is given."""
         return to_float(image, self.parts.dtype, self.parts.dataset.train.normalization)
 
-    def predict_probabilities(self, image: Tensor) -> NDArray[np.float32]:
-        """Give the probability of each class, shape (K,), for an image that has no label, bytes (C, H, W)."""
+    def predict_probabilities(self, image: Tensor | str | Path) -> NDArray[np.float32]:
+        """Give the probability of each class, shape (K,), for an image, bytes (C, H, W), or a picture's path."""
+        if not isinstance(image, Tensor):
+            image = self.read_picture(image)
         with torch.no_grad():
             logits = self.parts.member.model.eval()(self.to_float(image)[None])
         return log_softmax(logits).exp()[0].float().numpy()
@@ -143,13 +135,16 @@ def _use_own_cache(config: dict[str, Any]) -> dict[str, Any]:
     return config | {"dataset": dataset | {"cache_dir": "${project_dir:}/data/pictures"}}
 
 
-def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[str] = ()) -> TrainedRun:
+def load_trained(
+    run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[str] = (), needs_images: bool = True
+) -> TrainedRun:
     """Load a run's data set and its trained model.
 
     Args:
         run_dir: the run's folder.
         checkpoint: `last` or `best`.
         trusted: packages of the user's own that the configuration may name.
+        needs_images: if not, a run on pictures in folders is loaded without them; its data set has a black image.
 
     Returns:
         The run, its model on the CPU.
@@ -165,19 +160,22 @@ def load_trained(run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[s
         raise CheckpointError(f"{run_dir}: has no checkpoint yet ({path.name} is missing); let it train an epoch")
     config = read_trusted_config(run_dir, trusted)
     state = load_checkpoint(path, fingerprint(config))
+    try:
+        blank = Dataset.from_description(state["data"])
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: does not say what it was trained on: {one_line(error)}") from error
+    is_blank = "fit" in config["dataset"] and not needs_images
     # On the CPU, wherever it was trained: a few images need no more.
-    parts = build_parts(resolve(_use_own_cache(config) | {"device": "cpu"}))
-    data = state.get("data")
-    if data and len(data["class_names"]) != parts.dataset.num_classes:
-        trained_on = ", ".join(map(printable, data["class_names"]))
-        raise CheckpointError(f"{run_dir}: was trained on the classes {trained_on}; its data set has others now")
+    resolved = resolve(_use_own_cache(config) | {"device": "cpu"})
+    parts = build_parts(resolved, dataset=blank if is_blank else None)
+    if parts.dataset.class_names != blank.class_names:
+        before, now = (", ".join(map(printable, each.class_names)) for each in (blank, parts.dataset))
+        raise CheckpointError(f"{run_dir}: was trained on the classes {before}; its data set has others now: {now}")
     progress = restore(parts.member, state, path)
     if not all(parameter.isfinite().all() for parameter in parts.member.model.parameters()):
         raise CheckpointError(f"{path}: its weights are not finite, so it can predict nothing")
-    dataset = parts.dataset
-    if data:  # as it was trained, also where pictures or folders have changed since
-        dataset = replace(dataset.normalize(data["normalization"]), class_names=tuple(data["class_names"]))
-    parts = replace(parts, dataset=dataset)
+    # As it was trained, also where pictures have changed since.
+    parts = replace(parts, dataset=parts.dataset.normalize(blank.train.normalization))
     return TrainedRun(read_folder(run_dir), parts, progress.epoch, progress.metrics)
 
 

@@ -84,7 +84,7 @@ def test_splits_are_taken_as_they_are(pictures: Path, caplog: pytest.LogCaptureF
     save(pictures / "train" / "cat" / ".thumbnails" / "1.png")
     dataset = load(pictures)
     assert brightness(dataset) == [[*range(6), *range(80, 86)], [6, 7, 86, 87], [8, 9, 88, 89]]
-    assert "train/cat: left out are 1 of 7 files, not pictures (.png, .jpg" in caplog.text
+    assert "train/cat: 1 of 7 files are left out, such as Thumbs.db; only pictures (.png, .jpg" in caplog.text
     with pytest.raises(ValueError, match="val_size=2 cannot be used: the data set has validation images of its own"):
         load(pictures, val_size=2)
     (pictures / "test" / "dog").rename(pictures.parent / "gone")

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from fashion_softmax.config import building
-from fashion_softmax.errors import Interrupted
+from fashion_softmax.errors import CheckpointError, Interrupted
 from fashion_softmax.runs import training
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
+from fashion_softmax.sweeps.resume import prepare
 from fashion_softmax.viewing.trained import load_trained
 from tests.conftest import TINY, write_idx, write_planned
 
@@ -84,6 +85,10 @@ def test_normalization_is_kept_in_the_checkpoint(tmp_path: Path, idx_folder: Pat
     after = load_trained(run)
     assert after.parts.dataset.train.normalization == trained.parts.dataset.train.normalization
     assert after.predict(test.images, test.labels).confidences == pytest.approx(recorded.confidences, rel=1e-6)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointError, match="the data set has changed since"):
+        prepare([f"resume={run}", "trainer.num_epochs=3"])
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     change = (run / ".hydra" / "config.yaml").read_text(encoding="utf-8").replace("num_epochs: 2", "num_epochs: 3")
     (run / ".hydra" / "config.yaml").write_text(change, encoding="utf-8")
     (failure,) = train_folders([run]).values()

@@ -100,6 +100,15 @@ def test_data_that_is_missing_is_not_fetched(record_run: RecordRun, tmp_path: Pa
     assert data["pictures"] == {} and not root.exists() and data["class_names"][9] == "ankle boot"
 
 
+def test_names_are_those_of_the_run_where_classes_have_others_now(record_run: RecordRun, tmp_path: Path) -> None:
+    result = record_run("run", dataset=TOY) / "result.json"
+    names = [f"class {number}" for number in range(10)]
+    result.write_text(json.dumps(json.loads(result.read_bytes()) | {"class_names": names}), encoding="utf-8")
+    data = make_data(tmp_path)
+    assert data["class_names"] == names and data["pictures"] == {}
+    assert "its classes have other names on this machine" in data["without_pictures"]
+
+
 @pytest.mark.parametrize(
     ("node", "words"),
     [
