@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 from fashion_softmax import runs
 
 if TYPE_CHECKING:  # torch, Hydra and matplotlib take seconds to import
+    from fashion_softmax.viewing.runs import Runs
     from fashion_softmax.viewing.trained import TrainedRun
 
 __version__ = "0.2.0"
-__all__ = ["Runs", "list_runs", "load", "report", "runs", "sweep", "train"]
+__all__ = ["list_runs", "load", "report", "runs", "sweep", "train"]
 
 
 class _Callable(ModuleType):
@@ -35,32 +36,6 @@ class _Callable(ModuleType):
 
 
 runs.__class__ = _Callable
-
-
-class Runs(list[dict[str, Any]]):
-    """A table of runs, those of the best setting first.
-
-    Each has `name`, `state`, its settings, the metrics of its last epoch, and `path`. A notebook shows the table;
-    `pandas.DataFrame(runs)` takes it.
-    """
-
-    def to_pandas(self) -> Any:
-        """Make a `pandas.DataFrame`; pandas has to be installed."""
-        import pandas  # type: ignore[import-untyped]  # not needed otherwise
-
-        return pandas.DataFrame(self)
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        def show(value: object) -> str:
-            return escape(f"{value:.4g}" if isinstance(value, float) else str(value))
-
-        always = ("name", "state", "val/accuracy", "test/accuracy")
-        keys = [key for run in self for key in run if key in always or not (key == "path" or "/" in key or key == "lr")]
-        keys = [key for key in dict.fromkeys(keys) if key in always or len({str(run.get(key)) for run in self}) > 1]
-        rows = [keys, *([run.get(key, "") for key in keys] for run in self)]
-        return f"<table>{''.join('<tr><td>' + '<td>'.join(map(show, row)) for row in rows)}</table>"
 
 
 def train(*overrides: str) -> "TrainedRun":
@@ -103,7 +78,7 @@ def train(*overrides: str) -> "TrainedRun":
     return load(run_dir, trusted=[target.partition(".")[0] for target in targets])
 
 
-def sweep(*overrides: str) -> Runs:
+def sweep(*overrides: str) -> "Runs":
     """Train a grid of runs, as `python train.py -m` does with its own launcher.
 
     Args:
@@ -168,12 +143,14 @@ def load(folder: str | Path, *, checkpoint: str = "last", trusted: Sequence[str]
             return run
 
 
-def list_runs(*folders: str | Path) -> Runs:
+def list_runs(*folders: str | Path) -> "Runs":
     """Read runs, also as `fs.runs`: those of the best setting first, of these the best; unfinished ones last.
 
     Args:
         *folders: of runs, of sweeps, or above them; `outputs` if none is given.
     """
+    from fashion_softmax.viewing.runs import Runs
+
     comparison = _compare(folders)
     ranked = [
         run for each in comparison.settings for run in sorted(each.runs, key=lambda run: run is not each.best_run)

@@ -104,12 +104,6 @@ class RunFolder:
         return _numbers(self.result.get("seconds"))
 
     @property
-    def class_names(self) -> list[str]:
-        """In label order, where a completed run says them."""
-        names = self.result.get("class_names")
-        return [printable(str(name)) for name in names] if isinstance(names, list) else []
-
-    @property
     def num_images(self) -> dict[str, float]:
         """Of each split that it was measured on, by name; empty where nothing says."""
         return _numbers(self.result.get("num_images"))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fashion_softmax.config.settings import show
+from fashion_softmax.config.settings import printable, show
 from fashion_softmax.errors import DataError, one_line
 from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.records import RunFolder
@@ -63,7 +63,9 @@ def _describe_images(run: RunFolder, predictions: Predictions, indices: Sequence
     from fashion_softmax.viewing.trained import load_images  # imports torch, which takes a second
 
     published = PUBLISHED.get(str(run.hyperparameters.get("dataset")))  # its classes have names without its images
-    names, pictures, problem = run.class_names or list(published.class_names if published else ()), {}, ""
+    recorded = run.result.get("class_names") or (published and published.class_names)
+    names = [printable(str(name)) for name in recorded] if isinstance(recorded, list | tuple) else []
+    pictures, problem = {}, ""
     try:
         dataset = load_images(run)
         names, images = names or list(map(str, dataset.class_names)), dataset.test.images.numpy()

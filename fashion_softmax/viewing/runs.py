@@ -1,8 +1,9 @@
-"""Finding recorded runs."""
+"""Finding recorded runs, and a table of them for Python."""
 
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import Names
@@ -44,3 +45,29 @@ def _find_runs(folder: Path) -> Iterator[Path]:
             names.clear()
         visited.add(real)
         names[:] = [name for name in names if name[0] != "." and not SET_ASIDE.fullmatch(name)]
+
+
+class Runs(list[dict[str, Any]]):
+    """A table of runs, those of the best setting first.
+
+    Each has `name`, `state`, its settings, the metrics of its last epoch, and `path`. A notebook shows the table;
+    `pandas.DataFrame(runs)` takes it.
+    """
+
+    def to_pandas(self) -> Any:
+        """Make a `pandas.DataFrame`; pandas has to be installed."""
+        import pandas  # type: ignore[import-untyped]  # not needed otherwise
+
+        return pandas.DataFrame(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        def show(value: object) -> str:
+            return escape(f"{value:.4g}" if isinstance(value, float) else str(value))
+
+        always = ("name", "state", "val/accuracy", "test/accuracy")
+        keys = [key for run in self for key in run if key in always or not (key == "path" or "/" in key or key == "lr")]
+        keys = [key for key in dict.fromkeys(keys) if key in always or len({str(run.get(key)) for run in self}) > 1]
+        rows = [keys, *([run.get(key, "") for key in keys] for run in self)]
+        return f"<table>{''.join('<tr><td>' + '<td>'.join(map(show, row)) for row in rows)}</table>"
