@@ -57,13 +57,15 @@ def train(*overrides: str) -> "TrainedRun":
         >>> [row["epoch"] for row in run.curves]
         [1]
     """
+    import torch
+
     from fashion_softmax.cli import prepare_run, train_folder
     from fashion_softmax.config.jobs import compose_with_hydra, expand_grid, read_job
-    from fashion_softmax.config.settings import flatten
     from fashion_softmax.errors import ConfigError
     from fashion_softmax.runs.folder import write_folder
+    from fashion_softmax.viewing.trained import load_trained
 
-    with _plain_errors():
+    with _plain_errors(), torch.random.fork_rng():  # the caller's random numbers stay theirs
         lines, place = _split_place(overrides, "hydra.run.dir=")
         for line in lines:
             if len(expand_grid([line])) > 1:
@@ -73,9 +75,7 @@ def train(*overrides: str) -> "TrainedRun":
             job = read_job(config)
             write_folder(run_dir, job.config, job.overrides, job.choices)
             train_folder(run_dir, is_shown=True)
-    # What the caller has just asked for is trusted.
-    targets = [str(value) for key, value in flatten(job.config) if key.endswith("_target_")]
-    return load(run_dir, trusted=[target.partition(".")[0] for target in targets])
+        return load_trained(run_dir, config=job.config)
 
 
 def sweep(*overrides: str) -> "Runs":
@@ -99,6 +99,8 @@ def sweep(*overrides: str) -> "Runs":
     """
     from types import SimpleNamespace
 
+    import torch
+
     from fashion_softmax.config.jobs import compose_with_hydra, expand_grid, make_composer, read_job
     from fashion_softmax.sweeps.grid import sweep as sweep_grid
     from fashion_softmax.sweeps.grid import train_stack
@@ -107,7 +109,7 @@ def sweep(*overrides: str) -> "Runs":
         for number in stacks:
             train_stack(SimpleNamespace(sweep_dir=sweep_dir, stack=number))
 
-    with _plain_errors():
+    with _plain_errors(), torch.random.fork_rng():
         lines, place = _split_place(overrides, "hydra.sweep.dir=")
         jobs = expand_grid(lines)
         sweep_dir = Path(compose_with_hydra([*jobs[0], *place]).hydra.sweep.dir).absolute()
@@ -129,11 +131,13 @@ def load(folder: str | Path, *, checkpoint: str = "last", trusted: Sequence[str]
     """
     import warnings
 
+    import torch
+
     from fashion_softmax.config.building import forget_data
     from fashion_softmax.errors import CheckpointError, DataError
     from fashion_softmax.viewing.trained import load_trained
 
-    with _plain_errors():
+    with _plain_errors(), torch.random.fork_rng():
         forget_data()
         try:
             return load_trained(Path(folder), checkpoint=checkpoint, trusted=trusted)
@@ -163,13 +167,11 @@ def list_runs(*folders: str | Path) -> "Runs":
 
 def report(*folders: str | Path, path: str | Path = "report.html") -> Path:
     """Write the page that compares runs, as `compare_runs.py --html` does, and return its path; see `runs`."""
-    from fashion_softmax.errors import MachineError
     from fashion_softmax.files import write_atomically
     from fashion_softmax.viewing.report import make_report
 
     with _plain_errors():
-        if not Path(path).absolute().parent.is_dir():
-            raise MachineError(f"{path}: there is no folder {Path(path).parent}; create it first")
+        Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
         write_atomically(Path(path), make_report(_compare(folders)).encode())
     return Path(path).absolute()
 

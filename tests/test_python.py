@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
@@ -18,6 +19,7 @@ from PIL import Image
 import fashion_softmax as fs
 from fashion_softmax.config.private import VERSION_BASE
 from fashion_softmax.errors import CheckpointError, ConfigError, DataError, SweepError
+from fashion_softmax.learning.losses import CrossEntropy
 from tests.conftest import ROOT, TINY, write_idx_folder
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
@@ -187,3 +189,19 @@ def test_pictures_from_the_folder_to_a_prediction(tmp_path: Path) -> None:
         assert fs.load(run.folder.path).predict_probabilities(tmp_path / "new.png").argmax() == 1
     with pytest.raises(ConfigError, match=r"use scripts/predict.py boot.png"):
         fs.train(*TINY, f"hydra.run.dir={tmp_path}/other").read_picture("boot.png")
+
+
+def test_random_numbers_of_the_caller_stay_theirs(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    fs.load(fs.train(*TINY, f"hydra.run.dir={tmp_path}/run").folder.path)
+    fs.sweep(*TINY, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert torch.rand(1) == expected
+
+
+def test_a_class_that_was_defined_anew_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [*TINY, f"loss._target_={__name__}.Mine", f"hydra.run.dir={tmp_path}/run"]
+    for scale in (1.0, 2.0):
+        monkeypatch.setitem(globals(), "Mine", type("Mine", (CrossEntropy,), {"scale": scale}))
+        assert type(fs.train(*options).parts.member.loss_fn).scale == scale  # type: ignore[attr-defined]

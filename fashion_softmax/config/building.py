@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from fashion_softmax.config.checking import check_values, find_target
+from fashion_softmax.config.checking import REMEMBERED, check_values, find_target
+from fashion_softmax.config.schema import call_resolver
 from fashion_softmax.data import Batches, Dataset, Split
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.learning.losses import Loss
@@ -164,8 +165,9 @@ def load_dataset(node: str, working_dir: str) -> Dataset:
 
 
 def forget_data() -> None:
-    """Look at data sets again when they are asked for next: in a live process they may have changed."""
-    load_dataset.cache_clear()
+    """Look at all again when it is asked for next: in a live process it may have changed."""
+    for cached in (load_dataset, call_resolver, *REMEMBERED):
+        cached.cache_clear()
     _alone.clear()
     _checked.clear()
 

@@ -195,3 +195,6 @@ def show_value(value: Any) -> str:
         return "null" if value is None else repr(value)[:200]
     except ValueError:  # Python refuses to write out all digits of a very long number
         return "a number of several thousand digits"
+
+
+REMEMBERED = (find_target, find_hints, _check_part, _read_signature)  # in a live process, a class may be defined anew

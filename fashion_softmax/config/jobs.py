@@ -7,6 +7,7 @@ copies of it with their own values (0.1 ms).
 import functools
 import itertools
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -43,6 +44,9 @@ class Job:
     choices: dict[str, str]
 
 
+_one_at_a_time = threading.RLock()  # Hydra is one for all threads
+
+
 def read_job(config: DictConfig, hydra: Any = None) -> Job:
     """Take a job out of what Hydra composed.
 
@@ -60,14 +64,15 @@ def read_job(config: DictConfig, hydra: Any = None) -> Job:
 def compose_with_hydra(overrides: Sequence[str] = ()) -> DictConfig:
     """Compose a configuration as the command line would, with Hydra's part; beside a Hydra that others have set up."""
     register()
-    theirs = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(config_dir=str(CONFIG_DIR), **VERSION_BASE):
-            return hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
-    finally:
-        if theirs is not None:
-            GlobalHydra.instance().initialize(theirs)
+    with _one_at_a_time:
+        theirs = GlobalHydra.instance().hydra
+        GlobalHydra.instance().clear()
+        try:
+            with initialize_config_dir(config_dir=str(CONFIG_DIR), **VERSION_BASE):
+                return hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
+        finally:
+            if theirs is not None:
+                GlobalHydra.instance().initialize(theirs)
 
 
 def compose(overrides: Sequence[str] = ()) -> PlainConfig:

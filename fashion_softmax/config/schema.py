@@ -187,10 +187,10 @@ def _fill_in(value: Any, config: Mapping[str, Any]) -> Any:
         return value
     if match := KEY.fullmatch(value):
         return _fill_in(functools.reduce(operator.getitem, match[1].split("."), config), config)
-    return _call_resolver(value, str(Path.cwd()))
+    return call_resolver(value, str(Path.cwd()))
 
 
 @functools.lru_cache(maxsize=256)
-def _call_resolver(text: str, working_dir: str) -> Any:
+def call_resolver(text: str, working_dir: str) -> Any:
     """Fill in what refers to no other key, such as `${project_dir:}/data`, as long as the working folder stays."""
     return OmegaConf.to_container(OmegaConf.create([text]), resolve=True)[0]  # type: ignore[index]

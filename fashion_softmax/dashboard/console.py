@@ -16,6 +16,8 @@ from rich.text import Text
 from fashion_softmax.config.settings import printable
 from fashion_softmax.files import START_DIR
 
+ROOT = Path(__file__).parents[2]  # of a checkout
+
 if TYPE_CHECKING:  # training imports torch, which looking at runs does not need
     from fashion_softmax.data import Batches
 
@@ -141,13 +143,14 @@ def tensorboard_command(folder: Path) -> str:
 
 def compare_command(folder: Path) -> str | None:
     """Word the command that compares the runs in a folder; None where only the package is installed."""
-    script = Path(__file__).parents[2] / "scripts" / "compare_runs.py"
+    script = ROOT / "scripts" / "compare_runs.py"
     return shlex.join(["python", shorten(script), shorten(folder)]) if script.exists() else None
 
 
 def resume_command(folder: Path) -> str:
     """Word the command that resumes a run or a sweep."""
-    program = ["python", sys.argv[0]] if sys.argv[0].endswith(".py") else [Path(sys.argv[0]).name]
+    script = ROOT / "train.py"
+    program = ["python", shorten(script)] if script.exists() else ["fashion-softmax"]
     return shlex.join([*program, f"resume={shorten(folder)}"])
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_SIDE = 1024  # pixels of an image
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # others would be handed to other programs
 MAX_PIXELS = 2**26  # 200 MB while they are decoded
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ def decode(path: str, recipe: Recipe) -> NDArray[np.uint8] | str:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"has {image.width * image.height} pixels, at most {MAX_PIXELS} are read")
             if not recipe.size and max(image.size) > MAX_SIDE:
                 raise ValueError(f"has {image.height} x {image.width} pixels; make it smaller with dataset.resize=32")
             return _convert(image, recipe)
+    except MemoryError:  # the picture may be fine
+        raise
     except Exception as error:  # whatever a broken file makes Pillow raise
         is_unknown = type(error).__name__ == "UnidentifiedImageError"
         reason = "is no picture" if is_unknown else getattr(error, "strerror", None) or str(error) or repr(error)
@@ -60,8 +63,8 @@ def _convert(image: "Image.Image", recipe: Recipe) -> NDArray[np.uint8]:
         height, width = recipe.size
         image.draft(None, (2 * max(recipe.size),) * 2)  # of a large JPEG only what is needed is decoded
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode[0] == "I" and (pixels := np.asarray(image)).max() < 2**16:
+        image = Image.fromarray((pixels >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError("has 32 bits a pixel; save it with 8")
     if image.has_transparency_data:
@@ -70,6 +73,8 @@ def _convert(image: "Image.Image", recipe: Recipe) -> NDArray[np.uint8]:
     image = image.convert("L" if recipe.mode == "grey" else "RGB")
     if recipe.size and image.size != (width, height):
         if recipe.fit == "pad":
+            if min(image.size) * max(recipe.size) < max(image.size):
+                raise ValueError(f"has {image.height} x {image.width} pixels, too narrow to be padded")
             image = ImageOps.pad(image, (width, height), color=recipe.background)
         elif recipe.fit == "crop":
             image = ImageOps.fit(image, (width, height))

@@ -14,7 +14,7 @@ from fashion_softmax.data.dataset import Dataset, Split
 from fashion_softmax.data.decoding import Recipe
 from fashion_softmax.data.idx import find_idx_files
 from fashion_softmax.data.pictures import ENDINGS, Picture, read_pictures, warn_once
-from fashion_softmax.errors import DataError
+from fashion_softmax.errors import DataError, printable
 
 SPLITS = ("train", "val", "test")
 LOOK_LIKE_SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
@@ -74,11 +74,10 @@ def load_folder(
     if "test" not in parts:
         # By each picture's own name: one that is added or removed leaves the others in their splits.
         names = (os.fsencode(f"{split_seed} {picture.name}") for picture in pictures)
-        order = np.argsort([hashlib.sha256(name).digest() for name in names])
-        places = np.argsort(order)[is_kept]
+        keys = np.array([hashlib.sha256(name).digest() for name in names])[is_kept]
         for label, name in enumerate(class_names):
             found = np.flatnonzero((labels == label) & (split_of == 0))
-            found = found[np.argsort(places[found])]
+            found = found[np.argsort(keys[found])]
             num_test = max(1, round(test_fraction * len(found)))
             if num_test >= len(found):
                 problem = f"has too few pictures ({len(found)}) to hold out {test_fraction:g} of them for the test"
@@ -117,7 +116,10 @@ def _list_classes(root: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
             problem = f"has a class {unknown[0]!r} that {parts['train']} lacks; {part} needs the same ones"
             raise DataError(f"{path}: {problem}")
         if absent := sorted(set(classes) - there):
-            warn_once("%s: has no folder %r; its accuracy says nothing of this class", path, absent[0])
+            warn_once(f"{path}: has no folder {absent[0]!r}; its accuracy says nothing of this class")
+        if loose := sorted(each for each in path.iterdir() if each.suffix.lower() in ENDINGS):
+            left_out = f"{len(loose)} pictures are in no folder of a class and left out, such as {loose[0].name}"
+            warn_once(printable(f"{path}: {left_out}"))
     return parts, classes
 
 
@@ -136,7 +138,7 @@ def _list_pictures(part: str, folder: Path, class_names: Sequence[str], start: i
         found = [Picture(part, label, path, path[start:], stamp) for path, stamp in kept]
         if others := [path for path, _ in files if not path.lower().endswith(ENDINGS)]:
             left_out = f"{len(others)} of {len(files)} files are left out, such as {Path(others[0]).name}"
-            warn_once("%s: %s; only %s are read", folder / name, left_out, KINDS)
+            warn_once(printable(f"{folder / name}: {left_out}; only {KINDS} are read"))
         if not found and part == "train":
             raise DataError(f"{folder / name}: has no {KINDS}; add some or remove the folder")
         yield from found
@@ -156,4 +158,4 @@ def _walk(folder: str | Path, root: str) -> Iterator[tuple[str, tuple[int, ...]]
             yield from _walk(entry.path, root)
         elif entry.is_file():
             state = entry.stat()
-            yield entry.path, (state.st_size, state.st_mtime_ns, state.st_ino)
+            yield entry.path, (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)

@@ -23,7 +23,7 @@ from torch import Tensor
 from fashion_softmax.data import decoding
 from fashion_softmax.data.decoding import Recipe
 from fashion_softmax.data.sources import lock_folder
-from fashion_softmax.errors import DataError
+from fashion_softmax.errors import DataError, printable
 from fashion_softmax.files import read_json, to_json, write_atomically
 
 warn_once = functools.cache(logging.getLogger(__name__).warning)  # a data set is loaded again to look at a run
@@ -69,17 +69,19 @@ def read_pictures(
     listing = hashlib.sha256()
     for picture in pictures:
         listing.update(os.fsencode(picture.name) + f"\0{picture.stamp}\n".encode())
-    made_from = {"root": str(root.resolve()), **dataclasses.asdict(recipe), "size": list(recipe.size or ()) or None}
+    made_from = {"root": printable(str(root.resolve())), **dataclasses.asdict(recipe)}
+    made_from["size"] = list(recipe.size or ()) or None
     key = hashlib.sha256(to_json(made_from)).hexdigest()[:8]
     made_from |= {"num_pictures": len(pictures), "sha256": listing.hexdigest(), "pillow": PIL.__version__}
-    folder = cache_dir / f"{root.resolve().name}-{key}"
+    folder = cache_dir / f"{printable(root.resolve().name)[:50]}-{key}"
     if folder.resolve().is_relative_to(root.resolve()):
         raise DataError(f"{cache_dir}: lies in the folder of the pictures; choose another with dataset.cache_dir")
-    folder.mkdir(parents=True, exist_ok=True)
-    with lock_folder(folder):
-        if _read_cache(folder, made_from) is None:
-            _write_cache(folder, made_from, _decode(pictures, recipe))
-        cached = _read_cache(folder, made_from)
+    if (cached := _read_cache(folder, made_from)) is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock_folder(folder):
+            if (cached := _read_cache(folder, made_from)) is None:  # nor has another process written it meanwhile
+                _write_cache(folder, made_from, _decode(pictures, recipe))
+                cached = _read_cache(folder, made_from)
     assert cached is not None
     images, is_kept, broken = cached
     if num_broken := len(pictures) - len(images):
@@ -87,6 +89,7 @@ def read_pictures(
         named = "".join(f"\n  {each}" for each in broken) + more
         message = f"{root}: {num_broken} of {len(pictures)} pictures cannot be read"
         if not skip_broken or not len(images):
+            (folder / "made_from.json").unlink(missing_ok=True)  # the reason may pass, such as a full memory
             raise DataError(f"{message}; repair or remove them, or add dataset.skip_broken=true{named}")
         warn_once("%s and are left out:%s", message, named)
     return images, is_kept
@@ -95,10 +98,10 @@ def read_pictures(
 def _read_cache(folder: Path, made_from: dict[str, Any]) -> tuple[Tensor, NDArray[np.bool_], list[str]] | None:
     """Map what was decoded before; None if it is not there, not whole, or made from something else."""
     about, path = read_json(folder / "made_from.json"), folder / "pictures.bin"
-    if about.get("made_from") != made_from or not path.is_file() or path.stat().st_size != about["num_bytes"]:
+    if about.get("made_from") != made_from or not path.is_file() or not path.stat().st_size:
         return None
     content = np.memmap(path, np.uint8, mode="c")  # private: writing to the array would not change the file
-    if hashlib.sha256(content.data).hexdigest() != about["sha256"]:
+    if about.pop("sha256", None) != _seal(hashlib.sha256(content.data).digest(), about):
         return None
     num_pictures = made_from["num_pictures"]
     images = torch.from_numpy(content[:-num_pictures].reshape(about["shape"]))
@@ -111,11 +114,12 @@ def _write_cache(folder: Path, made_from: dict[str, Any], images: Images) -> Non
     path, temporary = folder / "pictures.bin", folder / "pictures.tmp"
     digest, is_kept, broken, shape, has_colour = hashlib.sha256(), bytearray(), list[str](), (1, 1, 1), False
     try:
-        with contextlib.closing(images), temporary.open("wb") as file:  # type: ignore[type-var]  # a generator
+        temporary.unlink(missing_ok=True)
+        with contextlib.closing(images), temporary.open("xb") as file:  # type: ignore[type-var]  # a generator
             for image in images:
                 is_kept.append(not isinstance(image, str))
                 if isinstance(image, str):
-                    broken += [image][: MAX_NAMED - len(broken)]
+                    broken += [printable(image)][: MAX_NAMED - len(broken)]
                     continue
                 shape, has_colour = image.shape, has_colour or bool((image != image[:1]).any())
                 digest.update(image.data)
@@ -131,8 +135,11 @@ def _write_cache(folder: Path, made_from: dict[str, Any], images: Images) -> Non
     finally:
         temporary.unlink(missing_ok=True)
     about = {"made_from": made_from, "shape": [sum(is_kept), *shape], "has_colour": has_colour, "broken": broken}
-    about |= {"num_bytes": path.stat().st_size, "sha256": digest.hexdigest()}
-    write_atomically(folder / "made_from.json", to_json(about))
+    write_atomically(folder / "made_from.json", to_json(about | {"sha256": _seal(digest.digest(), about)}))
+
+
+def _seal(digest: bytes, about: dict[str, Any]) -> str:
+    return hashlib.sha256(digest + to_json(about)).hexdigest()
 
 
 def _decode(pictures: Sequence[Picture], recipe: Recipe) -> Images:
@@ -162,14 +169,14 @@ def decode_on_all_cores(paths: Sequence[str], recipe: Recipe) -> Images:
     command = [sys.executable, "-P", decoding.__file__, json.dumps(dataclasses.asdict(recipe))]
     lines = [json.dumps(paths[start : start + CHUNK]).encode() + b"\n" for start in range(0, len(paths), CHUNK)]
     num_workers = min(torch.get_num_threads(), len(lines))
-    with contextlib.ExitStack() as stack:
-        workers = []
-        for _ in range(num_workers):
-            # Of a group of its own: Ctrl-C ends this process, and with it the worker's input.
-            worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
-            workers.append(stack.enter_context(worker))
-            stack.callback(worker.kill)
-        try:
+    try:
+        with contextlib.ExitStack() as stack:
+            workers = []
+            for _ in range(num_workers):
+                # Of a group of its own: Ctrl-C ends this process, and with it the worker's input.
+                worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
+                workers.append(stack.enter_context(worker))
+                stack.callback(worker.kill)
             for number in range(len(lines) + num_workers):
                 stdin, stdout = workers[number % num_workers].stdin, workers[number % num_workers].stdout
                 assert stdin and stdout
@@ -178,5 +185,5 @@ def decode_on_all_cores(paths: Sequence[str], recipe: Recipe) -> Images:
                     stdin.write(lines[number])
                     stdin.flush()
                 yield from answers
-        except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
-            raise DataError("a process that decodes pictures ended suddenly; is there memory enough?") from error
+    except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:  # also of closing a worker's input
+        raise DataError("a process that decodes pictures ended suddenly; is there memory enough?") from error

@@ -56,7 +56,7 @@ def make_checkpoint(member: Member, progress: Progress, fingerprint: str, data: 
         member: its model, optimizer and scheduler are saved.
         progress: of the run.
         fingerprint: of its configuration.
-        data: what `Dataset.describe` says of the data set.
+        data: the data set's `description`.
     """
     state: dict[str, Any] = {
         "format_version": FORMAT_VERSION,

@@ -50,7 +50,7 @@ class Run:
         self._root: str | None = resolved["dataset"].get("root")  # of the data set
         self._switches = DashboardConfig(**resolved.get("dashboard", {}))
         self._fingerprint = fingerprint(folder.config)
-        self._data = self.parts.dataset.describe()
+        self._data = self.parts.dataset.description
         self.progress = Progress()
         log_every, started = resolved["trainer"]["log_every"], folder.started or None
         self.recorder = Recorder(self.path, self._fingerprint, log_every=log_every, started=started)

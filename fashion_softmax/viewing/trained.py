@@ -136,7 +136,12 @@ def _use_own_cache(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_trained(
-    run_dir: Path, *, checkpoint: str = "last", trusted: Sequence[str] = (), needs_images: bool = True
+    run_dir: Path,
+    *,
+    checkpoint: str = "last",
+    trusted: Sequence[str] = (),
+    needs_images: bool = True,
+    config: dict[str, Any] | None = None,
 ) -> TrainedRun:
     """Load a run's data set and its trained model.
 
@@ -144,6 +149,7 @@ def load_trained(
         run_dir: the run's folder.
         checkpoint: `last` or `best`.
         trusted: packages of the user's own that the configuration may name.
+        config: its configuration, of which all is trusted; None reads it.
         needs_images: if not, a run on pictures in folders is loaded without them; its data set has a black image.
 
     Returns:
@@ -155,10 +161,10 @@ def load_trained(
     """
     require_whole(run_dir)
     refuse_links_out(run_dir)
-    path = (run_dir / Names.CHECKPOINT).with_name(f"{checkpoint}.pt")
+    path = run_dir / Names.CHECKPOINT.parent / f"{checkpoint}.pt"
     if not path.is_file():
         raise CheckpointError(f"{run_dir}: has no checkpoint yet ({path.name} is missing); let it train an epoch")
-    config = read_trusted_config(run_dir, trusted)
+    config = config or _use_own_cache(read_trusted_config(run_dir, trusted))
     state = load_checkpoint(path, fingerprint(config))
     try:
         blank = Dataset.from_description(state["data"])
@@ -166,7 +172,7 @@ def load_trained(
         raise CheckpointError(f"{path}: does not say what it was trained on: {one_line(error)}") from error
     is_blank = "fit" in config["dataset"] and not needs_images
     # On the CPU, wherever it was trained: a few images need no more.
-    resolved = resolve(_use_own_cache(config) | {"device": "cpu"})
+    resolved = resolve(config | {"device": "cpu"})
     parts = build_parts(resolved, dataset=blank if is_blank else None)
     if parts.dataset.class_names != blank.class_names:
         before, now = (", ".join(map(printable, each.class_names)) for each in (blank, parts.dataset))

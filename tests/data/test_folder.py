@@ -1,6 +1,8 @@
 """Folders of pictures: what their layout means, what pictures become, what is refused; nothing is written into them."""
 
+import json
 import os
+import signal
 import struct
 import zlib
 from collections.abc import Iterator
@@ -428,3 +430,62 @@ def test_workers_end_with_an_error(pictures: Path) -> None:
     with pytest.raises(DataError) as caught:
         load(pictures)
     assert caught.tb and list_children() <= before
+
+
+@pytest.mark.parametrize("key", ["made_from", "shape", "has_colour", "broken", "sha256"])
+@pytest.mark.parametrize("value", [None, "missing", False, [24, 3, 2, 5]])
+def test_a_cache_that_says_something_else_is_made_again(pictures: Path, key: str, value: Any) -> None:
+    expected = brightness(load(pictures))
+    (path,) = (pictures.parent / "cache").glob("*/made_from.json")
+    about = json.loads(path.read_bytes()) | {key: value}
+    if value == "missing":
+        del about[key]
+    path.write_text(json.dumps(about), encoding="utf-8")
+    assert brightness(load(pictures)) == expected
+
+
+def test_a_picture_that_was_changed_in_secret_is_noticed(pictures: Path) -> None:
+    load(pictures)
+    path, other = pictures / "cat" / "3.png", save(pictures.parent / "other.png", grey(4))
+    state = path.stat()
+    assert len(content := other.read_bytes()) == state.st_size
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert sorted(sum(brightness(load(pictures)), []))[3:5] == [4, 4]
+
+
+def test_what_was_wrong_for_a_while_is_tried_again(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = data_pictures.decode_on_all_cores
+    monkeypatch.setattr(
+        data_pictures, "decode_on_all_cores", lambda paths, _: iter(["too many open files"] * len(paths))
+    )
+    with pytest.raises(DataError, match="30 of 30 pictures cannot be read"):
+        load(pictures)
+    monkeypatch.setattr(data_pictures, "decode_on_all_cores", real)
+    assert len(load(pictures).train) == 24
+
+
+def test_a_worker_that_is_killed_while_it_waits_is_reported(pictures: Path) -> None:
+    paths = [str(pictures / "cat" / f"{number % 10}.png") for number in range(64)]
+    images = data_pictures.decode_on_all_cores(paths * 10, Recipe((4, 4), "crop", None, "white"))
+    next(images)
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    for child in children.read_text(encoding="utf-8").split():
+        os.kill(int(child), signal.SIGKILL)
+    with pytest.raises(DataError, match="a process that decodes pictures ended suddenly"):
+        list(images)
+
+
+def test_names_that_are_no_unicode_or_move_the_cursor(pictures: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in (b"do\xe9.png", b"a\x1b]0;title\x07b.png"):
+        Path(os.fsdecode(os.fsencode(pictures / "cat") + b"/" + name)).write_bytes(b"broken")
+    assert len(load(pictures, skip_broken=True).train) == 24
+    assert "2 of 32 pictures cannot be read and are left out" in caplog.text and "\x1b" not in caplog.text
+    assert len(load(pictures, skip_broken=True).train) == 24
+
+
+def test_too_narrow_a_picture_is_not_padded_to_nothing(pictures: Path) -> None:
+    save(pictures / "cat" / "line.png", grey(0, 1000, 1))
+    with pytest.raises(DataError, match="1000 x 1 pixels, too narrow to be padded"):
+        load(pictures, resize=32, fit="pad")
