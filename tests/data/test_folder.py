@@ -448,7 +448,8 @@ def test_a_picture_that_was_changed_in_secret_is_noticed(pictures: Path) -> None
     load(pictures)
     path, other = pictures / "cat" / "3.png", save(pictures.parent / "other.png", grey(4))
     state = path.stat()
-    assert len(content := other.read_bytes()) == state.st_size
+    content = other.read_bytes()
+    assert len(content) == state.st_size
     with path.open("r+b") as file:
         file.write(content)
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
