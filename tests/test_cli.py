@@ -218,7 +218,11 @@ def test_b1_no_data_and_no_source_names_folder_files_and_reasons(train: Train, t
 
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("train-labels-idx1-ubyte", [0, 1, 17]), ("t10k-images-idx3-ubyte", []), ("train-images-idx3-ubyte", None)],
+    [
+        ("train-labels-idx1-ubyte", [0, 1, 17]),
+        pytest.param("t10k-images-idx3-ubyte", [], marks=pytest.mark.slow),
+        pytest.param("train-images-idx3-ubyte", None, marks=pytest.mark.slow),
+    ],
     ids=["a label of 17", "zero images", "truncated"],
 )
 def test_b6_corrupt_files_are_named(train: Train, tmp_path: Path, name: str, values: list[int] | None) -> None:
@@ -238,7 +242,11 @@ def test_b6_a_flipped_byte_of_a_published_set_is_named(train: Train, tmp_path: P
     assert_refused(result, 3, tmp_path, "train-images-idx3-ubyte: is corrupt: expected SHA-256 c59f468a", "found ")
 
 
-@pytest.mark.parametrize("arguments", [["optimizer.lr=1e39"], ["optimizer=adam", "optimizer.lr=1e38"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["optimizer.lr=1e39"], pytest.param(["optimizer=adam", "optimizer.lr=1e38"], marks=pytest.mark.slow)],
+    ids=" ".join,
+)
 def test_c1_a_number_beyond_all_floats_is_divergence(train: Train, arguments: list[str]) -> None:
     result = train(*TINY, *arguments)
     assert result.returncode == 5 and "training diverged: " in result.stderr
