@@ -139,6 +139,7 @@ def test_a4_what_cannot_work_is_refused_before_anything_starts(
     assert_refused(train(*TINY[:3], *arguments), 2, tmp_path, *words)
 
 
+@pytest.mark.slow
 def test_a5_batch_larger_than_the_data_is_one_batch(train: Train, tmp_path: Path) -> None:
     assert train(*TINY, "dataset.batch_size=100000").returncode == 0
     assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8"))["step"] == 1
@@ -178,6 +179,7 @@ def test_a7_broken_yaml_is_refused_in_time(train: Train, tmp_path: Path, content
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.slow
 def test_a8_overrides_on_both_sides_of_m(train: Train, tmp_path: Path) -> None:
     result = train(*TINY, "-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep")
     assert result.returncode == 0, result.stderr
@@ -295,5 +297,6 @@ def test_f5_a_secret_of_the_environment_is_in_no_file(train: Train, tmp_path: Pa
         assert b"s3cr3t" not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_unknown_device_is_the_machines_refusal(train: Train, tmp_path: Path) -> None:
     assert_refused(train(*TINY, "device=cuda:99"), 7, tmp_path, "device=cuda:99 is not on this machine")

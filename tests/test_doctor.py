@@ -104,6 +104,7 @@ def test_missing_data_exits_with_7_and_the_command_that_fetches_them(
     assert module.fetch_command(options()) == "make data"
 
 
+@pytest.mark.slow
 def test_corrupt_file_and_unwritable_outputs_exit_with_7(doctor: Doctor, tmp_path: Path) -> None:
     root = write_idx_folder(tmp_path / "data", (28, 28))
     (root / "t10k-labels-idx1-ubyte").unlink()
@@ -127,6 +128,7 @@ def test_unreadable_archive_is_corrupt(module: ModuleType, tmp_path: Path) -> No
     assert len(findings) == 4 and "cannot be read (Not a gzipped file" in findings[1].found
 
 
+@pytest.mark.slow
 def test_missing_torch_is_a_problem_with_a_remedy(doctor: Doctor) -> None:
     code, rows = doctor(python=("-W", "error", "-c", WITHOUT_TORCH, str(ROOT / "scripts")))
     assert code == 7 and rows["torch"][0] == "not installed"

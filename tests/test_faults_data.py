@@ -160,6 +160,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 # B1: also tests/test_cli.py. B2 and B3, and what one process does to a file: also tests/data/test_sources.py.
 
 
+@pytest.mark.slow
 def test_b1_sweep_without_data_is_refused_before_a_job_starts(tmp_path: Path) -> None:
     root = tmp_path / "data"
     sweep = ["-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep"]
@@ -292,6 +293,7 @@ def test_b6_published_file_that_was_changed_is_named(fashion_mnist_root: Path, t
     assert (root / name).read_bytes() == content  # the user's to remove
 
 
+@pytest.mark.slow
 def test_b6_corrupt_idx_file_is_named(tmp_path: Path) -> None:
     folder = write_idx_folder(tmp_path / "data", sizes=(3, 3))
     path = folder / "train-labels-idx1-ubyte"

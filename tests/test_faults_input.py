@@ -118,6 +118,7 @@ def test_a3_a4_everything_wrong_is_reported_at_once(train: Train, tmp_path: Path
         assert f"  {key}={value} is out of range: must be " in result.stderr
 
 
+@pytest.mark.slow
 def test_a4_sweep_with_a_bad_job_never_starts(train: Train, tmp_path: Path) -> None:
     rates = ["-1", "0", "nan", "inf"]
     result = train("-m", *TINY, f"optimizer.lr=0.1,{','.join(rates)}", "seed=0,1")
@@ -287,6 +288,7 @@ def test_e6_folders_stay_inside_the_sweep_short_and_unique(
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
+@pytest.mark.slow
 def test_f3_measures_that_are_no_numbers_leave_sound_files(train: Train, tmp_path: Path, noted: list[str]) -> None:
     result = train("-m", *noted, *TINY, "loss.factor='1','nan','inf','-inf'", PYTHONPATH=str(tmp_path))
     assert result.returncode == 6 and "3 of 4 jobs failed" in result.stderr, result.stderr
@@ -383,6 +385,7 @@ def test_f3_f4_boards_serve_text_as_text_on_ports_of_their_own_to_this_machine_o
     assert "<script" not in texts[0]["text"] and "<img" not in texts[0]["text"]
 
 
+@pytest.mark.slow
 def test_f5_a_secret_of_the_environment_is_in_no_file_of_a_sweep(train: Train, tmp_path: Path) -> None:
     secret = write_idx_folder(tmp_path / "s3cr3t")
     grid = ["optimizer.lr=0.1,1e38", "loss=mse", "loss.input=logits"]

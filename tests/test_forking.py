@@ -30,6 +30,7 @@ def test_forked_run_leaves_the_same_files(train: Train, tmp_path: Path) -> None:
     assert names[0] == names[1]
 
 
+@pytest.mark.slow
 def test_forked_process_can_be_killed_and_has_no_more_than_its_time(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("import sys, time\nprint(sys.argv[1], flush=True)\ntime.sleep(60)\n")
     command = [str(tmp_path / "script.py"), "word"]

@@ -131,6 +131,7 @@ def test_names_of_components_lead_nowhere_else() -> None:
             check_config({"loss": {"_target_": target}}, [], SOURCE)
 
 
+@pytest.mark.slow
 def test_g1_a_package_of_ones_own_can_be_trusted(train: Train, tmp_path: Path) -> None:
     package = "from fashion_softmax.learning.losses import SquaredError\nclass Mine(SquaredError): pass\n"
     (tmp_path / "mine.py").write_text(package, encoding="utf-8")

@@ -41,6 +41,7 @@ def test_settings_count_for_the_losses_that_have_them(script: RunScript, drawn: 
     assert drawn == ["mse", "huber, delta=0.2", "margin, delta=0.2"]
 
 
+@pytest.mark.slow
 def test_comparison_is_a_figure_of_its_own(script: RunScript, tmp_path: Path) -> None:
     assert script("plot_losses", "--compare", "loss=l1,ce").code == 0
     assert sorted(path.name for path in (tmp_path / "outputs" / "figures").iterdir()) == [

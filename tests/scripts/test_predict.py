@@ -144,6 +144,7 @@ def test_inspection_adds_up_to_the_lead(script: RunScript, drawn: list[Any], run
     assert (tmp_path / "outputs" / "figures" / "inspection.png").exists()
 
 
+@pytest.mark.slow
 def test_mistake_is_accounted_for_against_the_true_class(script: RunScript, run: Path) -> None:
     rewrite_checkpoint(run, lambda state: state["model"]["bias"].copy_(torch.tensor([9.0, 8.0, *[0.0] * 8])))
     test = build_parts(resolve(compose(TINY))).dataset.test
@@ -206,6 +207,7 @@ def test_folder_of_runs_gives_the_latest_or_the_best(run: Path, tmp_path: Path) 
     assert find_run(tmp_path / "outputs", best=True) == other.resolve()  # runs on other data do not count
 
 
+@pytest.mark.slow
 def test_no_folder_means_outputs(script: RunScript, run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "outputs" / "runs" / "a")
     outcome = script("inspect_model")

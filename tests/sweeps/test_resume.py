@@ -375,6 +375,7 @@ def test_h3_kill_between_the_checkpoints_of_a_stack_changes_nothing(tmp_path: Pa
         assert_equal_runs(run, expected)
 
 
+@pytest.mark.slow
 def test_runs_that_ended_keep_their_places_in_a_stack(tmp_path: Path) -> None:
     jobs = [f"optimizer.lr={lr}" for lr in ("0.1", "0.2", "1e38", "0.3")]
     whole, runs = (train_stack(tmp_path / str(n), jobs, num_epochs=n) for n in (6, 3))
@@ -385,6 +386,7 @@ def test_runs_that_ended_keep_their_places_in_a_stack(tmp_path: Path) -> None:
         assert_equal_runs(runs[index], whole[index])
 
 
+@pytest.mark.slow
 def test_h2_one_command_of_many_gets_a_folder(tmp_path: Path) -> None:
     results = [
         process.wait() for process in [start(tmp_path, *LONG, f"hydra.run.dir={tmp_path}/run") for _ in range(3)]
@@ -459,6 +461,7 @@ def test_f1_cut_records_do_not_stop_a_run_from_being_resumed(train: Train, tmp_p
         assert read_curves(copy)["test/loss"][-1] == read_curves(whole)["test/loss"][-1]
 
 
+@pytest.mark.slow
 def test_f2_log_folder_that_vanishes_ends_with_one_line(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start(tmp_path, *LONG, "trainer.num_epochs=4000", f"hydra.run.dir={run}")

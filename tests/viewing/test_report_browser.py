@@ -147,6 +147,7 @@ def test_page_fits_the_screen(open_page: Open) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 600
 
 
+@pytest.mark.slow
 def test_hostile_texts_are_shown_as_they_are(open_page: Open, record_run: RecordRun) -> None:
     image = "<img src=x onerror=alert(1)>"
     record_run("best", 170, loss=image)
