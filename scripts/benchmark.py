@@ -28,6 +28,7 @@ from benchmark_timers import (
     run_python,
     stack_epoch,
     stack_floor,
+    time_decoding,
     time_files,
     time_sweeps,
 )
@@ -135,6 +136,8 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     yield Figure("peak_memory_mb", "peak memory above import torch, MB", extra_memory, 400, 200, lower=True)
     yield from stack_cost(parts, lesson, quick=quick)
     yield from sweep_cost(parts, lesson, quick=quick)
+    ours, bare = time_decoding(3_000 if quick else 10_000)
+    yield Figure("decoding_ratio", "decoding pictures / Pillow alone", ours / bare, 1.2, 1.05, lower=True)
     if not quick:
         yield pixel_cost(parts)
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from fashion_softmax.config.building import Parts
@@ -18,6 +20,8 @@ from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
 from fashion_softmax.dashboard.panels import Dashboard
 from fashion_softmax.data import Batches, Dataset
+from fashion_softmax.data.decoding import Recipe
+from fashion_softmax.data.pictures import Picture, read_pictures
 from fashion_softmax.runs.folder import write_folder
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.runs.training import train_folders
@@ -39,6 +43,16 @@ for arguments in json.loads(sys.argv[1]):
     start = time.perf_counter()
     main()
     print("seconds", time.perf_counter() - start, file=sys.stderr)
+"""
+
+
+PILLOW = """
+import json, sys
+import numpy as np
+from PIL import Image
+for path in json.load(sys.stdin):
+    with Image.open(path) as image:
+        np.asarray(image.convert("RGB"))
 """
 
 
@@ -115,6 +129,42 @@ def lesson_epoch(num_workers: int, dataset: Dataset, share: int = 1) -> float:
             correct = float((scores.argmax(1) == y).sum())
             sums += torch.tensor([float(per_image.detach().sum()), correct, float(len(y))])
         return share * (time.perf_counter() - start)
+
+
+def time_decoding(num_pictures: int) -> tuple[float, float]:
+    """Time decoding PNGs of 64 x 64 into a cache, and Pillow alone in as many processes, in seconds.
+
+    In memory where there is /dev/shm, so that no disk is measured, and no files are deleted on one.
+    """
+    in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(dir=in_memory) as name:
+        root, cache = Path(name, "pictures"), Path(name, "cache")
+        root.mkdir()
+        paths = [str(root / f"{number}.png") for number in range(num_pictures)]
+        for number, path in enumerate(paths):
+            Image.effect_noise((64, 64), number % 100).convert("RGB").save(path)
+        pictures = [Picture("train", 0, path, path, (0,)) for path in paths]
+
+        def ours() -> float:
+            shutil.rmtree(cache, ignore_errors=True)
+            start = time.perf_counter()
+            read_pictures(root, pictures, Recipe(None, "crop", None, "white"), cache, skip_broken=False)
+            return time.perf_counter() - start
+
+        def bare() -> float:
+            start, num_workers = time.perf_counter(), torch.get_num_threads()
+            workers = [
+                subprocess.Popen([sys.executable, "-c", PILLOW], stdin=subprocess.PIPE) for _ in range(num_workers)
+            ]
+            for number, worker in enumerate(workers):
+                assert worker.stdin
+                worker.stdin.write(json.dumps(paths[number::num_workers]).encode())
+                worker.stdin.close()
+            for worker in workers:
+                worker.wait()
+            return time.perf_counter() - start
+
+        return best_of(3, ours, bare)  # type: ignore[return-value]
 
 
 def run_python(arguments: list[str], memory_mb: list[float]) -> float:

@@ -24,8 +24,8 @@ ROOMS = [
     "sweeps",
     "cli",
 ]
-# 7 000 for the house; own pictures and the interface for Python came later, with 900.
-MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 7900, 3400, 220, 9
+# 7 000 for the house; own pictures and the interface for Python came later, with 1 000.
+MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 8000, 3400, 220, 9
 CORE = ("learning", "stacking", "runs", "sweeps", "data/batches.py", "data/dataset.py")
 ONLY_IN = {
     "hydra": {"config", "cli"},

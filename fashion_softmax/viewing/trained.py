@@ -112,7 +112,7 @@ class TrainedRun:
         recipe = Recipe((size[0], size[1]), str(node.get("fit", "crop")), mode, background)
         if isinstance(image := decode(str(path), recipe), str):
             raise DataError(f"{path}: cannot be read as a picture: {image}")
-        return torch.from_numpy(image)
+        return torch.from_numpy(image.copy())
 
     def to_float(self, image: Tensor) -> Tensor:
         """Convert an image, bytes (C, H, W), to what the model is given."""

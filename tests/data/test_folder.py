@@ -1,6 +1,7 @@
 """Folders of pictures: what their layout means, what pictures become, what is refused; nothing is written into them."""
 
 import json
+import math
 import os
 import signal
 import struct
@@ -101,9 +102,9 @@ def test_pictures_are_decoded_once_until_one_changes(pictures: Path, monkeypatch
     opened: list[str] = []
     real = data_pictures.decode_on_all_cores
 
-    def count(paths: list[str], recipe: Recipe) -> Iterator[Any]:
+    def count(paths: list[str], *others: Any) -> Iterator[Any]:
         opened.extend(paths)
-        return real(paths, recipe)
+        return real(paths, *others)
 
     monkeypatch.setattr(data_pictures, "decode_on_all_cores", count)
     first = load(pictures)
@@ -458,8 +459,12 @@ def test_a_picture_that_was_changed_in_secret_is_noticed(pictures: Path) -> None
 
 
 def test_what_was_wrong_for_a_while_is_tried_again(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(paths: list[str], _: Recipe, shape: tuple[int, ...], path: Path) -> Iterator[Any]:
+        path.write_bytes(bytes(len(paths) * math.prod(shape)))
+        yield ["too many open files"] * len(paths), "", False
+
     real = data_pictures.decode_on_all_cores
-    monkeypatch.setattr(data_pictures, "decode_on_all_cores", lambda paths, _: ("open files" for _ in paths))
+    monkeypatch.setattr(data_pictures, "decode_on_all_cores", fail)
     with pytest.raises(DataError, match="30 of 30 pictures cannot be read"):
         load(pictures)
     monkeypatch.setattr(data_pictures, "decode_on_all_cores", real)
@@ -468,14 +473,16 @@ def test_what_was_wrong_for_a_while_is_tried_again(pictures: Path, monkeypatch: 
 
 def test_a_worker_that_is_killed_while_it_waits_is_reported(pictures: Path) -> None:
     paths = [str(pictures / "cat" / f"{number % 10}.png") for number in range(64)]
-    images = data_pictures.decode_on_all_cores(paths * 10, Recipe((4, 4), "crop", None, "white"))
-    next(images)
+    (pictures.parent / "file").touch()
+    recipe = Recipe((4, 4), "crop", None, "white")
+    answers = data_pictures.decode_on_all_cores(paths * 10, recipe, (3, 4, 4), pictures.parent / "file")
+    next(answers)
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
     for child in children.read_text(encoding="utf-8").split():
         if b"decoding.py" in Path(f"/proc/{child}/cmdline").read_bytes():
             os.kill(int(child), signal.SIGKILL)
     with pytest.raises(DataError, match="a process that decodes pictures ended suddenly"):
-        list(images)
+        list(answers)
 
 
 def test_names_that_are_no_unicode_or_move_the_cursor(pictures: Path, caplog: pytest.LogCaptureFixture) -> None:
