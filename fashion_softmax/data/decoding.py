@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+PASSING = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.EINTR)  # errors that say nothing of the picture
 MAX_SIDE = 1024  # pixels of an image
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # others would be handed to other programs
 MAX_PIXELS = 2**26  # 200 MB while they are decoded
@@ -56,9 +57,9 @@ def decode(path: str, recipe: Recipe) -> NDArray[np.uint8] | str:
             if not recipe.size and max(image.size) > MAX_SIDE:
                 raise ValueError(f"has {image.height} x {image.width} pixels; make it smaller with dataset.resize=32")
             return _convert(image, recipe)
-    except MemoryError:  # the picture may be fine
-        raise
     except Exception as error:  # whatever a broken file makes Pillow raise
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) in PASSING:
+            raise
         is_unknown = type(error).__name__ == "UnidentifiedImageError"
         reason = "is no picture" if is_unknown else getattr(error, "strerror", None) or str(error) or repr(error)
         return " ".join(reason.split())[:200]

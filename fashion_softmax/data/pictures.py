@@ -86,7 +86,6 @@ def read_pictures(
         named = "".join(f"\n  {each}" for each in broken) + more
         message = f"{root}: {num_broken} of {len(pictures)} pictures cannot be read"
         if not skip_broken or num_broken == len(pictures):
-            (folder / "made_from.json").unlink(missing_ok=True)  # the reason may pass, such as a full memory
             raise DataError(f"{message}; repair or remove them, or add dataset.skip_broken=true{named}")
         warn_once("%s and are left out:%s", message, named)
     return images, is_kept

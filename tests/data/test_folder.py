@@ -1,7 +1,7 @@
 """Folders of pictures: what their layout means, what pictures become, what is refused; nothing is written into them."""
 
+import errno
 import json
-import math
 import os
 import signal
 import struct
@@ -458,17 +458,27 @@ def test_a_picture_that_was_changed_in_secret_is_noticed(pictures: Path) -> None
     assert sorted(train + test)[3:5] == [4, 4]
 
 
-def test_what_was_wrong_for_a_while_is_tried_again(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(paths: list[str], _: Recipe, shape: tuple[int, ...], path: Path) -> Iterator[Any]:
-        path.write_bytes(bytes(len(paths) * math.prod(shape)))
-        yield ["too many open files"] * len(paths), "", False
+def test_what_says_nothing_of_a_picture_is_not_remembered(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
 
-    real = data_pictures.decode_on_all_cores
-    monkeypatch.setattr(data_pictures, "decode_on_all_cores", fail)
-    with pytest.raises(DataError, match="30 of 30 pictures cannot be read"):
-        load(pictures)
-    monkeypatch.setattr(data_pictures, "decode_on_all_cores", real)
+    monkeypatch.setattr(Image, "open", fail)
+    for error in (OSError(errno.EMFILE, "too many open files"), MemoryError()):
+        with pytest.raises(type(error)):
+            load(pictures)
+    monkeypatch.undo()
     assert len(load(pictures).train) == 24
+
+
+def test_broken_pictures_need_not_be_decoded_twice_to_be_skipped(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pictures / "cat" / "3.png").write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"1 of 30 pictures cannot be read"):
+        load(pictures)
+    monkeypatch.delattr(data_pictures, "decode_on_all_cores")
+    dataset = load(pictures, skip_broken=True)
+    assert sorted(brightness(dataset)[0] + brightness(dataset)[2])[2:4] == [2, 4]
 
 
 def test_a_worker_that_is_killed_while_it_waits_is_reported(pictures: Path) -> None:
