@@ -135,7 +135,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     extra_memory = max(train_memory) - min(torch_memory)
     yield Figure("peak_memory_mb", "peak memory above import torch, MB", extra_memory, 400, 200, lower=True)
     yield from stack_cost(parts, lesson, quick=quick)
-    yield from sweep_cost(parts, lesson, quick=quick)
+    yield from sweep_cost(parts, quick=quick)
     ours, bare = time_decoding(3_000 if quick else 10_000)
     yield Figure("decoding_ratio", "decoding pictures / Pillow alone", ours / bare, 1.2, 1.05, lower=True)
     if not quick:
@@ -163,12 +163,12 @@ def stack_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
     yield Figure("floor_ratio_stacked", "our epoch / two products, 64 runs", ours / floor, 2.5, 1.5, lower=True)
 
 
-def sweep_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
+def sweep_cost(parts: Parts, *, quick: bool) -> Iterator[Figure]:
     """Time a whole command, a grid of 64 runs and ten epochs; and sweeps of one job and of many, which hardly train.
 
     A command of twenty seconds cannot be as lucky as the fastest of many single epochs, so the grid is compared with
-    the mean of as many seconds of the lesson's epochs, taken before, between and after; when quick, with the `lesson`
-    measured before.
+    the mean of the lesson's epochs beside it: before, between and after, and about as many seconds of them unless
+    quick.
     """
     rates = ",".join(f"{0.01 * (1 + index):.2f}" for index in range(STACK_SIZE // len(STACK_LOSSES)))
     grid = [str(TRAIN), "-m", f"loss={','.join(STACK_LOSSES)}", f"optimizer.lr={rates}"]
@@ -185,12 +185,12 @@ def sweep_cost(parts: Parts, lesson: float, *, quick: bool) -> Iterator[Figure]:
         # Where runs land, and every time a new folder: near many deleted files ext4 takes ten times as long to make new
         # ones, for five minutes.
         places = (f"hydra.sweep.dir={folder}/{number}" for number in itertools.count())
-        num_lessons = 0 if quick else 3
-        lessons = [lesson] if quick else [lesson_epoch(0, parts.dataset) for _ in range(num_lessons)]
+        share = 3 if quick else 1
+        lessons = [lesson_epoch(0, parts.dataset, share) for _ in range(3 // share)]
         wholes = []
-        for _ in range(1 if quick else 3):
+        for _ in range(3 // share):
             wholes.append(run_python([*grid, next(places)], []))
-            lessons += [lesson_epoch(0, parts.dataset) for _ in range(num_lessons)]
+            lessons += [lesson_epoch(0, parts.dataset, share) for _ in range(3 // share)]
         lesson, whole = statistics.mean(lessons), statistics.mean(wholes)
         times = time_sweeps(*([*sweep, next(places)] for sweep in sweeps))
         start, ours = min(times[1::2]), min(times[2::2])
