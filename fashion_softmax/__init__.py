@@ -102,12 +102,15 @@ def sweep(*overrides: str) -> "Runs":
     import torch
 
     from fashion_softmax.config.jobs import compose_with_hydra, expand_grid, make_composer, read_job
+    from fashion_softmax.sweeps.grid import count_failed, train_stack
     from fashion_softmax.sweeps.grid import sweep as sweep_grid
-    from fashion_softmax.sweeps.grid import train_stack
+
+    fails_fast = "sweep.fail_fast=true" in overrides
 
     def launch(sweep_dir: Path, stacks: Any) -> None:
         for number in stacks:
-            train_stack(SimpleNamespace(sweep_dir=sweep_dir, stack=number))
+            if not (fails_fast and count_failed(sweep_dir)):
+                train_stack(SimpleNamespace(sweep_dir=sweep_dir, stack=number, num_workers=1, fails_fast=fails_fast))
 
     with _plain_errors(), torch.random.fork_rng():
         lines, place = _split_place(overrides, "hydra.sweep.dir=")

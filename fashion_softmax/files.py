@@ -147,10 +147,10 @@ def read_bounded(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     return content
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Read a file of one JSON object, which may come from other people; empty if it is missing or something else."""
     try:
-        content = json.loads(read_bounded(path))
+        content = json.loads(read_bounded(path, max_bytes))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -24,9 +24,13 @@ ROOMS = [
     "sweeps",
     "cli",
 ]
-# 7 000 for the house; own pictures and the interface for Python came later, with 1 000.
-MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 8000, 3400, 220, 9
-CORE = ("learning", "stacking", "runs", "sweeps", "data/batches.py", "data/dataset.py")
+# 7 000 for the house; own pictures and the interface for Python came later, with 1 000; then engines, search,
+# discarding, forecasts and growing sweeps, with 700.
+MAX_LINES, MAX_CORE_LINES, MAX_MODULE_LINES, MAX_FILES = 8700, 3400, 220, 9
+CORE = (
+    *("learning", "stacking", "runs", "data/batches.py", "data/dataset.py"),
+    *("sweeps/grid.py", "sweeps/planning.py", "sweeps/resume.py"),
+)
 ONLY_IN = {
     "hydra": {"config", "cli"},
     "omegaconf": {"config", "cli"},

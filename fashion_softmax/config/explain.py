@@ -23,6 +23,7 @@ MAX_ALIASES = 10  # in a YAML file; each may repeat all that stands before it
 ADDED = re.compile(r"file://([^\[\],'\"\n]+)")  # a folder in `hydra.searchpath`, in a file or on the command line
 # These errors of files are bugs of ours; all others are the machine's.
 BUG_ERRNOS = (None, errno.ENOENT, errno.EBADF, errno.EINVAL)
+EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
 OUR_WORDS = {
     r"Ambiguous value for argument '(.*)'": r"\1 has several values: add -m for a job each, or write key=[...]",
     "Config group override must be": "the option of a group must be a name, not null or a number; --help lists them",
@@ -55,6 +56,8 @@ def _explain(error: BaseException) -> str | None:
     text = str(error).partition("\n\nConfig search path")[0]
     if isinstance(error, MissingConfigException) and error.options:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
+        if group == "hydra/launcher" and (extra := EXTRAS.get(option)):
+            return f"{group}={option} is not installed; pip install 'fashion-softmax[{extra}]' brings it"
         return f"{group}={option} is no option{suggest(option, error.options)}"
     if isinstance(error, OverrideParseException):
         return (

@@ -10,13 +10,13 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import OverrideType
+from hydra.core.override_parser.types import IntervalSweep, OverrideType, RangeSweep
 from omegaconf import DictConfig, OmegaConf
 
 from fashion_softmax.config.checking import suggest
@@ -25,7 +25,6 @@ from fashion_softmax.config.schema import CONFIG_DIR, PlainConfig, register
 from fashion_softmax.config.settings import GROUPS, Value, flatten
 from fashion_softmax.errors import ConfigError
 
-SUBDIR = "${job_name:${hydra.job.num},${hydra.overrides.task}}"  # in conf/config.yaml, for sweepers of other people
 NUMBER = re.compile(r"([a-z][\w.]*)=((?:0|[1-9]\d{0,15})(?:\.\d+)?)")  # such as optimizer.lr=0.1
 
 
@@ -115,6 +114,38 @@ def expand_grid(lines: Sequence[str]) -> list[list[str]]:
     return jobs
 
 
+class Interval(NamedTuple):
+    """Numbers from `low` to `high`, both included; integers if both are."""
+
+    low: float
+    high: float
+    step: float | None = None
+    is_log: bool = False
+
+
+def read_space(lines: Sequence[str]) -> tuple[list[str], dict[str, Interval | list[str]]]:
+    """Part overrides into those that are fixed and, by key, what is searched.
+
+    Options are texts of Hydra's command line, so that they keep their types. `range` excludes its stop, as in a grid.
+    """
+    fixed: list[str] = []
+    space: dict[str, Interval | list[str]] = {}
+    for line, override in zip(lines, OverridesParser.create().parse_overrides(list(lines)), strict=True):
+        key, value = override.get_key_element(), cast(Any, override.value())
+        if not override.is_sweep_override():
+            fixed.append(line)
+        elif isinstance(value, IntervalSweep):
+            space[key] = Interval(cast(float, value.start), cast(float, value.end), None, "log" in value.tags)
+        elif isinstance(value, RangeSweep) and not value.shuffle:
+            if not (values := list(value.range())):
+                raise ConfigError(f"{line}: has no values")
+            space[key] = Interval(min(values), max(values), abs(value.step), "log" in value.tags)
+        else:
+            texts = list(override.sweep_string_iterator())
+            space[key] = sorted(texts) if getattr(value, "shuffle", False) else texts  # the same when it is resumed
+    return fixed, space
+
+
 def make_composer(compose_one: Callable[[Sequence[str]], Job]) -> Callable[[Sequence[str]], Job]:
     """Make what composes the jobs of a sweep, each equal to what Hydra alone gives.
 
@@ -131,9 +162,9 @@ def make_composer(compose_one: Callable[[Sequence[str]], Job]) -> Callable[[Sequ
         return compose_one(lines)
 
     def compose_job(lines: Sequence[str]) -> Job:
-        base = compose_by_hydra(tuple(line for line in lines if not _read_value(line)))
+        base = compose_by_hydra(tuple(line for line in lines if not read_value(line)))
         try:
-            config = set_values(base.config, list(filter(_read_value, lines)))
+            config = set_values(base.config, list(filter(read_value, lines)))
         except ConfigError:  # Hydra says what is wrong
             return compose_by_hydra(tuple(lines))
         return Job(config, list(lines), _own_choices(base.choices, lines))
@@ -158,7 +189,7 @@ def set_values(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
         key = line.partition("=")[0]
         if key not in known:
             raise ConfigError(f"{key} is unknown{suggest(key, known)}")
-        if not (read := _read_value(line)):
+        if not (read := read_value(line)):
             raise ConfigError(f"{line}: expected one plain value")
         *sections, name = key.split(".")
         node = changed
@@ -169,7 +200,7 @@ def set_values(config: PlainConfig, lines: Sequence[str]) -> PlainConfig:
 
 
 @functools.lru_cache(maxsize=4096)
-def _read_value(line: str) -> tuple[str, Any] | None:
+def read_value(line: str) -> tuple[str, Any] | None:
     """Read `key=value` with a plain value; None for what only Hydra can apply."""
     if number := NUMBER.fullmatch(line):  # the parser takes a millisecond
         return number[1], float(number[2]) if "." in number[2] else int(number[2])
@@ -184,20 +215,3 @@ def _own_choices(choices: dict[str, str], overrides: Sequence[str]) -> dict[str,
     replaced = {line.lstrip("+").partition("._target_=")[0] for line in overrides if "._target_=" in line}
     own = {group for group, option in choices.items() if isinstance(option, str) and not group.startswith("hydra/")}
     return {group: choices[group] for group in choices if group in own - replaced}
-
-
-def refuse_settings_of_one_job(config: DictConfig) -> None:
-    """Refuse settings of Hydra that cannot hold where one of its jobs trains many runs.
-
-    Args:
-        config: the sweep's, with Hydra's part.
-
-    Raises:
-        ConfigError: names the key and what to do instead.
-    """
-    if config.hydra.job.chdir:
-        raise ConfigError("hydra.job.chdir=true cannot be used with -m: many runs train in one process; leave it out")
-    if OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"] != SUBDIR:  # type: ignore[index,call-overload]
-        raise ConfigError(
-            "hydra.sweep.subdir cannot be used with -m; hydra.sweep.dir=FOLDER chooses the sweep's folder"
-        )

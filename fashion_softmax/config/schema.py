@@ -56,10 +56,16 @@ class TrainerConfig:
 class SweepConfig:
     """How the jobs of a sweep are trained together; says nothing about a run."""
 
-    dry_run: bool = False
-    """Show what would be trained together, train nothing and create nothing."""
+    dry_run: bool | Literal["json"] = False
+    """Show what would be trained together and what it takes, train nothing and create nothing; `json` for programs."""
     max_stack_size: int | None = None
     """Runs that are trained as one at most, at least 1; null lets their size decide."""
+    discard: list[tuple[int, float]] = field(default_factory=list)
+    """Pairs: after an epoch, how many runs of each stack stay, a number or a fraction below 1; the worst leave it."""
+    discard_on: Literal["val", "test"] = "val"
+    """Images whose accuracy decides; with test images it is too optimistic for the runs that stay."""
+    fail_fast: bool = False
+    """Stop when the first run fails: its stack after that epoch, and all that have not begun; they can be resumed."""
     resume: bool = False
     """Complete the sweep in the folder: finished jobs are kept; set by `resume=` on the command line."""
 
@@ -121,6 +127,8 @@ def register() -> None:
         "defaults": ["_self_", {"override hydra/job_logging": "none"}, {"override hydra/sweeper": "grid"}],
         "sweep_dir": MISSING,
         "stack": MISSING,  # its number in sweep.json
+        "num_workers": MISSING,  # that train stacks at once on one machine
+        "fails_fast": MISSING,  # whether all stop when the first has failed
         "hydra": {"output_subdir": None, "sweep": {"dir": "${sweep_dir}", "subdir": ".stacks/${hydra.job.num}"}},
     }
     ConfigStore.instance().store(name=STACK_CONFIG, node=stack)

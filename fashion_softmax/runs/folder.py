@@ -10,6 +10,7 @@ sweep.json           of a sweep, which holds the folders of its runs: the stacks
 import itertools
 import logging
 import os
+import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,13 +23,15 @@ from fashion_softmax.runs.records import RunFolder
 
 log = logging.getLogger(__name__)
 
+JOURNAL = "search.log"  # of a sweep that is a search: what Optuna knows
 SET_ASIDE = re.compile(r"earlier-\d+")  # folders with what was replaced by a later run
 
+MAX_SWEEP_BYTES = 2**26  # of sweep.json: a million runs
 FORMAT_VERSION = 2  # of run.json and sweep.json; version 0.1 had neither, but files of Hydra's instead
 # What a run or a sweep writes, beside events and the folders of runs.
 OWN = (
     *(Names.CONFIG.parent, Names.CHECKPOINT.parent, Names.INFO, Names.STATUS, Names.METRICS, Names.RESULT),
-    *(Names.PREDICTIONS, "train.log", Names.SWEEP, "multirun.yaml", ".stacks"),
+    *(Names.PREDICTIONS, "train.log", Names.SWEEP, "multirun.yaml", ".stacks", JOURNAL),
 )
 
 
@@ -106,7 +109,8 @@ def write_sweep(sweep_dir: Path, stacks: Sequence[Sequence[str]]) -> None:
         sweep_dir: of the sweep.
         stacks: names of the folders of runs that are trained as one, in their order.
     """
-    content = {"format_version": FORMAT_VERSION, "stacks": [list(stack) for stack in stacks], "pid": os.getpid()}
+    content = {"format_version": FORMAT_VERSION, "stacks": [list(stack) for stack in stacks]}
+    content |= {"host": platform.node(), "pid": os.getpid()}
     write_atomically(sweep_dir / Names.SWEEP, to_json(content))
 
 
@@ -122,13 +126,14 @@ def read_sweep(sweep_dir: Path) -> list[list[str]]:
         CheckpointError: it is another version's, or was not written to its end.
     """
     path = sweep_dir / Names.SWEEP
-    content = read_json(path)
+    content = read_json(path, MAX_SWEEP_BYTES)
     stacks: Any = content.get("stacks")
     is_whole = isinstance(stacks, list) and all(isinstance(stack, list) for stack in stacks)
     if not is_whole or content.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(f"{path}: is missing or damaged, or is of another version; start the sweep anew")
+    there = {entry.name for entry in os.scandir(sweep_dir) if entry.is_dir()}
     for name in (name for stack in stacks for name in stack):
-        if not isinstance(name, str) or Path(name).name != name or not (sweep_dir / name).is_dir():
+        if not isinstance(name, str) or name not in there:
             raise CheckpointError(f"{path}: {str(name)[:200]!r} is no run folder of this sweep")
     return stacks  # type: ignore[no-any-return]
 

@@ -42,14 +42,16 @@ def claim(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        holder = (read_json(folder / Names.STATUS) or read_json(folder / Names.SWEEP)).get("pid")
+        status = read_json(folder / Names.STATUS) or read_json(folder / Names.SWEEP)
+        holder, host = status.get("pid"), status.get("host")
         try:
             lock.acquire(timeout=0 if _may_live(holder) else RELEASE_TIMEOUT_S)
         except Timeout as error:
             who = f"process {holder}" if holder else "another process"
-            raise CheckpointError(
-                f"{folder}: {who} is writing there; choose another folder, or wait until it has ended"
-            ) from error
+            remedy = "choose another folder, or wait until it has ended"
+            if host not in (None, platform.node()):
+                who, remedy = f"{who} of the machine {host}", f"{remedy}; if that machine is gone, delete {path}"
+            raise CheckpointError(f"{folder}: {who} is writing there; {remedy}") from error
     try:
         yield
     finally:

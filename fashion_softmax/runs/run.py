@@ -4,12 +4,13 @@ import contextlib
 import dataclasses
 import math
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from fashion_softmax.config.building import build_parts
-from fashion_softmax.config.schema import DashboardConfig, resolve
+from fashion_softmax.config.schema import DashboardConfig, SweepConfig, resolve
 from fashion_softmax.config.settings import fingerprint
-from fashion_softmax.dashboard.console import shorten
+from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.dashboard.panels import Dashboard
 from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import Names, link_atomically, remove_temporary_files, to_json
@@ -48,6 +49,7 @@ class Run:
         self.parts = build_parts(resolved)
         self.num_epochs: int = resolved["trainer"]["num_epochs"]
         self._root: str | None = resolved["dataset"].get("root")  # of the data set
+        self._sweep = SweepConfig(**resolved.get("sweep", {}))
         self._switches = DashboardConfig(**resolved.get("dashboard", {}))
         self._fingerprint = fingerprint(folder.config)
         self._data = self.parts.dataset.description
@@ -100,6 +102,20 @@ class Run:
         """What it must have in common with its company, and the epoch: all must be equally far."""
         facts = self.parts.facts
         return dataclasses.replace(facts, shared={**facts.shared, "epochs so far": str(self.epoch)})
+
+    @property
+    def discard_value(self) -> float:
+        """The accuracy that decides whether it stays in its stack, after the last epoch."""
+        return self.progress.metrics[f"{self._sweep.discard_on}/accuracy"]
+
+    def count_kept(self, size: int) -> int:
+        """Count the runs that stay after this epoch in a stack that had so many at first, see `SweepConfig`."""
+        return count_kept(self._sweep.discard, self.epoch, self.num_epochs, size)
+
+    def discard(self, reason: str) -> None:
+        """Let it leave its stack; from its checkpoint it can be resumed alone."""
+        value = f"{self._sweep.discard_on} accuracy {100 * self.discard_value:.2f} %"
+        self.recorder.close("discarded", f"{value} after {count(self.epoch, 'epoch')}; {reason}")
 
     @property
     def objective(self) -> float:
@@ -195,3 +211,9 @@ class Run:
         (self.path / Names.PREDICTIONS).write_bytes(predictions.to_bytes())
         (self.path / Names.RESULT).write_bytes(to_json(result))
         self.recorder.close("completed", seconds=seconds)
+
+
+def count_kept(rungs: Iterable[tuple[int, float]], epoch: int, num_epochs: int, size: int) -> int:
+    """Count the runs that stay after an epoch in a stack that had `size` at first; `rungs` as `SweepConfig.discard`."""
+    limits = [limit for rung, limit in rungs if rung <= epoch < num_epochs]
+    return min((int(limit) if limit >= 1 else math.ceil(limit * size - 1e-9) for limit in limits), default=size)

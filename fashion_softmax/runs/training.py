@@ -5,6 +5,7 @@ as one step, so that after a kill all its runs stand at the end of the same epoc
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,13 +27,14 @@ IN_FLIGHT = ("running", "killed", "interrupted")  # states of runs that were bei
 Failures = dict[Path, BaseException]
 
 
-def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failures:
+def train_folders(folders: Sequence[Path], *, is_shown: bool = False, fails_fast: bool = False) -> Failures:
     """Train the runs in folders to their ends, each from where it stands.
 
     Args:
         folders: of the runs, in the order of their stack. Runs that have ended keep their places in it, so that the
             others compute the same, bit for bit, as if they had not.
         is_shown: whether the terminal shows progress and result, of a single run.
+        fails_fast: whether all stop after the epoch in which the first has failed.
 
     Returns:
         The runs that did not get to their ends, each with the reason, which its folder says as well.
@@ -40,7 +42,7 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
     Raises:
         Interrupted: by a signal; every run is saved as it was at the end of its last epoch.
     """
-    _allow_open_files()
+    allow_open_files()
     failures: Failures = {}
     runs: dict[Path, Run] = {}
     with contextlib.ExitStack() as held:
@@ -50,7 +52,8 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
             except Exception as error:  # somebody else writes there, or nobody may
                 failures[path] = error
                 continue
-            if not (folder := read_folder(path)).is_finished:
+            folder = read_folder(path)
+            if not folder.is_finished and (folder.state != "discarded" or len(folders) == 1):
                 try:
                     runs[path] = Run(folder)
                 except (Exception, SystemExit) as error:
@@ -66,12 +69,12 @@ def train_folders(folders: Sequence[Path], *, is_shown: bool = False) -> Failure
             built = [run for path in company if (run := runs.get(path) or _keep_place(path))]
             places = [run for run in built if run.parts.facts.shared == facts.shared]
             trained = set(stack)
-            absent = {index for index, run in enumerate(places) if run.path not in trained}
-            _StackTraining(places, absent, failures, is_shown=is_shown).run()
+            absent = {run.path for run in places if run.path not in trained}
+            _StackTraining(places, absent, len(company), failures, is_shown, fails_fast).run()
     return failures
 
 
-def _allow_open_files() -> None:
+def allow_open_files() -> None:
     """Raise this process's own limit of open files, 256 on macOS: a run has three, its lock, metrics and events."""
     with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
         import resource
@@ -81,9 +84,10 @@ def _allow_open_files() -> None:
 
 
 def _keep_place(path: Path) -> Run | None:
-    """Build a run that is not trained now, for its place in the stack; None if building fails."""
+    """Build a run that is not trained now, for its place in the stack; None if it left, or building fails."""
     try:
-        return Run(read_folder(path), is_trained=False)
+        folder = read_folder(path)
+        return None if folder.state == "discarded" else Run(folder, is_trained=False)
     except (Exception, SystemExit):
         return None
 
@@ -97,22 +101,28 @@ def _catch_up(runs: Sequence[Run]) -> None:
             run.catch_up(epoch)
 
 
+@dataclasses.dataclass(eq=False)
 class _StackTraining:
     """Trains runs as one; afterwards each has ended, with its result or its error.
 
     Args:
         places: all runs of the stack; data sets, devices, seeds and epochs, wanted and so far, of those to train agree.
-        absent: indices of those that only keep their places.
+        absent: those that only keep their places.
+        size: runs that the stack had at first.
         failures: gets those that fail.
-        is_shown: see `train_folders`.
+        is_shown, fails_fast: see `train_folders`.
     """
 
-    def __init__(self, places: Sequence[Run], absent: Collection[int], failures: Failures, *, is_shown: bool) -> None:
-        self.places = places
-        self.absent = absent
-        self.failures = failures
-        self.is_shown = is_shown
-        self.stack = Stack([run.parts.member for run in places], absent)
+    places: Sequence[Run]
+    absent: Collection[Path]
+    size: int
+    failures: Failures
+    is_shown: bool
+    fails_fast: bool
+
+    def __post_init__(self) -> None:
+        left = [index for index, run in enumerate(self.places) if run.path in self.absent]
+        self.stack = Stack([run.parts.member for run in self.places], left)
 
     def run(self) -> None:
         """Train.
@@ -127,13 +137,14 @@ class _StackTraining:
         self._end_failed()
         if not self.stack.active:
             return
+        self._discard()  # a kill may have come before this
         first = self.places[self.stack.active[0]]
         batches = first.parts.make_batches()
         batches.num_drawn = first.epoch * len(batches)
         display = RunDisplay(first.title, first.epoch, first.num_epochs, batches, is_shown=self.is_shown)
         with remember_signals() as raise_if_interrupted, display.progress:
             try:
-                self._train(first, batches, display, raise_if_interrupted)
+                self._train(batches, display, raise_if_interrupted)
             except KeyboardInterrupt as error:
                 self.stack.errors |= dict.fromkeys(self.stack.active, error)
                 raise
@@ -145,22 +156,23 @@ class _StackTraining:
             display.show_result(first.progress.metrics, first.path, first.progress.seconds, first.advice)
             log_into(first.path, f"{first.parts.objective_name} {first.objective:.4f}")
 
-    def _train(
-        self, first: Run, batches: Batches, display: RunDisplay, raise_if_interrupted: Callable[[], None]
-    ) -> None:
+    def _train(self, batches: Batches, display: RunDisplay, raise_if_interrupted: Callable[[], None]) -> None:
         """Train and record all epochs, and complete the runs that got there."""
+        first = self.places[self.stack.active[0]]
+        splits, num_epochs = first.parts.evaluation_splits(), first.num_epochs
         try:
-            for reports in fit(
-                self.stack,
-                batches,
-                first.parts.evaluation_splits(),
-                num_epochs=first.num_epochs,
-                first_epoch=first.epoch + 1,
-                after_step=raise_if_interrupted,
-            ):
-                self._record(reports)
-                display.show(first.epoch, first.progress.metrics)
-                raise_if_interrupted()
+            while self.stack.active and (first := self.places[self.stack.active[0]]).epoch < num_epochs:
+                options = {"num_epochs": num_epochs, "first_epoch": first.epoch + 1}
+                for reports in fit(self.stack, batches, splits, **options, after_step=raise_if_interrupted):
+                    self._record(reports)
+                    display.show(first.epoch, first.progress.metrics)
+                    raise_if_interrupted()
+                    if self.failures and self.fails_fast:
+                        stop = KeyboardInterrupt("another run has failed, and sweep.fail_fast=true")
+                        self.stack.errors |= dict.fromkeys(self.stack.active, stop)
+                        return
+                    if self._discard():  # the rest trains on, as a smaller stack
+                        break
             if self.stack.active:
                 predictions = predict(self.stack, first.parts.dataset.test.to(first.parts.device), first.parts.dtype)
                 for index in self.stack.active:
@@ -181,10 +193,24 @@ class _StackTraining:
             attempt(index, self.places[index].keep_best)
         self._end_failed()
 
+    def _discard(self) -> bool:
+        """Let the worst runs leave the stack, if it is time; tells whether it is smaller now."""
+        active = self.stack.active
+        if not active or len(active) <= (num_kept := self.places[active[0]].count_kept(self.size)):
+            return False
+        ranked = sorted(active, key=lambda index: -self.places[index].discard_value)
+        last = f"the last one of the {num_kept} kept has {100 * self.places[ranked[num_kept - 1]].discard_value:.2f} %"
+        for index in (left := ranked[num_kept:]):
+            self.stack.attempt(index, self.places[index].discard, last)
+        self._end_failed()
+        self.stack = self.stack.without(left)
+        self.places = [run for index, run in enumerate(self.places) if index not in left]
+        return True
+
     def _end_failed(self) -> None:
         """Record the errors of those that left the stack since the last call."""
         for index, error in self.stack.errors.items():
             run = self.places[index]
-            if index not in self.absent and run.path not in self.failures:
+            if run.path not in self.absent and run.path not in self.failures:
                 self.failures[run.path] = error
                 run.recorder.fail(error)

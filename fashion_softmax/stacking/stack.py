@@ -103,6 +103,13 @@ class Stack:
                 self.errors[index].__cause__ = error
             return None
 
+    def without(self, indices: Collection[int]) -> "Stack":
+        """Make a smaller stack, of all other members as they are; this one must not be used any more."""
+        kept = [index for index in range(len(self.members)) if index not in indices]
+        smaller = Stack([self.members[index] for index in kept])
+        smaller.errors |= {place: self.errors[index] for place, index in enumerate(kept) if index in self.errors}
+        return smaller
+
     def require_finite(self, name: str, values: Sequence[float], when: str) -> None:
         """Let the members leave whose value is NaN or infinite.
 
@@ -134,12 +141,13 @@ class Facts:
     num_parameters: int
 
 
-def plan(runs: Mapping[T, Facts], max_stack_size: int | None = None) -> list[list[T]]:
+def plan(runs: Mapping[T, Facts], max_stack_size: int | None = None, num_workers: int = 1) -> list[list[T]]:
     """Sort runs into stacks.
 
     Args:
         runs: name of each run, such as its number, to its facts.
         max_stack_size: runs in a stack at most, at least 1; None for what is fast and fits into memory.
+        num_workers: processes that train stacks at once; there is one for each of them, where there are enough runs.
 
     Returns:
         The stacks, in the order of their first runs; in each, runs with equal losses are neighbours. What is too large
@@ -151,8 +159,9 @@ def plan(runs: Mapping[T, Facts], max_stack_size: int | None = None) -> list[lis
     for name, facts in runs.items():
         groups.setdefault(name if facts.alone else frozenset(facts.shared.items()), []).append(name)
     for group in groups.values():
+        num_busy = min(len(group), -(-num_workers // len(groups)))
         in_memory = max(1, MAX_STACKED_PARAMETERS // max(1, runs[group[0]].num_parameters))
-        num_stacks = -(-len(group) // (max_stack_size or min(MAX_STACK_SIZE, in_memory)))
+        num_stacks = max(num_busy, -(-len(group) // (max_stack_size or min(MAX_STACK_SIZE, in_memory))))
         group.sort(key=lambda name: (runs[name].loss, place[name]))
         bounds = [len(group) * index // num_stacks for index in range(num_stacks + 1)]
         stacks += [group[start:end] for start, end in itertools.pairwise(bounds)]

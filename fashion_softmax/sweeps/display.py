@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.progress import TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
+from rich.table import Column
 
 from fashion_softmax.dashboard.console import (
     PollingProgress,
@@ -105,17 +105,6 @@ def show_plan(stacks: Sequence[Sequence[int]], facts: Mapping[int, Facts]) -> No
         console.print(f"  kept apart by {', '.join(differing)}", soft_wrap=True)
     for model, reason in sorted({(each.shared["model"], each.alone) for each in facts.values() if each.alone}):
         console.print(f"  alone: {model}, since {reason}", soft_wrap=True)
-
-
-def show_jobs(stacks: Sequence[Sequence[str]]) -> None:
-    """Show the jobs of a dry run, stack by stack, by the names of their folders."""
-    table = Table("stack", "job")
-    for number, stack in enumerate(stacks, start=1):
-        for name in sorted(stack):
-            table.add_row(str(number), name, end_section=name == max(stack))
-    console = make_console()
-    console.print(table)
-    console.print("a dry run: nothing was trained, nothing created")
 
 
 def show_result(sweep_dir: Path, completed: Sequence[RunFolder]) -> None:

@@ -9,30 +9,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashion_softmax.config.building import build_parts
-from fashion_softmax.config.explain import describe, translate
-from fashion_softmax.config.jobs import Job
-from fashion_softmax.config.schema import PlainConfig, SweepConfig, resolve
-from fashion_softmax.config.settings import flatten, name_folder
+import torch
+
+from fashion_softmax.config.explain import describe
+from fashion_softmax.config.settings import name_folder
 from fashion_softmax.dashboard.console import count, resume_command
-from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted, SweepError
-from fashion_softmax.runs.folder import SET_ASIDE, list_runs, read_sweep, set_aside_earlier, write_folder, write_sweep
+from fashion_softmax.errors import Interrupted, SweepError, one_line
+from fashion_softmax.runs.folder import SET_ASIDE, is_sweep, list_runs, read_sweep, set_aside_earlier, write_sweep
 from fashion_softmax.runs.interruption import handle_signals, raise_interrupted
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import RunFolder, read_folder
 from fashion_softmax.runs.training import train_folders
-from fashion_softmax.stacking import Facts, plan
-from fashion_softmax.sweeps.display import SweepDisplay, show_jobs, show_plan, show_result
+from fashion_softmax.sweeps.display import SweepDisplay, show_plan, show_result
+from fashion_softmax.sweeps.engines import count_cores
+from fashion_softmax.sweeps.forecast import show_forecast
+from fashion_softmax.sweeps.planning import Compose, find_varied, identify, make_plan, write_plan
 
 Launch = Callable[[Path, Sequence[int]], None]
 
 
-def sweep(
-    jobs: Sequence[list[str]],
-    compose: Callable[[list[str]], Job],
-    sweep_dir: Path,
-    launch: Launch,
-) -> None:
+def sweep(jobs: Sequence[list[str]], compose: Compose, sweep_dir: Path, launch: Launch, num_workers: int = 1) -> None:
     """Run a grid.
 
     Args:
@@ -40,6 +36,7 @@ def sweep(
         compose: makes a job of its overrides.
         sweep_dir: absolute, where the runs' folders are written.
         launch: runs one Hydra job for each stack, of the sweep's folder and the stack's number in it.
+        num_workers: processes that it trains stacks in at once.
 
     Raises:
         ConfigError: a job cannot be run; no job was started, nothing created.
@@ -47,53 +44,42 @@ def sweep(
         SweepError: some jobs failed; all others were run.
         Interrupted: by a signal; finished epochs are saved.
     """
-    checked = _check_jobs(jobs, compose)
-    facts = {number: facts for number, (_, facts) in enumerate(checked) if facts}
-    options, *others = (SweepConfig(**resolve(job.config)["sweep"]) for job, _ in checked)
-    if any(other != options for other in others):
-        raise ConfigError("sweep.*: holds for all jobs of a sweep; give one value")
-    stacks = plan(facts, options.max_stack_size)
-    # What cannot be planned fails when it is trained, in its own folder.
-    stacks += [[number] for number in range(len(jobs)) if number not in facts]
-    shared = set(jobs[0]).intersection(*jobs)
-    names = [name_folder(f"{number:03d}", set(job) - shared) for number, job in enumerate(jobs)]
-    named_stacks = [[names[number] for number in stack] for stack in stacks]
-    show_plan(stacks, facts)
-    if options.dry_run:
-        show_jobs(named_stacks)
+    plan = make_plan(jobs, compose, num_workers)
+    if plan.options.dry_run != "json":
+        show_plan(plan.stacks, plan.facts)
+    if plan.options.dry_run:
+        paths = list_runs(sweep_dir) if is_sweep(sweep_dir) else []
+        there = {identify(read_folder(path).overrides, varied := find_varied(jobs)) for path in paths}
+        known = [name for name, job in zip(plan.names, jobs, strict=True) if there and identify(job, varied) in there]
+        show_forecast(plan, known)
         return
     with claim(sweep_dir):
         earlier = [path.parent for path in sweep_dir.glob("*/.hydra") if not SET_ASIDE.fullmatch(path.parent.name)]
         set_aside_earlier(sweep_dir, earlier)
-        folders = [
-            write_folder(sweep_dir / name, job.config, job.overrides, job.choices)
-            for name, (job, _) in zip(names, checked, strict=True)
-        ]
-        write_sweep(sweep_dir, named_stacks)
-        _train(sweep_dir, folders, launch)
+        folders = write_plan(sweep_dir, plan)
+        report(sweep_dir, folders, train_all(sweep_dir, folders, launch))
 
 
-def _train(sweep_dir: Path, runs: Sequence[RunFolder], launch: Launch) -> None:
-    """Train what is unfinished in a sweep's folder, and show what became of all its runs.
+def train_all(sweep_dir: Path, runs: Sequence[RunFolder], launch: Launch) -> str:
+    """Train what is unfinished in a sweep's folder.
 
     Args:
         sweep_dir: absolute; the caller has claimed it.
-        runs: all of the sweep, by number.
+        runs: of the sweep; what of them is unfinished is trained.
         launch: see `sweep`.
 
+    Returns:
+        What the launcher ended with, empty if with nothing.
+
     Raises:
-        SweepError: some runs did not get to their ends.
         Interrupted: by a signal; finished epochs are saved.
     """
-    folders = {run.path.name: run for run in runs}
-    finished = {name for name, run in folders.items() if run.is_finished}
-    stacks = {number: names for number, names in enumerate(read_sweep(sweep_dir)) if not finished.issuperset(names)}
-    if finished:
-        print(f"{len(finished)} of {len(folders)} jobs were finished already")
+    wanted = {run.path.name: run for run in runs if not (run.is_finished or run.state == "discarded")}
+    stacks = {number: names for number, names in enumerate(read_sweep(sweep_dir)) if wanted.keys() & set(names)}
     problem = ""
     try:
-        wanted = [[folders[name] for name in names if name not in finished] for names in stacks.values()]
-        with SweepDisplay(wanted).progress, handle_signals(raise_interrupted):
+        shown = [[wanted[name] for name in names if name in wanted] for names in stacks.values()]
+        with SweepDisplay(shown).progress, handle_signals(raise_interrupted):
             if stacks:
                 launch(sweep_dir, list(stacks))
     except KeyboardInterrupt as error:
@@ -101,66 +87,34 @@ def _train(sweep_dir: Path, runs: Sequence[RunFolder], launch: Launch) -> None:
         message = f"interrupted, finished epochs are saved; resume with: {resume_command(sweep_dir)}"
         raise Interrupted(number, message) from error
     except Exception as error:  # of a launcher, as a whole; the folders know more
-        problem = f"; the launcher ended with {describe(error)}"
-    _report(sweep_dir, [run.read_again() for run in runs], problem)
+        problem = f"; the launcher ended with {one_line(describe(error))}"
+    return problem
+
+
+def count_failed(sweep_dir: Path) -> int:
+    """Count the runs of a sweep that failed so far."""
+    return sum(read_folder(path).state in ("failed", "diverged") for path in list_runs(sweep_dir))
 
 
 def train_stack(cfg: Any) -> None:
     """Train a stack: the task of each of the sweep's Hydra jobs, in this process or in another.
 
     Args:
-        cfg: `sweep_dir`, and the number of the `stack` in it.
+        cfg: `sweep_dir`, the number of the `stack` in it, `num_workers` that share the cores of this machine, and
+            `fails_fast`.
     """
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), count_cores() // cfg.num_workers)))
     sweep_dir = Path(cfg.sweep_dir)
-    train_folders([sweep_dir / name for name in read_sweep(sweep_dir)[cfg.stack]])
+    train_folders([sweep_dir / name for name in read_sweep(sweep_dir)[cfg.stack]], fails_fast=cfg.fails_fast)
 
 
-def _check_jobs(jobs: Sequence[list[str]], compose: Callable[[list[str]], Job]) -> list[tuple[Job, Facts | None]]:
-    """Compose and check every job; the first problem of each distinct kind is reported with the job that has it."""
-    problems: dict[str, list[str]] = {}
-    checked: list[tuple[Job, Facts | None]] = []
-    for overrides in jobs:
-        try:
-            job = compose(overrides)
-            for key, value in flatten(job.config):  # Hydra would fill it in for each of its jobs, which are stacks
-                if isinstance(value, str) and "${hydra" in value.replace(" ", ""):
-                    remedy = "a job of Hydra trains many runs; write the value out"
-                    raise ConfigError(f"{key}={value} cannot be used with -m: {remedy}")
-            checked.append((job, find_facts(job.config)))
-        except Exception as error:
-            known = translate(error)
-            if not isinstance(known, ConfigError):
-                raise
-            problems.setdefault(str(known), overrides)
-    if problems:
-        raise ConfigError.from_problems([f"{message} (job {' '.join(job)})" for message, job in problems.items()])
-    return checked
-
-
-def find_facts(config: PlainConfig) -> Facts | None:
-    """Build a run once; None when a component of the user's fails in a way that only running it can show.
-
-    Args:
-        config: of the run, interpolations unresolved.
-
-    Raises:
-        FashionSoftmaxError: the configuration, the data or the machine does not allow it.
-    """
-    resolved = resolve(config)
-    try:
-        return build_parts(resolved, is_trained=False).facts
-    except FashionSoftmaxError:
-        raise
-    except (Exception, SystemExit):
-        return None
-
-
-def _report(sweep_dir: Path, runs: Sequence[RunFolder], problem: str) -> None:
-    """Show the ranking.
+def report(sweep_dir: Path, runs: Sequence[RunFolder], problem: str = "") -> None:
+    """Show the ranking, and what became of the other runs.
 
     Raises:
         SweepError: lists the runs that did not get to their ends.
     """
+    runs = [run.read_again() for run in runs]
     completed = [run for run in runs if run.is_finished]
     failed = [run for run in runs if run.state in ("failed", "diverged")]
     show_result(sweep_dir, completed)
@@ -169,20 +123,35 @@ def _report(sweep_dir: Path, runs: Sequence[RunFolder], problem: str) -> None:
         rest = ", the others are complete" if len(completed) == len(runs) - len(failed) > 0 else ""
         lines += [f"{len(failed)} of {len(runs)} jobs failed{rest}:"]
         lines += [f"  {run.path.name}: {run.error}" for run in failed]
-    num_unfinished = len(runs) - len(completed) - len(failed)
+    discarded = [run for run in runs if run.state == "discarded"]
+    if discarded:
+        epochs = sum(len(run.rows) for run in runs)
+        print(f"discarded     {len(discarded)} of {len(runs)} runs ({epochs} epochs in all); resume=RUN completes one")
+    num_unfinished = len(runs) - len(completed) - len(failed) - len(discarded)
     if num_unfinished or problem:
-        unfinished = f"{count(num_unfinished, 'job')} not trained to the end{problem}"
+        num_running = sum(run.state == "running" for run in runs)
+        still = f", {num_running} of them still in training" if num_running else ""
+        unfinished = f"{count(num_unfinished, 'job')} not trained to the end{still}{problem}"
         lines += [f"{unfinished}; resume with: {resume_command(sweep_dir)}"]
     if lines:
         raise SweepError("\n".join(lines))
 
 
-def resume(sweep_dir: Path, launch: Launch) -> None:
-    """Complete the sweep in a folder.
+def resume(
+    sweep_dir: Path,
+    launch: Launch,
+    jobs: Sequence[list[str]] = (),
+    compose: Compose | None = None,
+    num_workers: int = 1,
+) -> None:
+    """Complete the sweep in a folder, and train what its command has now and had not before.
 
     Args:
         sweep_dir: absolute.
         launch: see `sweep`.
+        jobs: of the command; those that the folder has are not written anew.
+        compose: see `sweep`.
+        num_workers: see `sweep`.
 
     Raises:
         CheckpointError: the folder is no sweep's, or is written by another process.
@@ -190,4 +159,15 @@ def resume(sweep_dir: Path, launch: Launch) -> None:
     """
     with claim(sweep_dir):
         write_sweep(sweep_dir, read_sweep(sweep_dir))  # with the number of this process
-        _train(sweep_dir, [read_folder(path) for path in list_runs(sweep_dir)], launch)
+        runs = [read_folder(path) for path in list_runs(sweep_dir)]
+        if num_finished := sum(run.is_finished for run in runs):
+            print(f"{num_finished} of {len(runs)} jobs were finished already")
+        varied = find_varied(jobs) | find_varied(run.overrides for run in runs)
+        known = {identify(run.overrides, varied) for run in runs} if jobs else set()
+        if compose and (new := [job for job in jobs if identify(job, varied) not in known]):
+            shared = set(jobs[0]).intersection(*jobs)
+            names = [name_folder(f"{number:03d}", set(job) - shared) for number, job in enumerate(new, len(runs))]
+            plan = make_plan(new, compose, num_workers, names)
+            show_plan(plan.stacks, plan.facts)
+            runs += write_plan(sweep_dir, plan)
+        report(sweep_dir, runs, train_all(sweep_dir, runs, launch))

@@ -19,10 +19,14 @@ from fashion_softmax.dashboard.console import count
 from fashion_softmax.errors import CheckpointError, FashionSoftmaxError
 from fashion_softmax.files import Names, dump_yaml, write_together
 from fashion_softmax.runs.checkpoint import find_checkpoint
-from fashion_softmax.runs.folder import is_sweep, list_runs, make_info, require_whole
+from fashion_softmax.runs.folder import JOURNAL, is_sweep, list_runs, make_info, require_whole
 from fashion_softmax.runs.lock import claim
 from fashion_softmax.runs.records import RunFolder, read_folder
 from fashion_softmax.runs.run import Run
+from fashion_softmax.runs.training import allow_open_files
+from fashion_softmax.sweeps.planning import find_varied, identify
+
+MAX_HELD = 4000  # runs of a sweep that are kept from other commands while they are looked at, each by an open file
 
 
 def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
@@ -41,7 +45,7 @@ def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
     """
     options, _, _ = parse_arguments(arguments)
     trusted, lines = split_trust(options.overrides)
-    for_hydra = [line for line in lines if line.startswith("hydra")]
+    for_hydra = [line for line in lines if line.startswith(("hydra", "sweep.fail_fast="))]
     own = [line for line in lines if not line.startswith(("hydra", "resume="))]
     if not options.multirun and any(line.startswith("sweep.max_stack_size=") for line in own):
         raise CheckpointError("sweep.max_stack_size: a sweep keeps its stacks when it is resumed; leave it out")
@@ -50,23 +54,32 @@ def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
         held.enter_context(claim(folder))
         refuse_links_out(folder)
         paths = list_runs(folder) if is_sweep(folder) else [folder]
-        for path in paths:  # one of a sweep's runs may be trained by another command
-            held.enter_context(claim(path))
-        jobs = expand_grid(own) if options.multirun else [own] * len(paths)
-        if len(jobs) != len(paths):
-            raise CheckpointError(f"{folder}: has {len(paths)} jobs, the command {len(jobs)}; give only resume=FOLDER")
-        changes = []
-        for path, job in zip(paths, jobs, strict=True):
+        allow_open_files()
+        for number, path in enumerate(paths):  # one of a sweep's runs may be trained by another command
+            with contextlib.ExitStack() as briefly:
+                (held if number < MAX_HELD else briefly).enter_context(claim(path))
+        runs = []
+        for path in paths:
             require_whole(path)
-            config = read_trusted_config(path, trusted)
-            before = dataclasses.replace(read_folder(path), config=config)
-            changes.append((before, _change(before, job, is_command=options.multirun)))
-        if not _is_wanted([changed for _, changed in changes], is_sweep=is_sweep(folder)):
+            runs.append(dataclasses.replace(read_folder(path), config=read_trusted_config(path, trusted)))
+        is_search = (folder / JOURNAL).exists()
+        if is_search and any(not line.startswith(("sweep.dry_run=", "sweep.fail_fast=")) for line in own):
+            remedy = "give only resume=FOLDER, for more trials hydra.sweeper.num_trials=N as well"
+            raise CheckpointError(f"{folder}: is a search, which keeps its settings; {remedy}")
+        is_command = options.multirun and not is_search
+        jobs, num_new = _match(folder, runs, own) if is_command else ([own] * len(runs), 0)
+        changes = [(run, _change(run, job, is_command=is_command)) for run, job in zip(runs, jobs, strict=True)]
+        if num_new and any({**after.config, "sweep": 0} != {**before.config, "sweep": 0} for before, after in changes):
+            remedy = "resume=FOLDER with other settings first, then with new jobs"
+            raise CheckpointError(f"{folder}: its runs cannot get other settings together with new jobs; {remedy}")
+        if not _is_wanted([changed for _, changed in changes], num_new, is_sweep=is_sweep(folder)):
             return None
         _write(changes)
     if not is_sweep(folder):
         return folder, []
-    flags = [argument for argument in arguments if argument not in options.overrides]
+    flags = [argument for argument in arguments if argument not in options.overrides] + (own if num_new else [])
+    if is_search:
+        flags += ["hydra/sweeper=search", f"hydra.sweeper.trusted=[{','.join(map(quote, trusted))}]"]
     return folder, ["-m", *flags, *for_hydra, f"hydra.sweep.dir={quote(str(folder.absolute()))}", "sweep.resume=true"]
 
 
@@ -86,6 +99,23 @@ def _find_folder(overrides: Sequence[str], *, is_command: bool) -> Path:
     return folder
 
 
+def _match(folder: Path, runs: Sequence[RunFolder], lines: Sequence[str]) -> tuple[list[list[str]], int]:
+    """Find each run's job in a sweep's command, and count the jobs that no run is of."""
+    jobs = expand_grid(lines)
+    varied = find_varied(jobs) | find_varied(run.overrides for run in runs)
+    by_identity = {identify(job, varied): job for job in jobs}
+    known = [identify(run.overrides, varied) for run in runs]
+    absent = [run.path.name for run, identity in zip(runs, known, strict=True) if identity not in by_identity]
+    if absent and len(jobs) == len(runs):
+        return jobs, 0  # what differs will be named
+    if absent:
+        remedy = "give all its values, and the new ones; or resume=FOLDER alone"
+        raise CheckpointError(
+            f"{folder}: {len(absent)} of its jobs are not of this command, such as {absent[0]}; {remedy}"
+        )
+    return [by_identity[identity] for identity in known], len(by_identity.keys() - set(known))
+
+
 def _find_latest(overrides: Sequence[str], *, is_sweep_wanted: bool) -> Path:
     outputs = Path(project_dir()) / "outputs"
     keys = ("hydra.run.dir=", "hydra.sweep.dir=")
@@ -98,7 +128,7 @@ def _find_latest(overrides: Sequence[str], *, is_sweep_wanted: bool) -> Path:
     return max(found, key=lambda folder: (folder.stat().st_mtime, folder.name))
 
 
-def _is_wanted(runs: Sequence[RunFolder], *, is_sweep: bool) -> bool:
+def _is_wanted(runs: Sequence[RunFolder], num_new: int, *, is_sweep: bool) -> bool:
     """Tell whether there is anything to train; a damaged checkpoint of a single run is refused."""
     if not is_sweep:
         (run,) = runs
@@ -108,8 +138,8 @@ def _is_wanted(runs: Sequence[RunFolder], *, is_sweep: bool) -> bool:
             print(f"nothing to do: {run.path} has finished its {epochs} epochs; trainer.num_epochs=N trains more")
             return False
     if any(run.config["sweep"]["dry_run"] for run in runs):
-        num_unfinished = sum(not run.is_finished for run in runs)
-        print(f"a dry run: {count(num_unfinished, 'job')} to be trained; nothing was trained")
+        num_unfinished = num_new + sum(not run.is_finished and run.state != "discarded" for run in runs)
+        print(f"a dry run: {count(num_unfinished, 'job')} to be trained, {num_new} of them new; nothing was trained")
         return False
     return True
 
@@ -122,6 +152,7 @@ def _change(folder: RunFolder, lines: Sequence[str], *, is_command: bool) -> Run
         lines: the overrides; they replace earlier ones of the same keys.
         is_command: whether they are all that the run's own command had.
     """
+    lines = [line for line in lines if not line.startswith("sweep.") or line.startswith("sweep.dry_run=")]
     given = {line.partition("=")[0]: line for line in lines}
     kept = {key: line for line in folder.overrides if (key := line.partition("=")[0]) not in given}
     new = {key: line for key, line in given.items() if line not in folder.overrides}
@@ -157,7 +188,8 @@ def _change(folder: RunFolder, lines: Sequence[str], *, is_command: bool) -> Run
 
 def _write(changes: Sequence[tuple[RunFolder, RunFolder]]) -> None:
     """Write what changes into the folders of runs, but not before it is known that all can be trained."""
-    wanted = [changed for _, changed in changes if not changed.is_finished]
+    is_left = len(changes) > 1  # a run that was discarded from its sweep is trained if it is resumed alone
+    wanted = [after for _, after in changes if not (after.is_finished or (is_left and after.state == "discarded"))]
     problems = []
     for changed in wanted:
         try:

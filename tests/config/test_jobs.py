@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from unittest.mock import MagicMock
 
 import pytest
 from hydra import compose as hydra_compose
@@ -14,12 +15,13 @@ from fashion_softmax.config.jobs import (
     expand_grid,
     make_composer,
     read_job,
-    refuse_settings_of_one_job,
     set_values,
 )
 from fashion_softmax.config.private import VERSION_BASE
 from fashion_softmax.config.schema import CONFIG_DIR, register
 from fashion_softmax.errors import ConfigError
+from fashion_softmax.sweeps.grid import train_stack
+from hydra_plugins.hydra_fashion_softmax.grid_sweeper import GridSweeper
 from tests.test_cli import Train
 
 JOBS = [
@@ -94,8 +96,10 @@ def test_hydras_settings_that_cannot_hold_for_a_stack_are_refused(line: str, wor
     register()
     with initialize_config_dir(config_dir=str(CONFIG_DIR), **VERSION_BASE):
         config = hydra_compose("config", overrides=[line], return_hydra_config=True)
+    sweeper = GridSweeper(None, None)
+    sweeper.setup(hydra_context=MagicMock(), task_function=train_stack, config=config)
     with pytest.raises(ConfigError, match=words):
-        refuse_settings_of_one_job(config)
+        sweeper.sweep([])
 
 
 @pytest.mark.parametrize(
