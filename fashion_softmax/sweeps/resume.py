@@ -45,8 +45,8 @@ def prepare(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
     """
     options, _, _ = parse_arguments(arguments)
     trusted, lines = split_trust(options.overrides)
-    for_hydra = [line for line in lines if line.startswith(("hydra", "sweep.fail_fast="))]
-    own = [line for line in lines if not line.startswith(("hydra", "resume="))]
+    for_hydra = [line for line in lines if line.lstrip("+~").startswith(("hydra", "sweep.fail_fast="))]
+    own = [line for line in lines if not line.lstrip("+~").startswith(("hydra", "resume="))]
     if not options.multirun and any(line.startswith("sweep.max_stack_size=") for line in own):
         raise CheckpointError("sweep.max_stack_size: a sweep keeps its stacks when it is resumed; leave it out")
     folder = _find_folder(options.overrides, is_command=options.multirun)
