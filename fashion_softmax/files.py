@@ -21,6 +21,7 @@ from fashion_softmax.errors import one_line
 
 START_DIR = Path.cwd()  # where the user stands; a run may change into its own folder
 MAX_BYTES = 2**20  # of a YAML or JSON file
+MAX_SWEEP_BYTES = 2**26  # of sweep.json: a million runs
 MAX_DEPTH = 20  # of nested values; libyaml crashes at more than 20 000
 NUM_FLUSHERS = 16  # threads
 # What YAML 1.2 and OmegaConf take for a number beyond YAML 1.1: 1e-3 has no dot.

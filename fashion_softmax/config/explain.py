@@ -47,7 +47,8 @@ def translate(error: BaseException) -> FashionSoftmaxError | None:
 
 def describe(error: BaseException) -> str:
     """Word an error in a line, with its class where it is none of ours."""
-    text = str(error) if isinstance(error, FashionSoftmaxError) else f"{type(error).__name__}: {error}"
+    is_ours = isinstance(error, FashionSoftmaxError | KeyboardInterrupt) and str(error)
+    text = str(error) if is_ours else f"{type(error).__name__}: {error}"
     return text[:MAX_LENGTH].encode(errors="replace").decode()  # a name of a file may be no Unicode
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion_softmax.errors import CheckpointError
-from fashion_softmax.files import Names, dump_yaml, read_json, to_json, write_atomically
+from fashion_softmax.files import MAX_SWEEP_BYTES, Names, dump_yaml, read_json, to_json, write_atomically
 from fashion_softmax.runs.lock import claim, make_status
 from fashion_softmax.runs.records import RunFolder
 
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 JOURNAL = "search.log"  # of a sweep that is a search: what Optuna knows
 SET_ASIDE = re.compile(r"earlier-\d+")  # folders with what was replaced by a later run
 
-MAX_SWEEP_BYTES = 2**26  # of sweep.json: a million runs
 FORMAT_VERSION = 2  # of run.json and sweep.json; version 0.1 had neither, but files of Hydra's instead
 # What a run or a sweep writes, beside events and the folders of runs.
 OWN = (

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fashion_softmax.errors import CheckpointError, MachineError
-from fashion_softmax.files import Names, read_json
+from fashion_softmax.files import MAX_SWEEP_BYTES, Names, read_json
 
 LOCK_NAME = ".lock"
 RELEASE_TIMEOUT_S = 15.0  # the data's worker processes outlive a killed run by a few seconds, and keep its lock
@@ -42,7 +42,7 @@ def claim(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        status = read_json(folder / Names.STATUS) or read_json(folder / Names.SWEEP)
+        status = read_json(folder / Names.STATUS) or read_json(folder / Names.SWEEP, MAX_SWEEP_BYTES)
         holder, host = status.get("pid"), status.get("host")
         try:
             lock.acquire(timeout=0 if _may_live(holder) else RELEASE_TIMEOUT_S)
