@@ -73,9 +73,12 @@ def check_values(config: Mapping[str, Any]) -> None:
 
 
 def suggest(name: str, allowed: Iterable[str]) -> str:
-    """Word what is allowed instead of `name`: the close match, if any, then all of it."""
-    allowed = sorted(allowed)
-    close = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(name, allowed, n=1))
+    """Word what is allowed instead of `name`: the close match or the key that ends like it, if any, then all of it."""
+    allowed, short = sorted(allowed), name.lstrip("-").partition("=")[0]  # --lr=0.1 is how other programs are told
+    keys = {key.rpartition(".")[2]: key for key in reversed(RANGES)}
+    matches = [keys[short]] if short in keys else difflib.get_close_matches(name, allowed, n=1)
+    matches = matches or [keys[near] for near in difflib.get_close_matches(short, keys, n=1, cutoff=0.75)]
+    close = "".join(f"; did you mean {match}?" for match in matches)
     return f"{close}; allowed: {', '.join(allowed)}" if allowed else ""
 
 

@@ -41,6 +41,8 @@ def explain_failure(overrides: Sequence[str], *folders: Path) -> str:
     [
         ("optimizer.lrr=0.1", "optimizer.lrr is unknown; did you mean optimizer.lr?; allowed: optimizer.lr, "),
         ("los=ce", "los is unknown; did you mean loss?; allowed: dashboard, dataset, "),
+        ("lr=0.1", "lr is unknown; did you mean optimizer.lr?; allowed: dashboard, dataset, "),
+        ("epochs=3", "epochs is unknown; did you mean trainer.num_epochs?; allowed: dashboard, dataset, "),
         ("trainer.num_epoch=3", "trainer.num_epoch is unknown; did you mean trainer.num_epochs?"),
         ("optimizer.lr.x=3", "optimizer.lr.x is unknown"),
         ("loss=hubr", "loss=hubr is no option; did you mean huber?; allowed: ce, huber, l1, margin, mse"),
