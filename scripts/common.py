@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,24 @@ def add_grid(parser: argparse.ArgumentParser, *, rows: int, columns: int) -> Non
     help_text = f"of the grid (default: {columns})"
     parser.add_argument("--columns", type=whole_number(1, MAX_COLUMNS), default=columns, help=help_text)
     parser.add_argument("--start", type=whole_number(0), default=0, metavar="N", help="first image, counted from 0")
+
+
+def take_turns(indices: Sequence[int], labels: Sequence[int]) -> list[int]:
+    """Order images so that classes take turns, if they come class by class; a mixed order is left as it is.
+
+    Args:
+        indices: of images.
+        labels: of all images.
+    """
+    own = [labels[index] for index in indices]
+    if own != sorted(own):
+        return list(indices)
+    seen: Counter[int] = Counter()
+    turns = []
+    for index, label in zip(indices, own, strict=True):
+        turns.append((seen[label], label, index))
+        seen[label] += 1
+    return [index for _, _, index in sorted(turns)]
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:

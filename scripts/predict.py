@@ -19,6 +19,7 @@ from common import (
     require_drawable,
     save_figure,
     script,
+    take_turns,
 )
 from rich.table import Table
 from rich.text import Text
@@ -64,7 +65,7 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
     from image_figures import draw_grid
 
     test, names = run.parts.dataset.test, run.class_names
-    indices = find_mistakes(run) if options.wrong else range(len(test))
+    indices = find_mistakes(run) if options.wrong else take_turns(range(len(test)), test.labels.tolist())
     if not len(indices):
         return
     if options.start >= len(indices):
@@ -79,7 +80,8 @@ def predict_test_images(run: "TrainedRun", options: argparse.Namespace) -> None:
     else:
         right = f"{said.is_correct.sum()} of {count(len(chosen), 'prediction')} are right"
         print(right)
-        title = f"Test images {chosen[0]} to {chosen[-1]}: {right}"
+        which = f"{chosen[0]} to {chosen[-1]}" if chosen[-1] - chosen[0] == len(chosen) - 1 else "of all classes"
+        title = f"Test images {which}: {right}"
     figure = draw_grid(test.images[chosen].numpy(), captions, options.columns, title, mistakes)
     save_figure(figure, options, "mistakes.png" if options.wrong else "predictions.png")
 

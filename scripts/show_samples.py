@@ -19,6 +19,7 @@ from common import (
     require_drawable,
     save_figure,
     script,
+    take_turns,
 )
 from rich.table import Table
 
@@ -55,6 +56,8 @@ def main() -> None:
             config["dataset"].get("name") or config["dataset"]["_target_"].rpartition("_")[2]
         )  # load_idx, make_synthetic
         which = f"{SPLITS[options.split]} {indices[0]} to {indices[-1]} of {len(split)}"
+        if indices != list(range(indices[0], indices[-1] + 1)):
+            which = f"{len(indices)} {SPLITS[options.split]} of all classes"
         if options.only:
             which = f"{len(indices)} {SPLITS[options.split]} of {', '.join(options.only)}"
         title = f"{name}: {which}"
@@ -79,7 +82,7 @@ def choose(dataset: "Dataset", options: argparse.Namespace) -> list[int]:
         raise ConfigError(f"--start {options.start}: there are {SPLITS[options.split]} 0 to {len(split) - 1}")
     if not found:
         raise ConfigError(f"--only: from {options.start} on there is no image of {', '.join(options.only)}")
-    return found[: options.rows * options.columns]
+    return take_turns(found, split.labels.tolist())[: options.rows * options.columns]
 
 
 def print_facts(dataset: "Dataset", seed: int) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from common import take_turns
 
-from tests.conftest import write_idx_folder
+from tests.conftest import write_idx, write_idx_folder
 from tests.scripts.conftest import RunScript
 
 TOY = ["dataset=synthetic", "dataset.num_train=100", "dataset.num_test=30"]
@@ -92,3 +93,17 @@ def test_mistakes_are_one_line(arguments: list[str], message: str, code: int, sc
     toy = TOY if "dataset=idx" not in arguments else []
     outcome = script("show_samples", *toy, *arguments)
     assert outcome.code == code and message in outcome.err and "Traceback" not in outcome.err
+
+
+def test_classes_take_turns_where_images_come_class_by_class(
+    script: RunScript, drawn: list[Any], tmp_path: Path
+) -> None:
+    write_idx_folder(tmp_path / "sorted", sizes=(60, 60))
+    for path in (tmp_path / "sorted").glob("*-labels-idx1-ubyte"):
+        write_idx(path, np.repeat(np.arange(3), 20))
+    outcome = script("show_samples", "dataset=idx", f"dataset.root={tmp_path}/sorted", "--columns", "6")
+    assert outcome.code == 0, outcome.err
+    _, captions, _, title = drawn
+    assert names(captions) == ["0", "1", "2"] * 4 and title.endswith("12 training images of all classes")
+    assert take_turns([5, 0, 3], [1, 0, 0, 0, 0, 0]) == [5, 0, 3] == take_turns([5, 0, 3], [1, 0, 0, 2, 0, 0])
+    assert take_turns(range(6), [0, 0, 0, 0, 1, 2]) == [0, 4, 5, 1, 2, 3]
