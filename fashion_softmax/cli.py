@@ -197,14 +197,14 @@ def _prepare_arguments(arguments: list[str]) -> list[str]:
         ConfigError: an unknown option, one that does not go with `resume=`, a file that cannot be used, or
             `--experimental-rerun`, which would unpickle one.
     """
-    from fashion_softmax.config.checking import suggest
+    from fashion_softmax.config.checking import RANGES, suggest
     from fashion_softmax.config.explain import check_files
     from fashion_softmax.config.private import parse_arguments
     from fashion_softmax.config.schema import CONFIG_DIR
 
     options, unknown, known = parse_arguments(arguments)
     if unknown:
-        raise ConfigError(f"{unknown[0]} is no option{suggest(unknown[0], known)}")
+        raise ConfigError(f"{unknown[0]} is no option{suggest(unknown[0], known, RANGES)}")
     if options.experimental_rerun:
         raise ConfigError("--experimental-rerun is refused: it executes what is in the file")
     if any(line.startswith("sweep.resume") for line in options.overrides):

@@ -72,12 +72,12 @@ def check_values(config: Mapping[str, Any]) -> None:
         raise ConfigError.from_problems(problems)
 
 
-def suggest(name: str, allowed: Iterable[str]) -> str:
-    """Word what is allowed instead of `name`: the close match or the key that ends like it, if any, then all of it."""
+def suggest(name: str, allowed: Iterable[str], keys: Iterable[str] = ()) -> str:
+    """Word what is allowed instead of `name`: the close match, or the key that ends like it, if any, then all of it."""
     allowed, short = sorted(allowed), name.lstrip("-").partition("=")[0]  # --lr=0.1 is how other programs are told
-    keys = {key.rpartition(".")[2]: key for key in reversed(RANGES)}
-    matches = [keys[short]] if short in keys else difflib.get_close_matches(name, allowed, n=1)
-    matches = matches or [keys[near] for near in difflib.get_close_matches(short, keys, n=1, cutoff=0.75)]
+    ends = {key.rpartition(".")[2]: key for key in reversed(list(keys))}
+    matches = [ends[short]] if short in ends else difflib.get_close_matches(name, allowed, n=1)
+    matches = matches or [ends[near] for near in difflib.get_close_matches(short, ends, n=1, cutoff=0.75)]
     close = "".join(f"; did you mean {match}?" for match in matches)
     return f"{close}; allowed: {', '.join(allowed)}" if allowed else ""
 

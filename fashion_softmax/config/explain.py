@@ -15,7 +15,7 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from fashion_softmax.config.checking import suggest
+from fashion_softmax.config.checking import RANGES, suggest
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError, one_line
 
 MAX_LENGTH = 10_000  # of a message
@@ -83,7 +83,7 @@ def _explain_value(error: OmegaConfBaseException) -> str:
     if isinstance(error, ConfigAttributeError | ConfigKeyError):
         prefix = key.removesuffix(str(error.key))
         allowed = [f"{prefix}{name}" for name in (error.parent_node or ()) if name not in ("hydra", "_target_")]
-        return f"{key} is unknown{suggest(key, allowed)}"
+        return f"{key} is unknown{suggest(key, allowed, RANGES)}"
     reason = str(error.msg or error).splitlines()[0]
     return f"{key}: {reason}" if error.full_key else reason
 
