@@ -217,4 +217,6 @@ def _prepare_arguments(arguments: list[str]) -> list[str]:
     flags = [argument for argument in arguments if argument not in options.overrides]
     if options.config_path and Path(options.config_path).is_dir():
         flags.append(f"--config-path={Path(options.config_path).absolute()}")
-    return flags + [line for line in options.overrides if line != "experiment=null"]  # the default, refused by Hydra
+    # `+experiment=mlp` is what other projects want; experiment=null is the default, which Hydra refuses to be told.
+    lines = [line.removeprefix("+") if line.startswith("+experiment=") else line for line in options.overrides]
+    return flags + [line for line in lines if line != "experiment=null"]

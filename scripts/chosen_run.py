@@ -51,13 +51,16 @@ def load_run_and_photo(options: argparse.Namespace, *not_with_photo: str) -> "tu
     run = load_trained(run_dir, checkpoint=options.checkpoint, trusted=trusted, needs_images=not pictures)
     print(f"{shorten(run_dir)}, {count(run.epoch, 'epoch')}")
     if not pictures:
+        if getattr(options, "as_is", False):
+            raise ConfigError("--as-is says how a picture of your own is read; name one after the run")
         return run, None
     from photo import read_like_folder, read_photo
 
     if "fit" in run.folder.config["dataset"]:  # of dataset=folder, which says how pictures are read
         photo = read_like_folder(pictures[0], run)
     else:
-        photo = read_photo(pictures[0], run.parts.dataset.train.images.numpy())
+        images = run.parts.dataset.train.images.numpy()
+        photo = read_photo(pictures[0], images, as_it_is=getattr(options, "as_is", False))
     print(f"{printable(str(pictures[0]))}: {'; '.join(photo.steps)}")
     return run, photo
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion_softmax.cli import end_on_signals, exit_on_error
-from fashion_softmax.config.schema import project_dir, resolve
+from fashion_softmax.config.schema import project_dir, quote, resolve
 from fashion_softmax.dashboard.console import shorten
 from fashion_softmax.errors import ConfigError, MachineError
 from fashion_softmax.files import write_atomically
@@ -43,8 +43,19 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Let a script take overrides as train.py does; `parse_intermixed_args` finds them between the options."""
+    """Let a script take overrides as train.py does; `read_options` finds them between the options."""
     parser.add_argument("overrides", nargs="*", help="as for train.py, such as dataset=mnist dataset.resize=64")
+    parser.add_argument("--config-dir", metavar="FOLDER", type=Path, help="a folder with options of your own")
+
+
+def read_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the command line of a script that takes overrides; the folder of own options becomes one of them."""
+    options = parser.parse_intermixed_args()
+    if options.config_dir:
+        if not options.config_dir.is_dir():
+            parser.error(f"--config-dir {options.config_dir}: there is no such folder")
+        options.overrides.append(f"hydra.searchpath=[{quote(f'file://{options.config_dir.absolute()}')}]")
+    return options
 
 
 def compose_checked(overrides: Sequence[str]) -> dict[str, Any]:
@@ -158,8 +169,7 @@ def save_figure(figure: "Figure", options: argparse.Namespace, *default_names: s
     """
     from figures import encode
 
-    folder = Path(project_dir(), "outputs", "figures")
-    for path in dict.fromkeys(options.output or [folder / name for name in default_names]):
+    for path in choose_paths(options, *default_names):
         save(path, encode(figure, path.suffix[1:].lower()))
     if options.show:
         from matplotlib import pyplot
@@ -167,6 +177,12 @@ def save_figure(figure: "Figure", options: argparse.Namespace, *default_names: s
         if not pyplot.figure(figure).canvas.required_interactive_framework:
             raise MachineError("--show: no window can be opened here: there is no display, or Python has no tkinter")
         pyplot.show()
+
+
+def choose_paths(options: argparse.Namespace, *default_names: str) -> list[Path]:
+    """Tell where a figure is to be saved: where `--output` says, else under its names in `outputs/figures`."""
+    folder = Path(project_dir(), "outputs", "figures")
+    return list(dict.fromkeys(options.output or [folder / name for name in default_names]))
 
 
 def save(path: Path, content: bytes) -> None:

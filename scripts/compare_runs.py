@@ -1,7 +1,8 @@
 """Compare recorded runs: a leaderboard in the terminal, tables, a figure and a page.
 
 python scripts/compare_runs.py                                  all runs below outputs/
-python scripts/compare_runs.py outputs/sweeps/2026-11-23* --by loss
+python scripts/compare_runs.py outputs/sweeps/2026-11-23* --by loss,model
+python scripts/compare_runs.py --where loss=mse,huber 'optimizer.lr>=0.1'
 python scripts/compare_runs.py --html report.html --png curves.png
 python scripts/compare_runs.py --diff outputs/runs/A outputs/runs/B
 """
@@ -14,13 +15,12 @@ from pathlib import Path
 
 from common import make_parser, save, script
 from comparison_tables import show_by, show_differences, to_csv
+from conditions import find_key, select
 from rich.console import Console
 
-from fashion_softmax.config.checking import suggest
 from fashion_softmax.config.schema import project_dir
-from fashion_softmax.config.settings import shorten_keys
 from fashion_softmax.dashboard.console import make_console
-from fashion_softmax.errors import CheckpointError, ConfigError
+from fashion_softmax.errors import CheckpointError
 from fashion_softmax.files import finite_or_none
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.viewing.leaderboard import show_leaderboard
@@ -40,9 +40,12 @@ def main() -> None:
             first, second = (read_folder(_require_run(folder)) for folder in options.diff)
             show_differences(_make_console(), first, second)
             return
-        comparison = compare(read_runs(options.folders), options.metric)
+        runs, left_out = select(read_runs(options.folders), options.where)
+        comparison = compare(runs, options.metric)
         if STDOUT not in (options.csv, options.json):
             show(comparison, options.by, options.limit)
+        if left_out:
+            print(left_out, file=sys.stderr)
         write(comparison, options)
 
 
@@ -50,7 +53,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """Read the command line; a folder that stands after an option such as --csv is one of the folders."""
     parser = make_parser(__doc__)
     parser.add_argument("folders", nargs="*", type=Path, help="runs, sweeps or folders above them (default: outputs)")
-    parser.add_argument("--by", metavar="KEY", help="average by a hyper-parameter, such as loss")
+    parser.add_argument("--by", metavar="KEY", help="average by hyper-parameters, such as loss or loss,model")
+    help_text = (
+        "compare runs that are so, such as loss=mse,huber 'optimizer.lr>=0.1' state=completed; dataset=mnist,kmnist "
+    )
+    help_text += "compares two data sets (default: the data set of the latest run)"
+    parser.add_argument("--where", metavar="CONDITION", nargs="+", action="extend", default=[], help=help_text)
     parser.add_argument("--metric", metavar="TAG", help="rank by this, such as test/cross_entropy")
     parser.add_argument("--limit", metavar="N", type=int, default=30, help="rows of a table (default: 30); 0 for all")
     parser.add_argument("--diff", metavar="RUN", nargs=2, type=Path, help="show two runs side by side")
@@ -62,13 +70,15 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     if options.limit < 0:
         parser.error(f"--limit {options.limit}: a number of rows is expected, 0 for all")
     wanted = [name for name in files if getattr(options, name) is not None]
-    if options.diff and (wanted or options.by):
+    if options.diff and (wanted or options.by or options.where):
         parser.error("--diff shows two runs and nothing else: leave out the other options")
     for name, default in files.items():
         given = getattr(options, name)
         if given and Path(given).is_dir():
             options.folders.append(Path(given))
             setattr(options, name, default)
+    options.folders += [Path(text) for text in options.where if Path(text).is_dir()]
+    options.where = [text for text in options.where if not Path(text).is_dir()]
     if options.csv == options.json == STDOUT:
         parser.error("--csv and --json cannot both go to the terminal: name a FILE")
     options.folders = options.folders or [Path(project_dir()) / "outputs"]
@@ -84,10 +94,7 @@ def show(comparison: Comparison, by: str | None, limit: int) -> None:
     if not comparison.settings:
         raise CheckpointError(f"--by {by}: there is nothing to average, since no run is complete")
     keys = list(dict.fromkeys(key for setting in comparison.settings for key in setting.hyperparameters))
-    by = next((key for key, short in zip(keys, shorten_keys(keys), strict=True) if by in (key, short)), by)
-    if by not in keys:
-        raise ConfigError(f"--by {by}: no run has this key{suggest(by, keys)}")
-    show_by(console, comparison, by)
+    show_by(console, comparison, [find_key(name, keys, f"--by {by}") for name in by.split(",")])
 
 
 def write(comparison: Comparison, options: argparse.Namespace) -> None:

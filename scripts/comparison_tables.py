@@ -2,12 +2,13 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
 from rich.console import Console
 
-from fashion_softmax.config.settings import NEUTRAL_SECTIONS, flatten, printable, show, word
+from fashion_softmax.config.settings import NEUTRAL_SECTIONS, flatten, printable, shorten_keys, show, word
 from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.viewing.evidence import compare_pair
@@ -16,21 +17,26 @@ from fashion_softmax.viewing.ranking import TEST, Comparison, Setting
 from fashion_softmax.viewing.report import to_dict
 
 
-def show_by(console: Console, comparison: Comparison, key: str) -> None:
-    """Show, for each value of a hyper-parameter, its best setting and the mean over all of them.
+def show_by(console: Console, comparison: Comparison, keys: Sequence[str]) -> None:
+    """Show, for each combination of hyper-parameters, its best setting and the mean over all of them.
 
     Args:
         console: to print on.
         comparison: of the runs.
-        key: such as `loss` or `optimizer.lr`.
+        keys: such as `loss` and `optimizer.lr`.
     """
-    groups: dict[str, list[Setting]] = {}
+
+    def name(each: Setting | RunFolder) -> tuple[str, ...]:
+        return tuple(show_key(each, key) for key in keys)
+
+    groups: dict[tuple[str, ...], list[Setting]] = {}
     for setting in comparison.settings:  # best first, and so are the groups and what is in them
-        groups.setdefault(show_key(setting, key), []).append(setting)
-    metric, others = comparison.metric, [other for other in comparison.keys if other != key]
-    unfinished = [show_key(run, key) for run in comparison.unfinished]
+        groups.setdefault(name(setting), []).append(setting)
+    metric, others = comparison.metric, [other for other in comparison.keys if other not in keys]
+    unfinished = list(map(name, comparison.unfinished))
+    titles = shorten_keys(keys)
     rows = []
-    for value, group in groups.items():
+    for values, group in groups.items():
         means = [setting.mean for setting in group]
         numbers = {
             "best": format_value(means[0], metric, group[0].deviation),
@@ -38,14 +44,16 @@ def show_by(console: Console, comparison: Comparison, key: str) -> None:
             "worst": format_value(means[-1], metric),
             "settings": str(len(group)),
             "runs": str(sum(len(setting.runs) for setting in group)),
-            "not ranked": str(unfinished.count(value)),
+            "not ranked": str(unfinished.count(values)),
         }
-        rows.append(({key: value, "best setting": word(group[0].hyperparameters, others) or NOTHING}, numbers))
-    show_table(console, f"{name_metric(metric)} by {key}", rows)
-    for value in sorted(set(unfinished) - groups.keys()):
-        console.print(f"{key}={value}: {count(unfinished.count(value), 'run')}, none of them complete", soft_wrap=True)
-    console.print("best: mean ± deviation over its seeds; mean: ± deviation over the settings", soft_wrap=True)
-    console.print("not ranked: runs that diverged, failed or did not end, which no mean counts", soft_wrap=True)
+        texts = dict(zip(titles, values, strict=True))
+        rows.append((texts | {"best setting": word(group[0].hyperparameters, others) or NOTHING}, numbers))
+    show_table(console, f"{name_metric(metric)} by {', '.join(keys)}", rows)
+    for values in sorted(set(unfinished) - groups.keys()):
+        what = " ".join(f"{title}={value}" for title, value in zip(titles, values, strict=True))
+        console.print(f"{what}: {count(unfinished.count(values), 'run')}, none of them complete")
+    console.print("best: mean ± deviation over its seeds; mean: ± deviation over the settings")
+    console.print("not ranked: runs that diverged, failed or did not end, which no mean counts")
 
 
 def show_differences(console: Console, first: RunFolder, second: RunFolder) -> None:
@@ -62,8 +70,7 @@ def show_differences(console: Console, first: RunFolder, second: RunFolder) -> N
     if test := compare_pair(first, second):
         console.print(
             f"of the test images the first alone gets {test[0]} right, the second alone {test[1]}: "
-            f"McNemar's p {format_p(test[2])}",
-            soft_wrap=True,
+            f"McNemar's p {format_p(test[2])}"
         )
 
 

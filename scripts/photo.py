@@ -47,12 +47,13 @@ class Photo:
     steps: list[str]
 
 
-def read_photo(path: Path, images: Bytes) -> Photo:
+def read_photo(path: Path, images: Bytes, *, as_it_is: bool = False) -> Photo:
     """Read a picture and bring it into the form of a data set's images.
 
     Args:
         path: of a file that Pillow can read, of any size, colour or transparent.
         images: of the data set, shape (N, C, H, W), C 1 or 3; the first `NUM_STUDIED` are looked at.
+        as_it_is: only scale it, stretched if its shape differs; nothing is trimmed, inverted or centred.
 
     Raises:
         DataError: there is no such file, it is no picture or too large, or the model's images have no colours or greys.
@@ -66,6 +67,9 @@ def read_photo(path: Path, images: Bytes) -> Photo:
         steps.append("colours became greys")
     if picture.size == (width, height):  # such as one of the data set's own
         steps.append("taken as it is")
+    elif as_it_is:
+        image = image.resize((width, height), Image.Resampling.BOX)
+        steps.append(f"taken as it is, scaled to {width} x {height} pixels")
     else:
         image = _bring_into_form(image, images[:NUM_STUDIED].mean(1, dtype=np.float32), steps)
     pixels = np.asarray(image).reshape(height, width, channels)

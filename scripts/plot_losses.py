@@ -4,13 +4,13 @@ python scripts/plot_losses.py
 python scripts/plot_losses.py loss=huber loss.delta=0.2      this loss only, with another setting
 python scripts/plot_losses.py loss=mse,huber loss.delta=1    these two; a setting counts for the losses that have it
 python scripts/plot_losses.py --compare                      all losses in the same axes
-python scripts/plot_losses.py 'hydra.searchpath=[file://my_conf]' loss=focal,ce    my_conf/loss/focal.yaml of your own
+python scripts/plot_losses.py --config-dir my_conf loss=focal,ce    my_conf/loss/focal.yaml of your own
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from common import add_output, add_overrides, compose_checked, make_parser, save_figure, script
+from common import add_output, add_overrides, compose_checked, make_parser, read_options, save_figure, script
 
 from fashion_softmax.config.checking import suggest
 from fashion_softmax.config.schema import CONFIG_DIR
@@ -23,7 +23,7 @@ def main() -> None:
     add_overrides(parser)
     parser.add_argument("--compare", action="store_true", help="draw all losses into the same axes")
     add_output(parser, "losses.png", "losses.svg")
-    options = parser.parse_intermixed_args()
+    options = read_options(parser)
     with script():
         configs = compose_losses(options.overrides)
         from loss_figures import compare_losses, draw_losses

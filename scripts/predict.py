@@ -4,6 +4,8 @@ python scripts/predict.py                              the latest run below outp
 python scripts/predict.py outputs --best --wrong       the best run's mistakes, the most confident first
 python scripts/predict.py RUN --rows 3 --columns 6 --start 100
 python scripts/predict.py RUN photo.png                your own picture: any size, colour or transparent
+python scripts/predict.py RUN digit.png --as-is        only scaled, for a picture that looks like the data set's
+python scripts/predict.py RUN --calibration            how often it is right when it is so sure: a reliability diagram
 """
 
 import argparse
@@ -15,8 +17,10 @@ from common import (
     add_grid,
     add_output,
     add_run,
+    choose_paths,
     make_parser,
     require_drawable,
+    save,
     save_figure,
     script,
     take_turns,
@@ -44,14 +48,18 @@ def main() -> None:
     parser = make_parser(__doc__)
     add_run(parser)
     parser.add_argument("--wrong", action="store_true", help="show mistakes only, the most confident first")
+    parser.add_argument("--as-is", action="store_true", help="scale the picture only: do not trim, invert or centre it")
+    parser.add_argument("--calibration", action="store_true", help="compare how sure it is with how often it is right")
     add_grid(parser, rows=2, columns=9)
-    add_output(parser, "predictions.png", "mistakes.png", "picture.png")
+    add_output(parser, "predictions.png", "mistakes.png", "picture.png", "calibration.png")
     options = parser.parse_intermixed_args()
     with script():
         require_drawable(options)
-        run, photo = load_run_and_photo(options, "wrong", "start")
+        run, photo = load_run_and_photo(options, "wrong", "start", "calibration")
         if photo:
             predict_photo(run, photo, options)
+        elif options.calibration:
+            show_calibration(run, options)
         else:
             predict_test_images(run, options)
 
@@ -109,6 +117,37 @@ def make_class_table(predictions: "Predictions", names: Sequence[str]) -> Table:
         other = f"{names[said.argmax()]}, {said.max()}" if said.any() else "-"
         table.add_row(Text(names[label]), str(num_images), f"{100 * right / num_images:.1f} %", Text(other))
     return table
+
+
+def show_calibration(run: "TrainedRun", options: argparse.Namespace) -> None:
+    """Print and draw how often a run is right, beside how sure it is of its predictions, for all test images.
+
+    Raises:
+        ConfigError: the picture is wanted in another format than PNG.
+    """
+    from fashion_softmax.dashboard.pictures import draw_reliability, to_png
+
+    if wrong := [path for path in options.output or () if path.suffix.lower() != ".png"]:
+        raise ConfigError(
+            f"--output {wrong[0]}: the reliability diagram is made of pixels; name a file that ends in .png"
+        )
+    test = run.parts.dataset.test
+    predictions = run.predict(test.images, test.labels)
+    table = Table("confidence")
+    for column in ("images", "how sure", "how often right"):
+        table.add_column(column, justify="right")
+    counts, confidences, accuracies, error = predictions.count_reliability()
+    edges = [f"{100 * edge / len(counts):.0f}" for edge in range(len(counts) + 1)]
+    for index in counts.nonzero()[0].tolist():
+        shares = (f"{100 * values[index]:.1f} %" for values in (confidences, accuracies))
+        table.add_row(f"{edges[index]} to {edges[index + 1]} %", str(counts[index]), *shares)
+    make_console().print(table)
+    surplus = 100 * float(predictions.confidences.mean() - predictions.is_correct.mean())
+    print(f"expected calibration error: {100 * error:.2f} % (0 is best)")
+    which = "surer than it is right" if surplus > 0 else "more often right than it is sure"
+    print(f"on average it is {abs(surplus):.2f} points {which}")
+    for path in choose_paths(options, "calibration.png"):
+        save(path, to_png(draw_reliability(predictions)))
 
 
 def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace) -> None:

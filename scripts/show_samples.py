@@ -16,6 +16,7 @@ from common import (
     compose_checked,
     load_dataset,
     make_parser,
+    read_options,
     require_drawable,
     save_figure,
     script,
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME", action="append", help="of a class; may be given again")
     add_grid(parser, rows=2, columns=9)
     add_output(parser, "samples.png")
-    options = parser.parse_intermixed_args()
+    options = read_options(parser)
     with script():
         require_drawable(options)
         config = compose_checked(options.overrides)

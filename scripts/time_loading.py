@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from common import add_overrides, compose_checked, load_dataset, make_parser, script, whole_number
+from common import add_overrides, compose_checked, load_dataset, make_parser, read_options, script, whole_number
 from rich.table import Table
 
 from fashion_softmax.dashboard.console import count, make_console
@@ -52,7 +52,7 @@ def main() -> None:
     add_overrides(parser)
     help_text = "processes that prepare batches (default: 0 1 2 4)"
     parser.add_argument("--workers", type=whole_number(0), nargs="+", default=WORKERS, metavar="N", help=help_text)
-    options = parser.parse_intermixed_args()
+    options = read_options(parser)
     with script():
         config = compose_checked(options.overrides)
         dataset = load_dataset(config)

@@ -94,7 +94,8 @@ def _check_part(key: str, pickled: bytes) -> list[str]:
     try:
         hints, required, open_ended = _read_signature(target, len(COMPONENTS[key]))
     except Exception as error:  # whatever importing foreign code raises
-        return [f"{key}._target_={target} cannot be imported ({error})"]
+        hint = "; its folder has to be on PYTHONPATH" if isinstance(error, ModuleNotFoundError) else ""
+        return [f"{key}._target_={target} cannot be imported ({error}){hint}"]
     hints = {**dict.fromkeys(values, Any), **hints} if open_ended else hints
     return _check_keys(f"{key}.", values, hints, required, f" to {target}")
 

@@ -108,7 +108,8 @@ def expand_grid(lines: Sequence[str]) -> list[list[str]]:
             axes.append([f"{key}={value}" for value in override.sweep_string_iterator()])
         else:
             raise ConfigError(f"{line} names no values of a grid; list them, such as key=0.1,0.3,1.0 or range(0,5)")
-    jobs = [list(job) for job in itertools.product(*axes)]
+    # experiment=null is the default, which Hydra refuses to be told.
+    jobs = [[line for line in job if line != "experiment=null"] for job in itertools.product(*axes)]
     if not jobs:
         raise ConfigError("the sweep has no jobs: one of its keys has no values")
     return jobs

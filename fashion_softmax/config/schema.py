@@ -9,6 +9,8 @@ import functools
 import operator
 import re
 import secrets
+import shutil
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import filterfalse
@@ -17,7 +19,7 @@ from typing import Any, Literal, cast
 
 from hydra.core.config_store import ConfigStore
 from hydra.utils import to_absolute_path
-from omegaconf import MISSING, ListConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fashion_softmax.config.private import register_resolver
@@ -80,6 +82,8 @@ class DashboardConfig:
     """After each epoch, the distribution of each parameter."""
     confusion_matrix: bool = True
     """At the end, which classes of test images are taken for which."""
+    calibration: bool = True
+    """At the end, how often the model is right beside how sure it is."""
     mistakes: bool = True
     """At the end, the test images that are misclassified with most confidence."""
     text: bool = True
@@ -89,7 +93,7 @@ class DashboardConfig:
 
     def of_a_sweep(self) -> "DashboardConfig":
         """Leave what the jobs of a sweep record."""
-        return self if self.in_sweeps else DashboardConfig(False, False, False, False, self.text)
+        return self if self.in_sweeps else DashboardConfig(False, False, False, False, False, self.text)
 
 
 @dataclass
@@ -136,7 +140,22 @@ def register() -> None:
     # Cached, since Hydra asks for the folder's name several times.
     register_resolver("unique_id", lambda: secrets.token_hex(3), use_cache=True)
     register_resolver("job_name", lambda number, lines: name_folder(f"{number:03d}", _as_written(lines)))
+    register_resolver("commented_keys", _show_keys)
     register_resolver("run_suffix", lambda lines: name_folder("", filterfalse(is_neutral, _as_written(lines))))
+
+
+def _show_keys(_root_: DictConfig) -> str:
+    """Show the keys as the files of the chosen options do, comments included, for the text of --help."""
+    width = shutil.get_terminal_size().columns
+    shown = []
+    for group in COMPONENTS:
+        path = CONFIG_DIR / group / f"{(option := _root_.hydra.runtime.choices[group])}.yaml"
+        if path.exists():  # one of the user's own lies elsewhere
+            keys = re.sub(r"^(#|_target_).*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            shown.append(f"{group}: # {option}\n{textwrap.indent(keys, '  ')}")
+    shown += re.findall(r"(?ms)^seed: .*(?=^hydra:)", (CONFIG_DIR / "config.yaml").read_text(encoding="utf-8"))
+    lines = "".join(shown).replace("$", "$$").splitlines()  # Hydra fills in a template with what we return
+    return "\n".join(textwrap.fill(line, width, subsequent_indent=" " * 8, break_long_words=False) for line in lines)
 
 
 def _as_written(overrides: ListConfig) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from fashion_softmax.config.settings import printable
@@ -43,7 +43,7 @@ class PollingProgress(Progress):
     Args:
         console: to draw on.
         count_steps: tells how much of the task's total is done; called from another thread.
-        *columns: of `rich.progress.Progress`, after the bar.
+        *columns: of `rich.progress.Progress`, after the bar and the time that is left.
         **options: likewise.
     """
 
@@ -51,12 +51,15 @@ class PollingProgress(Progress):
         self._count_steps = count_steps
         can_redraw = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
         options |= {"refresh_per_second": REFRESH_PER_S, "disable": console.quiet or not can_redraw}
-        super().__init__(BarColumn(bar_width=24), *columns, console=console, **options)
+        width = 24 if console.width > 100 else 12
+        bar = BarColumn(width, table_column=Column(min_width=width))  # or a long text would take its place
+        left = TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=Column(min_width=5))
+        super().__init__(bar, left, *columns, console=console, speed_estimate_period=600, **options)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """Ask, then draw."""
         for task in self.tasks:
-            task.completed = self._count_steps()
+            self.update(task.id, completed=self._count_steps())
         yield from super().get_renderables()
 
 
@@ -81,7 +84,6 @@ class RunDisplay:
             self.console,
             lambda: batches.num_drawn,
             TextColumn("{task.description}", markup=False),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[summary]}", markup=False),
         )
         self._epoch, self._num_epochs = epoch, num_epochs
@@ -94,7 +96,7 @@ class RunDisplay:
         if epoch == self._epoch:
             return
         self._epoch = epoch
-        summary = f"loss {metrics['train/loss']:.4f}"
+        summary = f"loss {word_number(metrics['train/loss'])}"
         for split in ("val", "test"):
             if f"{split}/accuracy" in metrics:
                 summary += f", {split} accuracy {100 * metrics[f'{split}/accuracy']:.2f} %"
@@ -114,7 +116,8 @@ class RunDisplay:
                 loss, accuracy, cross_entropy = (
                     metrics[f"{split}/{name}"] for name in ("loss", "accuracy", "cross_entropy")
                 )
-                table.add_row(split, f"{loss:.4f}", f"{100 * accuracy:.2f} %", f"{cross_entropy:.4f}")
+                numbers = word_number(loss), f"{100 * accuracy:.2f} %", word_number(cross_entropy)
+                table.add_row(split, *numbers)
         self.console.print(table)
         # soft_wrap: a path or a command is one line, however long, so that it can be copied.
         self.console.print(
@@ -163,6 +166,11 @@ def shorten(path: str | Path) -> str:
 def count(number: int, noun: str) -> str:
     """Word a number of things, with an s unless it is one."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def word_number(value: float) -> str:
+    """Word a loss: four decimals, or a few digits of a huge one."""
+    return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3g}"
 
 
 def cut(text: str, num_letters: int) -> str:

@@ -20,7 +20,14 @@ from torch.utils.tensorboard.summary import custom_scalars, histogram, text
 from fashion_softmax.config.schema import DashboardConfig
 from fashion_softmax.config.settings import find_hyperparameters, is_comparable, name_trial
 from fashion_softmax.dashboard.events import EventFile
-from fashion_softmax.dashboard.pictures import draw_confusion, draw_sheet, draw_templates, to_pixels, to_png
+from fashion_softmax.dashboard.pictures import (
+    draw_confusion,
+    draw_reliability,
+    draw_sheet,
+    draw_templates,
+    to_pixels,
+    to_png,
+)
 from fashion_softmax.data import Dataset
 from fashion_softmax.errors import one_line
 from fashion_softmax.learning.models import SoftmaxRegression
@@ -91,7 +98,7 @@ class Dashboard:
             step: images seen.
             predictions: of the test images.
         """
-        self._attempt(("confusion_matrix", "mistakes"), step, predictions)
+        self._attempt(("confusion_matrix", "calibration", "mistakes"), step, predictions)
 
     def _attempt(self, names: Sequence[str], *arguments: Any) -> None:
         """Write what is switched on of these; what fails is switched off, and the run continues."""
@@ -119,6 +126,9 @@ class Dashboard:
         title = f"{len(predictions.labels)} test images, {predictions.is_correct.mean():.1%} correct"
         picture = draw_confusion(counts, self.dataset.class_names, title)
         self._write_picture("test_images/confusion_matrix", step, picture)
+
+    def _write_calibration(self, step: int, predictions: Predictions) -> None:
+        self._write_picture("test_images/calibration", step, draw_reliability(predictions))
 
     def _write_mistakes(self, step: int, predictions: Predictions) -> None:
         wrong = np.flatnonzero(~predictions.is_correct)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from fashion_softmax.dashboard.console import cut
+from fashion_softmax.learning.predictions import Predictions
 
 SIDE = 84  # pixels of an image on a sheet; 28 x 28 becomes 84 x 84
 GAP, LINE = 12, 18  # pixels between things, and of a line of text
@@ -98,6 +99,39 @@ def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title
         place = left + (column + 0.5) * CELL, top + (row + 0.5) * CELL
         fill = "white" if shares[row, column] > 0.5 else INK
         draw.text(place, str(counts[row, column]), fill=fill, font=FONT, anchor="mm")
+    return sheet
+
+
+def draw_reliability(predictions: Predictions) -> Image.Image:
+    """Draw a reliability diagram: for each bin of confidence, how often the model is right, beside how sure it is.
+
+    Args:
+        predictions: of at least one image.
+
+    References:
+        Guo et al., On Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599
+    """
+    counts, confidences, accuracies, error = predictions.count_reliability()
+    side, bar = CELL * 8, CELL * 8 / len(counts)
+    title = f"expected calibration error {100 * error:.1f} %: bars, how often it is right; lines, how sure it is"
+    left, top = 3 * GAP + LINE * 2, LINE + 2 * GAP
+    sheet, draw = _make_sheet("RGB", left + side + GAP, top + side + 4 * LINE, title)
+    for tick in (0, 25, 50, 75, 100):
+        place = side * tick / 100
+        draw.line((left, top + side - place, left + side, top + side - place), GRID_LINE)
+        draw.text((left - 6, top + side - place), f"{tick} %", fill=INK, font=FONT, anchor="rm")
+        draw.text((left + place, top + side + 6), f"{tick} %", fill=INK, font=FONT, anchor="ma")
+    draw.line((left, top + side, left + side, top), (150, 150, 150))
+    shares = np.sqrt(counts / max(1, counts.max()))  # bins of few images are pale, but not invisible
+    colours = _colour(0.25 + 0.5 * shares, SEQUENTIAL)
+    for index in np.flatnonzero(counts).tolist():
+        start, end = left + index * bar, left + (index + 1) * bar
+        base, height = top + side, side * accuracies[index]
+        draw.rectangle((start + 1, base - height, end - 1, base), fill=tuple(colours[index].tolist()))
+        line = base - side * confidences[index]
+        draw.line((start + 1, line, end - 1, line), (178, 24, 43), width=3)
+    label = "confidence in the predicted class; the darker a bar, the more images"
+    draw.text((left + side / 2, top + side + LINE + 8), label, fill=INK, font=FONT, anchor="ma")
     return sheet
 
 

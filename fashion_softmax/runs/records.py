@@ -17,7 +17,7 @@ from fashion_softmax.learning.predictions import Predictions
 from fashion_softmax.runs.lock import is_abandoned
 
 STATES = ("planned", "running", "completed", "diverged", "failed", "interrupted", "discarded")
-MAX_BYTES = 2**26  # of a hundred thousand epochs, or the predictions of six million images
+MAX_BYTES = 2**26  # of a hundred thousand epochs, or the predictions of two million images in ten classes
 MAX_NUMBER = 1e100  # sums and squares of smaller numbers are still floats
 
 

@@ -153,15 +153,17 @@ def predict(stack: Stack, split: Split, dtype: torch.dtype = torch.float32) -> l
         The predictions of each run.
     """
     stack.model.train(False)
-    classes, confidences = [], []
+    classes, confidences, probabilities = [], [], []
     for images, _ in in_order(split, dtype):
         log_probabilities = log_softmax(stack.model(images))
         best = log_probabilities.mT.max(dim=-2)  # (R, B), the first of several that are equal, as in the metrics
         classes.append(best.indices.cpu())
         confidences.append(best.values.exp().float().cpu())
+        probabilities.append(log_probabilities.exp().half().cpu())
     unsigned = np.min_scalar_type(log_probabilities.shape[-1] - 1)
     labels = split.labels.cpu().numpy().astype(unsigned)
+    runs = zip(torch.cat(classes, -1), torch.cat(confidences, -1), torch.cat(probabilities, -2), strict=True)
     return [
-        Predictions(labels, predicted.numpy().astype(unsigned), confidence.numpy())
-        for predicted, confidence in zip(torch.cat(classes, -1), torch.cat(confidences, -1), strict=True)
+        Predictions(labels, predicted.numpy().astype(unsigned), confidence.numpy(), all_classes.numpy())
+        for predicted, confidence, all_classes in runs
     ]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.progress import TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 from rich.table import Column
 
 from fashion_softmax.dashboard.console import (
@@ -47,9 +47,8 @@ class SweepDisplay:
         self.progress = PollingProgress(
             make_console(),
             self._count_epochs,
-            TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn("{task.description}", markup=False),
-            TimeRemainingColumn(compact=True),
+            TextColumn("{task.percentage:>3.0f} %", table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[best]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
             transient=True,
         )
@@ -68,7 +67,7 @@ class SweepDisplay:
         return sum(len(stack) * epochs for stack, epochs in zip(self._stacks, self._epochs, strict=True))
 
     def _look_at(self, index: int, stack: Sequence[RunFolder]) -> None:
-        text = f"stack {index + 1}/{len(self._stacks)}, {count(len(stack), 'run')}, epoch {self._epochs[index]}"
+        text = f"stack {index + 1}/{len(self._stacks)}, epoch {self._epochs[index]}/{stack[0].num_epochs_wanted}"
         self.progress.update(self._task, description=text)
         for folder in stack:
             row = (read_rows(folder.path) or [{}])[-1]
@@ -94,7 +93,7 @@ def show_plan(stacks: Sequence[Sequence[int]], facts: Mapping[int, Facts]) -> No
         parts.append(f"{count(len(together), 'stack')} of {size}, each trained as one")
     if len(stacks) > len(together):
         parts.append(f"{len(stacks) - len(together)} alone")
-    console.print(f"{count(sum(map(len, stacks)), 'job')}: {', '.join(parts)}", soft_wrap=True)
+    console.print(f"{count(sum(map(len, stacks)), 'job')}: {', '.join(parts)}")
     all_shared = [facts[stack[0]].shared for stack in together]
     differing = []
     for name in dict.fromkeys(name for shared in all_shared for name in shared):
@@ -102,9 +101,9 @@ def show_plan(stacks: Sequence[Sequence[int]], facts: Mapping[int, Facts]) -> No
         rest = f" and {len(values) - MAX_VALUES} more" if len(values) > MAX_VALUES else ""
         differing += [f"{name} ({', '.join(values[:MAX_VALUES])}{rest})"] if len(values) > 1 else []
     if differing:
-        console.print(f"  kept apart by {', '.join(differing)}", soft_wrap=True)
+        console.print(f"  kept apart by {', '.join(differing)}")
     for model, reason in sorted({(each.shared["model"], each.alone) for each in facts.values() if each.alone}):
-        console.print(f"  alone: {model}, since {reason}", soft_wrap=True)
+        console.print(f"  alone: {model}, since {reason}")
 
 
 def show_result(sweep_dir: Path, completed: Sequence[RunFolder]) -> None:

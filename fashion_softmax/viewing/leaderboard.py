@@ -8,7 +8,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from fashion_softmax.config.settings import shorten_keys, show
-from fashion_softmax.dashboard.console import count, shorten
+from fashion_softmax.dashboard.console import count, shorten, word_number
 from fashion_softmax.runs.records import RunFolder, is_accuracy
 from fashion_softmax.viewing.evidence import SIGNIFICANCE, PairedTest
 from fashion_softmax.viewing.ranking import TEST, Comparison, Setting
@@ -39,8 +39,9 @@ def show_leaderboard(console: Console, comparison: Comparison, limit: int) -> No
         sizes = f"{count(len(settings), 'setting')}, {count(len(comparison.runs), 'run')}"
         rows = [_describe(setting, comparison) for setting in settings]
         titles = show_table(console, f"{sizes}, by {name_metric(metric)}", rows, limit)
+        console.print(f"best run: {shorten(settings[0].best_run.path)}", soft_wrap=True)  # in one line, to be copied
         for line in _explain(comparison, titles):
-            console.print(line, soft_wrap=True)
+            console.print(line)
     if unfinished:
         rows = [
             (
@@ -99,8 +100,7 @@ def _word_test(test: PairedTest) -> str:
 
 def _explain(comparison: Comparison, titles: Sequence[str]) -> list[str]:
     settings = comparison.settings
-    lines = [f"best run: {shorten(settings[0].best_run.path)}"]
-    lines.append(f"ranked by {name_metric(comparison.metric)}: {comparison.reason}")
+    lines = [f"ranked by {name_metric(comparison.metric)}: {comparison.reason}"]
     if any(setting.deviation is not None for setting in settings):
         lines.append("±: standard deviation over seeds")
     lines += [f"{title}: {NOTES[title]}" for title in titles if title in NOTES]
@@ -161,9 +161,7 @@ def format_value(value: float | None, metric: str, deviation: float | None = Non
 
 def format_number(value: float, metric: str) -> str:
     """Format a value of a metric without its unit: percent for an accuracy, four decimals for others."""
-    if is_accuracy(metric):
-        return f"{100 * value:.2f}"
-    return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3g}"
+    return f"{100 * value:.2f}" if is_accuracy(metric) else word_number(value)
 
 
 def format_p(p_value: float) -> str:

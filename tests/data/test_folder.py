@@ -434,7 +434,9 @@ def test_workers_end_with_an_error(pictures: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["made_from", "shape", "has_colour", "broken", "sha256"])
-@pytest.mark.parametrize("value", [None, "missing", False, [24, 3, 2, 5]])
+@pytest.mark.parametrize(
+    "value", ["missing", *(pytest.param(value, marks=pytest.mark.slow) for value in (None, False, [24, 3, 2, 5]))]
+)
 def test_a_cache_that_says_something_else_is_made_again(pictures: Path, key: str, value: Any) -> None:
     expected = brightness(load(pictures))
     (path,) = (pictures.parent / "cache").glob("*/made_from.json")

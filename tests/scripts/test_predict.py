@@ -62,7 +62,7 @@ def test_grid_shows_what_the_model_says(script: RunScript, drawn: list[Any], run
         zip(captions, test.labels[3:13].tolist(), probabilities, strict=True)
     ):
         best = int(row.argmax())
-        assert caption == (f"true: {label}", f"{100 * float(row[best]):.0f} % {best}")
+        assert caption == (f"true: {label}", f"{best} ({100 * float(row[best]):.0f} %)")
         assert (index in mistakes) == (best != label)
     right = 10 - len(mistakes)
     assert f"run, 1 epoch\n{right} of 10 predictions are right" in outcome.out
@@ -160,6 +160,32 @@ def test_options_that_mean_nothing_for_a_picture_are_refused(script: RunScript, 
     for name, option in (("predict", ["--wrong"]), ("predict", ["--start", 1]), ("inspect_model", ["--image", 3])):
         outcome = script(name, run, "own.png", *option)
         assert outcome.code == 2 and f"{option[0]} means nothing for a picture" in outcome.err
+
+
+def test_calibration_agrees_with_the_recorded_predictions(script: RunScript, run: Path, tmp_path: Path) -> None:
+    outcome = script("predict", run, "--calibration")
+    assert outcome.code == 0, outcome.err
+    recorded = read_folder(run).predictions
+    assert recorded is not None
+    error = recorded.count_reliability()[-1]
+    assert f"expected calibration error: {100 * error:.2f} %" in outcome.out
+    with Image.open(tmp_path / "outputs" / "figures" / "calibration.png") as picture:
+        assert min(picture.size) > 300
+    wrong = script("predict", run, "--calibration", "--output", "calibration.svg")
+    assert wrong.code == 2 and "name a file that ends in .png" in wrong.err
+
+
+def test_picture_can_be_taken_as_it_is(script: RunScript, drawn: list[Any], run: Path, tmp_path: Path) -> None:
+    _, height, width = build_parts(resolve(compose(TINY))).dataset.image_shape
+    pixels = np.zeros((10 * height, 10 * width), np.uint8)
+    pixels[:20, :20] = 200  # in a corner, light on dark: trimming would move it
+    Image.fromarray(pixels).save(tmp_path / "corner.png")
+    outcome = script("predict", run, tmp_path / "corner.png", "--as-is")
+    assert outcome.code == 0 and f"taken as it is, scaled to {width} x {height} pixels" in outcome.out
+    seen = drawn[2]["what the model saw"]
+    assert (seen[:2, :2] == 200).all() and seen.sum() == 4 * 200
+    refused = script("predict", run, "--as-is")
+    assert refused.code == 2 and "name one after the run" in refused.err
 
 
 def test_best_run_best_epoch_and_a_picture_alone_are_found_below_outputs(

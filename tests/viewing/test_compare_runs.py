@@ -67,6 +67,8 @@ def test_by_a_key(record_run: RecordRun, compare: Compare) -> None:
     for loss in ("ce", "huber"):
         for lr in (0.1, 0.5):
             record_run(f"{loss}{lr}", 150 + (loss == "huber") * 10, loss=loss, lr=lr)
+    both = compare(".", "--by", "loss,lr").out
+    assert "test accuracy by loss, optimizer.lr" in both and both.count("│ ce ") == 2 and both.count("│ 0.5 ") == 2
     answer = compare(".", "--by", "loss").out
     assert "80.00 ± 0.00 %" in answer and "lr=0.1" in answer
     wrong = compare(".", "--by", "los")
