@@ -190,8 +190,8 @@ def exit_on_error() -> Iterator[None]:
 def _prepare_arguments(arguments: list[str]) -> list[str]:
     """Make arguments mean what a user expects where Hydra would not, and check the files that they lead to.
 
-    Options go to the front, since Hydra accepts overrides on one side of them only; a relative --config-path is
-    relative to the working folder, not to this file.
+    Options go to the front, since Hydra accepts overrides on one side of them only; --config-path is relative to the
+    working folder; `+experiment=mlp` is other projects' way; experiment=null is the default, and refused by Hydra.
 
     Raises:
         ConfigError: an unknown option, one that does not go with `resume=`, a file that cannot be used, or
@@ -217,6 +217,4 @@ def _prepare_arguments(arguments: list[str]) -> list[str]:
     flags = [argument for argument in arguments if argument not in options.overrides]
     if options.config_path and Path(options.config_path).is_dir():
         flags.append(f"--config-path={Path(options.config_path).absolute()}")
-    # `+experiment=mlp` is what other projects want; experiment=null is the default, which Hydra refuses to be told.
-    lines = [line.removeprefix("+") if line.startswith("+experiment=") else line for line in options.overrides]
-    return flags + [line for line in lines if line != "experiment=null"]
+    return flags + [line[line.startswith("+experiment=") :] for line in options.overrides if line != "experiment=null"]

@@ -1,4 +1,4 @@
-"""What an exception means to the user: an error with one line and an exit code, or a bug with its traceback.
+"""What is said to the user: the keys for --help; of an exception one line and an exit code, or a bug's traceback.
 
 The exceptions of Hydra, OmegaConf and PyYAML carry what is needed (the key, the value, the options), in Hydra 1.3 as in
 1.4. Where they do not, their own words are shown.
@@ -7,8 +7,10 @@ The exceptions of Hydra, OmegaConf and PyYAML carry what is needed (the key, the
 import errno
 import os
 import re
+import shutil
+import textwrap
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -16,6 +18,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from fashion_softmax.config.checking import RANGES, suggest
+from fashion_softmax.config.schema import COMPONENTS, CONFIG_DIR
 from fashion_softmax.errors import ConfigError, FashionSoftmaxError, MachineError, one_line
 
 MAX_LENGTH = 10_000  # of a message
@@ -93,6 +96,19 @@ def _is_raised_by_hydra(error: BaseException) -> bool:
     names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
     packages = [name.partition(".")[0] for name in names if name.startswith(("fashion_softmax", "hydra", "omegaconf"))]
     return packages[-1:] in (["hydra"], ["omegaconf"])
+
+
+def show_keys(choices: Mapping[str, str]) -> str:
+    """Show the keys as the files of the options do, by group, comments included, in the template of --help."""
+    shown = []
+    for group in COMPONENTS:
+        path = CONFIG_DIR / group / f"{choices[group]}.yaml"
+        if path.exists():  # one of the user's own lies elsewhere
+            keys = re.sub(r"^(#|_target_).*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            shown.append(f"{group}: # {choices[group]}\n{textwrap.indent(keys, '  ')}")
+    shown += re.findall(r"(?ms)^seed: .*(?=^hydra:)", (CONFIG_DIR / "config.yaml").read_text(encoding="utf-8"))
+    wrap = textwrap.TextWrapper(shutil.get_terminal_size().columns, subsequent_indent=" " * 8, break_long_words=False)
+    return "\n".join(map(wrap.fill, "".join(shown).replace("$", "$$").splitlines()))
 
 
 def check_files(folders: Iterable[str], overrides: Iterable[str] = ()) -> None:

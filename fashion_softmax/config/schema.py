@@ -9,8 +9,6 @@ import functools
 import operator
 import re
 import secrets
-import shutil
-import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import filterfalse
@@ -145,17 +143,9 @@ def register() -> None:
 
 
 def _show_keys(_root_: DictConfig) -> str:
-    """Show the keys as the files of the chosen options do, comments included, for the text of --help."""
-    width = shutil.get_terminal_size().columns
-    shown = []
-    for group in COMPONENTS:
-        path = CONFIG_DIR / group / f"{(option := _root_.hydra.runtime.choices[group])}.yaml"
-        if path.exists():  # one of the user's own lies elsewhere
-            keys = re.sub(r"^(#|_target_).*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-            shown.append(f"{group}: # {option}\n{textwrap.indent(keys, '  ')}")
-    shown += re.findall(r"(?ms)^seed: .*(?=^hydra:)", (CONFIG_DIR / "config.yaml").read_text(encoding="utf-8"))
-    lines = "".join(shown).replace("$", "$$").splitlines()  # Hydra fills in a template with what we return
-    return "\n".join(textwrap.fill(line, width, subsequent_indent=" " * 8, break_long_words=False) for line in lines)
+    from fashion_softmax.config.explain import show_keys
+
+    return show_keys(_root_.hydra.runtime.choices)
 
 
 def _as_written(overrides: ListConfig) -> list[str]:

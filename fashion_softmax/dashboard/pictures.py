@@ -107,9 +107,6 @@ def draw_reliability(predictions: Predictions) -> Image.Image:
 
     Args:
         predictions: of at least one image.
-
-    References:
-        Guo et al., On Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599
     """
     counts, confidences, accuracies, error = predictions.count_reliability()
     side, bar = CELL * 8, CELL * 8 / len(counts)

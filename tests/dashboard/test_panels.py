@@ -60,7 +60,7 @@ def names(accumulator: EventAccumulator) -> set[str]:
     return {tag for tag in found if not tag.startswith(("_hparams_", "custom_scalars"))}
 
 
-PICTURES = {"test_images/confusion_matrix", "test_images/mistakes"}
+PICTURES = {"test_images/confusion_matrix", "test_images/calibration", "test_images/mistakes"}
 EVERYTHING = {"weights/templates", "parameters", "config", "overrides", *PICTURES}
 
 
@@ -83,7 +83,7 @@ def test_single_run_gets_everything(tmp_path: Path) -> None:
         (["dashboard.in_sweeps=true"], True, EVERYTHING),
         (["model=lenet", "dashboard.histograms=false"], False, EVERYTHING - {"weights/templates", "parameters"}),
         (["dashboard.text=false", "dashboard.mistakes=false"], False,
-         {"weights/templates", "parameters", "test_images/confusion_matrix"}),
+         {"weights/templates", "parameters", "test_images/confusion_matrix", "test_images/calibration"}),
     ],
 )  # fmt: skip
 def test_switches_decide(tmp_path: Path, overrides: Sequence[str], in_sweep: bool, expected: set[str]) -> None:
