@@ -23,6 +23,8 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 BLUE = COLORS[0]
 GREY, PALE = "#666666", "#CCCCCC"
 LINES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p", "d")  # of many lines
+MANY = 6  # lines, from which on colours and dashes alone are hard to follow
 MAX_STYLES = len(COLORS) * len(LINES)  # the numbers of colours and lines have no common divisor
 DPI = 150
 PAGE_WIDTH = 6.5  # inches: text of 9 points is then 8 pixels high on a phone
@@ -120,29 +122,41 @@ def make_figure(comparison: Comparison) -> "Figure":
         figure = new_figure(5.5, 4)
     else:
         panels = {CURVES[tag]: [(_as_text(name), runs, tag) for name, runs in groups] for tag in tags}
-        figure = new_figure(3.8 * len(tags), 3.6 + 0.2 * -(-min(len(groups), MAX_LINES) // 2))
-        notes = ["lines: mean over seeds, bands: lowest to highest seed"] * has_seeds
+        is_large = len(groups) > MANY
+        figure = new_figure(3.8 * len(tags), (4.6 if is_large else 3.6) + 0.2 * -(-min(len(groups), MAX_LINES) // 4))
+        bands = "; bands, of the best three: lowest to highest seed" if is_large else "; bands: lowest to highest seed"
+        notes = [f"lines: mean over seeds{bands}"] * has_seeds
         notes += [f"grey: the other {len(groups) - MAX_LINES}"] * (len(groups) > MAX_LINES)
         figure.suptitle("; ".join(notes), fontsize="small", color="#555555")
     all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, ((title, label), curves) in zip(all_axes, panels.items(), strict=True):
         for index, (name, runs, tag) in enumerate(curves):  # the best on top of the others
             style = {"label": name, "zorder": 3 - index / MAX_LINES, **line_style(index)}
-            _draw_curve(axes, runs, tag, **(style if index < MAX_LINES else OTHERS))
+            if len(curves) > MANY:
+                style |= {"marker": MARKERS[index % len(MARKERS)], "markevery": (index % 3 / 10, 0.3), "markersize": 6}
+            _draw_curve(
+                axes,
+                runs,
+                tag,
+                has_band=index < len(curves) <= MANY or index < 3,
+                **(style if index < MAX_LINES else OTHERS),
+            )
         axes.set_title(title, parse_math=False)
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         finish(axes)
-    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    ncols = 4 if len(groups) > MANY else 2
+    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=ncols, frameon=False)
     return figure
 
 
-def _draw_curve(axes: "Axes", runs: Sequence[RunFolder], tag: str, **style: Any) -> None:
-    """Draw the mean over seeds and behind a line with a label their range, as far as all runs have come."""
+def _draw_curve(axes: "Axes", runs: Sequence[RunFolder], tag: str, *, has_band: bool, **style: Any) -> None:
+    """Draw the mean over seeds and, if asked, their range behind it, as far as all runs have come."""
     rows = [each for each in zip(*(run.rows for run in runs), strict=False) if all(tag in row for row in each)]
     epochs, values = [each[0]["epoch"] for each in rows], [[row[tag] for row in each] for each in rows]
-    axes.plot(epochs, list(map(fmean, values)), marker="o" if len(epochs) == 1 else None, **style)
-    if len(runs) > 1 and "label" in style:
+    style |= {"marker": style.get("marker", "o"), "markevery": None} if len(epochs) == 1 else {}
+    axes.plot(epochs, list(map(fmean, values)), **style)
+    if len(runs) > 1 and has_band:
         axes.fill_between(epochs, list(map(min, values)), list(map(max, values)), color=style["color"], alpha=0.15)
 
 

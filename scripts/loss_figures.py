@@ -64,12 +64,12 @@ def draw_losses(losses: Mapping[str, Loss]) -> "Figure":
     if entropy:
         _draw_example(panels[len(losses)], entropy)
     for axes in panels[:num_panels]:
-        # Between title and axes, where it covers nothing.
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=3, frameon=False, fontsize=9, columnspacing=1)
         finish(axes)
     for axes in panels[num_panels:]:
         axes.set_axis_off()
     figure.suptitle("Losses, their gradients and likelihoods")
+    names = ("loss $L$", "gradient", "likelihood $e^{-L}$")
+    figure.legend(panels[0].lines, names, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -105,8 +105,8 @@ def _draw_loss(axes: "Axes", title: str, loss_fn: Loss) -> None:
         if loss_fn.input == "probabilities":
             axes.axvspan(-1, 1, color="#F0F0F0", zorder=0)  # what the error of a probability can be
     else:
-        axes.set(xlabel="logit $o_i$ of the wrong class of two; $o_y = 0$", ylabel=r"$L$, $dL/do_i$, $e^{-L}$")
-    axes.set_title(title, fontsize=10, pad=20)
+        axes.set(xlabel="logit $o_i$ of the wrong class; $o_y = 0$", ylabel=r"$L$, $dL/do_i$, $e^{-L}$")
+    axes.set_title(title, fontsize=10)
 
 
 def _draw_example(axes: "Axes", loss_fn: Loss) -> None:
@@ -122,4 +122,5 @@ def _draw_example(axes: "Axes", loss_fn: Loss) -> None:
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_ylabel("probability, gradient $dL/do_i$")
     title = f"gradient of cross-entropy for ten\nmade-up logits of a {names[EXAMPLE_LABEL]}"
-    axes.set_title(title, fontsize=10, pad=20)
+    axes.set_title(title, fontsize=10)
+    axes.legend(frameon=False, fontsize=9)

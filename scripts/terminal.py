@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fcntl import ioctl
+from html import escape
 from pathlib import Path
 
 import pyte
@@ -46,7 +47,13 @@ class Frame:
 
 
 def record(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], *, columns: int = 80, rows: int = 24
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    columns: int = 80,
+    rows: int = 24,
+    expected: Sequence[int] = (0,),
 ) -> list[Frame]:
     """Run a command in a terminal of its own and record every change of its screen.
 
@@ -56,9 +63,10 @@ def record(
         environment: beside the variables of a terminal.
         columns: letters of a line.
         rows: lines of the screen.
+        expected: codes that it may end with.
 
     Raises:
-        CalledProcessError: it ended with another code than 0.
+        CalledProcessError: it ended with another code.
     """
     frames: list[Frame] = []
     screen = pyte.Screen(columns, rows)
@@ -82,7 +90,7 @@ def record(
             if not ready and process.poll() is not None:
                 break
     os.close(reader)
-    if process.returncode:
+    if process.returncode not in expected:
         raise subprocess.CalledProcessError(process.returncode, list(command), "\n".join(frames[-1].to_text()))
     return frames
 
@@ -101,3 +109,51 @@ def _read(screen: pyte.Screen) -> tuple[tuple[Segment, ...], ...]:
             segments.pop()
         lines.append(tuple(segments))
     return tuple(lines)
+
+
+def draw(frames: Sequence[Frame], command: str, *, speed: float = 1.0) -> str:
+    """Draw frames as an SVG: one as a picture, several as a picture that moves, in a loop.
+
+    Args:
+        frames: of the same terminal.
+        command: typed above them.
+        speed: how many times faster than it was; the last frame stays.
+    """
+    rows = 1 + max(len(frame.to_text()) for frame in frames)
+    columns = max(len(line) for frame in frames for line in [*frame.to_text(), f"$ {command}"])
+    width, height = columns * WIDTH + 2 * MARGIN, rows * HEIGHT + 2 * MARGIN
+    ends = [frame.seconds / speed for frame in frames[1:]] + [frames[-1].seconds / speed + LAST_FRAME_S]
+    total, start = ends[-1], 0.0
+    rules, groups = [], []
+    for index, (frame, end) in enumerate(zip(frames, ends, strict=True)):
+        groups.append(f'<g class="f f{index}">{_draw_lines(frame)}</g>')
+        if len(frames) > 1:
+            first, last = 100 * start / total, 100 * end / total
+            steps = f"0%{{opacity:0}}{first:.3f}%{{opacity:1}}{last:.3f}%{{opacity:0}}"
+            rules.append(f"@keyframes k{index}{{{steps}}}.f{index}{{animation-name:k{index}}}")
+        start = end
+    moving = f".f{{opacity:0;animation:{total:.2f}s step-end infinite}}" if len(frames) > 1 else ""
+    # Who wants no movement sees the end.
+    still = f"@media (prefers-reduced-motion:reduce){{.f{{animation:none}}.f{len(frames) - 1}{{opacity:1}}}}"
+    style = "text{white-space:pre;font:14px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace}"
+    prompt = f'<text x="0" y="{HEIGHT - 5}" fill="{COLOURS["white"]}" textLength="{(len(command) + 2) * WIDTH:.1f}">'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" width="{width:.0f}">'
+        f"<style>{style}{moving}{''.join(rules)}{still if moving else ''}</style>"
+        f'<rect width="100%" height="100%" rx="8" fill="{BACKGROUND}"/><g transform="translate({MARGIN} {MARGIN})">'
+        f"{prompt}$ {escape(command)}</text>{''.join(groups)}</g></svg>\n"
+    )
+
+
+def _draw_lines(frame: Frame) -> str:
+    parts = []
+    for row, line in enumerate(frame.lines[: len(frame.to_text())]):
+        column = 0
+        for text, colour, is_bold in line:
+            if text.strip():
+                place = f'x="{column * WIDTH:.1f}" y="{(row + 2) * HEIGHT - 5}" textLength="{len(text) * WIDTH:.1f}"'
+                fill = COLOURS.get(colour, f"#{colour}" if len(colour) == 6 else COLOURS["default"])
+                bold = ' font-weight="bold"' if is_bold else ""
+                parts.append(f'<text {place} fill="{fill}"{bold}>{escape(text)}</text>')
+            column += len(text)
+    return "".join(parts)

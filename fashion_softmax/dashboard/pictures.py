@@ -103,11 +103,7 @@ def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title
 
 
 def draw_reliability(predictions: Predictions) -> Image.Image:
-    """Draw a reliability diagram: for each bin of confidence, how often the model is right, beside how sure it is.
-
-    Args:
-        predictions: of at least one image.
-    """
+    """Draw a reliability diagram: for each bin of confidence, how often the model is right, beside how sure it is."""
     counts, confidences, accuracies, error = predictions.count_reliability()
     side, bar = CELL * 8, CELL * 8 / len(counts)
     title = f"expected calibration error {100 * error:.1f} %: bars, how often it is right; lines, how sure it is"

@@ -14,6 +14,7 @@ from fashion_softmax.dashboard.console import (
     PollingProgress,
     compare_command,
     count,
+    cut,
     make_console,
     shorten,
     tensorboard_command,
@@ -24,6 +25,7 @@ from fashion_softmax.viewing.leaderboard import show_leaderboard
 from fashion_softmax.viewing.ranking import compare
 
 LOOK_EVERY_S = 1.0
+LINE_WITHOUT_TEXTS = 28  # letters: a bar, the time that is left, a percentage
 MAX_ROWS = 20  # of the ranking
 MAX_VALUES = 6  # of what keeps jobs apart, before the rest is counted
 MAX_TENSORBOARD_RUNS = 500  # above, it shows none until they are filtered
@@ -49,7 +51,7 @@ class SweepDisplay:
             self._count_epochs,
             TextColumn("{task.percentage:>3.0f} %", table_column=Column(no_wrap=True)),
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
-            TextColumn("{task.fields[best]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+            TextColumn("{task.fields[best]}", markup=False),
             transient=True,
         )
         total = sum(folder.num_epochs_wanted for stack in stacks for folder in stack)
@@ -74,7 +76,8 @@ class SweepDisplay:
             objective = row.get("val/accuracy", row.get("test/accuracy"))
             if isinstance(objective, float) and objective > self._best:
                 self._best = objective
-                self.progress.update(self._task, best=f"best {100 * objective:.2f} %, {folder.path.name}")
+                room = self.progress.console.width - len(text) - LINE_WITHOUT_TEXTS
+                self.progress.update(self._task, best=cut(f"best {100 * objective:.2f} %, {folder.path.name}", room))
 
 
 def show_plan(stacks: Sequence[Sequence[int]], facts: Mapping[int, Facts]) -> None:

@@ -199,3 +199,22 @@ def test_what_chose_is_said(open_page: Open, record_run: RecordRun) -> None:
     page = open_page()
     assert page.locator("#notice").is_hidden() and "ranked by val accuracy" in page.locator("#summary").inner_text()
     assert click_title(page, "test accuracy").count() == 1 and read_ranks(page) == [2, 1]  # 0.75, 0.70
+
+
+def test_at_most_nine_columns_until_more_are_asked_for(runs: None, open_page: Open) -> None:
+    page = open_page(1280)
+    titles = page.locator("#ranking thead th:visible")
+    assert titles.count() == 9 and page.locator(".swipe").is_hidden()
+    assert page.locator("#ranking").evaluate("table => table.offsetWidth <= table.parentElement.clientWidth")
+    shown = [text.splitlines()[0] for text in titles.all_inner_texts()]
+    assert shown[:5] == ["#", "loss", "optimizer.lr", "seeds", "test accuracy"] and "p vs. best" in shown
+    page.get_by_role("button", name="All ").click()
+    assert titles.count() > 9
+    page.get_by_role("button", name="Fewer columns").click()
+    assert titles.count() == 9
+
+
+def test_a_phone_is_told_that_the_table_moves(runs: None, open_page: Open) -> None:
+    page = open_page(400)
+    assert page.locator(".swipe").is_visible()
+    assert page.locator("body").evaluate("body => body.scrollWidth <= 400")  # only the table moves

@@ -137,6 +137,7 @@ function start() {
     drawUnfinished();
   }
   applyFilters();
+  if (settings.length) drawColumnSwitch(); // when the rows are there, so that their width can be measured
 }
 
 start();

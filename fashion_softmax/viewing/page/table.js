@@ -1,6 +1,7 @@
 // The leaderboard: a row for each setting, sorted by any column.
 
 const rows = []; // of the leaderboard, by setting
+const MAX_COLUMNS = 9; // that fit a screen; the others are shown when asked for
 const sorting = { column: 0, isDescending: false };
 
 function formatInterval(interval) {
@@ -63,10 +64,15 @@ function listColumns() {
           : MISSING,
     },
   ];
+  const inFront = ["#", nameMetric(data.metric), "p vs. best", "seeds", ...data.keys.map((key) => cut(key, 60))];
   const isFirst = (column, place) => columns.findIndex((other) => other.title === column.title) === place;
-  return columns.filter(
+  const shown = columns.filter(
     (column, place) => isFirst(column, place) && settings.some((setting) => column.show(setting) !== MISSING),
   );
+  const urgency = ({ title }) => (inFront.includes(title) ? inFront.indexOf(title) : inFront.length);
+  const extra = [...shown].sort((first, second) => urgency(first) - urgency(second)).slice(MAX_COLUMNS);
+  for (const column of extra) column.isExtra = true;
+  return shown;
 }
 
 // The blank is as wide as the sign, which keeps the numbers below each other.
@@ -104,7 +110,8 @@ function drawLeaderboard() {
   columns.forEach((column, place) => {
     const button = column.draw ? column.title : make("button", { type: "button" }, column.title);
     if (!column.draw) button.addEventListener("click", () => sortBy(place));
-    head.append(make("th", { scope: "col", class: column.isText ? "text" : column.draw ? "wide" : null }, button));
+    const kind = column.isText ? "text" : column.draw ? "wide" : null;
+    head.append(make("th", { scope: "col", class: withExtra(column, kind) }, button));
   });
   settings.forEach((setting, index) => {
     const row = make("tr", {
@@ -128,12 +135,32 @@ function drawLeaderboard() {
   );
 }
 
+const withExtra = (column, kind) => [kind, column.isExtra && "extra"].filter(Boolean).join(" ") || null;
+
+function drawColumnSwitch() {
+  const table = byId("ranking");
+  const button = byId("all-columns");
+  const update = () => {
+    const isFew = table.classList.contains("few");
+    button.textContent = isFew ? `All ${columns.length} columns` : "Fewer columns";
+    button.setAttribute("aria-pressed", String(!isFew));
+    document.querySelector(".swipe").hidden = table.offsetWidth <= table.parentElement.clientWidth;
+  };
+  button.hidden = columns.length <= MAX_COLUMNS;
+  button.addEventListener("click", () => {
+    table.classList.toggle("few");
+    update();
+  });
+  window.addEventListener("resize", update);
+  update();
+}
+
 function drawCell(column, setting) {
   const text = column.show(setting);
   if (column.title !== "#") {
     return make(
       "td",
-      { class: column.isText ? "text" : null, title: text.length > 30 ? text : null },
+      { class: withExtra(column, column.isText ? "text" : null), title: text.length > 30 ? text : null },
       column.draw ? column.draw(setting) : text,
     );
   }
