@@ -6,7 +6,7 @@ LOGDIR ?= outputs
 unexport PYTHONDONTWRITEBYTECODE # or every command would compile torch again, which takes seconds
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train sweep board test test-slow test-all check lint format doctor benchmark clean
+.PHONY: help setup data train sweep board test test-slow test-all check lint format doctor benchmark docs gallery clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,15 @@ format: setup ## format the code and repair what the linter can
 
 doctor: setup ## check packages, device, data, space and permissions
 	@$(BIN)/python scripts/doctor.py
+
+docs: setup ## build the pages of docs/ as a site, in both languages, and open it
+	@$(BIN)/python -m sphinx -W -E -q -d build/doctrees/en docs build/docs
+	@$(BIN)/python -m sphinx -W -E -q -d build/doctrees/zh -D language=zh_CN docs build/docs/zh-CN
+	@echo "the pages are in build/docs/index.html"
+	@test -n "$(CI)" || $(BIN)/python -m webbrowser build/docs/index.html > /dev/null
+
+gallery: setup ## make every picture that a user sees, into build/gallery (ARGS=--docs: also those of docs/)
+	@$(BIN)/python scripts/gallery.py $(ARGS)
 
 benchmark: setup ## measure speed and memory against the bars (ARGS=--quick)
 	@$(BIN)/python scripts/benchmark.py $(ARGS)

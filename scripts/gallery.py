@@ -59,8 +59,6 @@ FIGURES = {
 SHOWN = {
     "sweep.svg": "sweep.svg",
     "report.png": "report_1280.png",
-    "tensorboard.png": "tensorboard.png",
-    "hparams.png": "hparams.png",
     "calibration.png": "calibration.png",
 }
 IN_THE_LESSON = ["curves", "inspection", "losses", "losses_compared", "picture", "predictions", "samples", "scores"]
@@ -139,12 +137,12 @@ def look(browser: Any) -> None:
     take("report_400_whole", report, 400, 800, whole=True)
     for name in TERMINALS:
         take(f"{name}_end", (GALLERY / f"{name}.svg").as_uri(), 1760 if "200" in name else 760, 1000)
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", "outputs/study", "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", "outputs", "--host", "127.0.0.1"]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as board:
         assert board.stderr is not None
         address = next(line for line in board.stderr if " at http" in line).split(" at ")[1].split()[0]
-        for name, tab in {"tensorboard": "timeseries", "hparams": "hparams"}.items():
-            take(name, f"{address}#{tab}", 1400, 1000, WAIT_MS)
+        for tab in ("timeseries", "hparams", "custom_scalars"):
+            take(f"tensorboard_{tab}", f"{address}#{tab}", 1400, 1000, WAIT_MS)
         board.terminate()
 
 

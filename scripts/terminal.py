@@ -91,7 +91,9 @@ def record(
                 break
     os.close(reader)
     if process.returncode not in expected:
-        raise subprocess.CalledProcessError(process.returncode, list(command), "\n".join(frames[-1].to_text()))
+        raise subprocess.CalledProcessError(
+            process.returncode, list(command), "\n".join(frames[-1].to_text() if frames else [])
+        )
     return frames
 
 

@@ -300,3 +300,11 @@ def test_f5_a_secret_of_the_environment_is_in_no_file(train: Train, tmp_path: Pa
 @pytest.mark.slow
 def test_unknown_device_is_the_machines_refusal(train: Train, tmp_path: Path) -> None:
     assert_refused(train(*TINY, "device=cuda:99"), 7, tmp_path, "device=cuda:99 is not on this machine")
+
+
+def test_experiments_are_chosen_as_in_other_projects_and_left_out_by_null(train: Train, tmp_path: Path) -> None:
+    assert "MLP, CrossEntropy, Adam" in train("+experiment=mlp", *TINY, f"hydra.run.dir={tmp_path}/run").stdout
+    result = train("-m", "experiment=null,lesson", *TINY, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert result.returncode == 0, result.stderr
+    names = sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir() and path.name[0] != ".")
+    assert [name[:3] for name in names] == ["000", "001", "002", "003"] and "lesson" in names[2]

@@ -5,6 +5,7 @@ What the command does with the line: `tests/test_cli.py` and `tests/test_faults_
 
 import errno
 import logging.config
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from hydra import compose as hydra_compose
 
 from fashion_softmax.config.checking import check_values
-from fashion_softmax.config.explain import check_files, describe, translate
+from fashion_softmax.config.explain import check_files, describe, show_keys, translate
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.private import IS_HYDRA_1_3, parse_arguments
 from fashion_softmax.config.schema import CONFIG_DIR, resolve
@@ -166,3 +167,30 @@ def test_overrides_stand_anywhere_and_options_are_not_abbreviated() -> None:
     assert options.overrides == ["a=1", "", "b=2"] and options.multirun and options.cfg == "job" and not unknown
     assert parse_arguments(["--multi", "a=1"])[1] == ["--multi"]
     assert {"--multirun", "--config-dir", "--cfg", "--experimental-rerun"} <= set(known)
+
+
+def test_help_shows_each_key_with_its_comment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    choices = {"dataset": "fashion_mnist", "model": "mlp", "loss": "huber", "optimizer": "sgd", "scheduler": "of_mine"}
+    shown = show_keys(choices)
+    assert "  lr: 0.1 # learning rate" in shown and "  delta: 0.5" in shown and "hidden_sizes: [256]" in shown
+    assert "_target_" not in shown and "scheduler" not in shown  # the user's own option lies elsewhere
+    assert "  log_every: 20 # steps between two points of train/step_loss" in shown
+    assert "$${project_dir:}/data/fashion_mnist" in shown  # in a template
+    assert max(map(len, shown.splitlines())) <= 80
+    for key in ("seed", "device", "num_epochs", "dry_run", "discard", "calibration", "val_size", "batch_size"):
+        assert re.search(rf"(?m)^ *{key}: ", shown), key
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("lr", "did you mean optimizer.lr?"),
+        ("loss.dleta", "did you mean loss.delta?"),
+        ("val_size", "dataset.val_size?"),
+    ],
+)
+def test_key_without_its_group_is_told_the_whole_key(key: str, hint: str) -> None:
+    with pytest.raises(Exception) as caught:
+        compose(["loss=huber", f"{key}=1"])
+    assert hint in str(translate(caught.value))
