@@ -123,8 +123,7 @@ def draw_reliability(predictions: Predictions) -> Image.Image:
         draw.rectangle((start + 1, base - height, end - 1, base), fill=tuple(colours[index].tolist()))
         line = base - side * confidences[index]
         draw.line((start + 1, line, end - 1, line), (178, 24, 43), width=3)
-    label = "confidence in the predicted class; the darker a bar, the more images"
-    draw.text((left + side / 2, top + side + LINE + 8), label, fill=INK, font=FONT, anchor="ma")
+    draw.text((left, top + side + LINE + 8), "confidence; the darker a bar, the more images", fill=INK, font=FONT)
     return sheet
 
 

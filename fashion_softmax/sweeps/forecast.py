@@ -125,7 +125,8 @@ def _count_bytes(config: dict[str, Any], parts: Parts) -> int:
     optimizer = config["optimizer"]
     moments = 2 * ("betas" in optimizer) + ("alpha" in optimizer) + bool(optimizer.get("momentum"))
     checkpoint = 8_000 + 4 * parts.facts.num_parameters * (1 + moments)
-    return int(48_000 + 2 * checkpoint + 6.1 * len(parts.dataset.test) + 1_400 * config["trainer"]["num_epochs"])
+    image = 6.1 + 2 * parts.dataset.num_classes  # predictions of one
+    return int(48_000 + 2 * checkpoint + image * len(parts.dataset.test) + 1_400 * config["trainer"]["num_epochs"])
 
 
 def show_forecast(plan: Plan, known: Collection[str]) -> None:

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from fashion_softmax.config.settings import name_folder
 from fashion_softmax.dashboard.console import count
-from fashion_softmax.errors import CheckpointError, ConfigError, SweepError, one_line
+from fashion_softmax.errors import CheckpointError, ConfigError, SweepError
 from fashion_softmax.runs.folder import JOURNAL, is_sweep, list_runs, set_aside_earlier
 from fashion_softmax.runs.interruption import remember_signals
 from fashion_softmax.runs.lock import claim
@@ -126,7 +126,7 @@ def _explain_damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:  # Optuna has none of its own
-        raise CheckpointError(f"{path}: is damaged ({one_line(error)}); start the search anew") from error
+        raise CheckpointError(f"{path}: is damaged; start the search anew") from error
 
 
 def _ask(study: optuna.Study, space: Space, options: SearchOptions) -> list[int]:
