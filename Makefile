@@ -59,7 +59,7 @@ docs: setup ## build the pages of docs/ as a site, in both languages, and open i
 	@$(BIN)/python -m sphinx -W -E -q -d build/doctrees/en docs build/docs
 	@$(BIN)/python -m sphinx -W -E -q -d build/doctrees/zh -D language=zh_CN docs build/docs/zh-CN
 	@echo "the pages are in build/docs/index.html"
-	@test -n "$(CI)" || $(BIN)/python -m webbrowser build/docs/index.html > /dev/null
+	@test -n "$$CI" || $(BIN)/python -m webbrowser build/docs/index.html > /dev/null
 
 gallery: setup ## make every picture that a user sees, into build/gallery (ARGS=--docs: also those of docs/)
 	@$(BIN)/python scripts/gallery.py $(ARGS)
