@@ -302,6 +302,7 @@ def test_unknown_device_is_the_machines_refusal(train: Train, tmp_path: Path) ->
     assert_refused(train(*TINY, "device=cuda:99"), 7, tmp_path, "device=cuda:99 is not on this machine")
 
 
+@pytest.mark.slow
 def test_experiments_are_chosen_as_in_other_projects_and_left_out_by_null(train: Train, tmp_path: Path) -> None:
     assert "MLP, CrossEntropy, Adam" in train("+experiment=mlp", *TINY, f"hydra.run.dir={tmp_path}/run").stdout
     result = train("-m", "experiment=null,lesson", *TINY, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep")

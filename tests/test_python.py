@@ -61,6 +61,7 @@ def test_sweep_is_the_commands_grid(train: Train, tmp_path: Path) -> None:
     assert html.startswith("<table><tr><td>name<td>state<td>loss<td>") and html.count("<tr>") == 9
 
 
+@pytest.mark.slow
 def test_a_hydra_that_others_have_set_up_stays(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "config.yaml").write_text("key: 1\n", encoding="utf-8")

@@ -171,6 +171,7 @@ def test_h4_histograms_of_an_epoch_are_on_the_disk_before_its_checkpoint(
     assert steps == [[256], [256, 512]]
 
 
+@pytest.mark.slow
 def test_resumed_run_may_change_the_switches(train: Callable[..., CompletedProcess[str]], run: Path) -> None:
     result = train(f"resume={run}", "trainer.num_epochs=2", "dashboard.histograms=false")
     assert result.returncode == 0, result.stderr

@@ -103,6 +103,7 @@ def test_run_that_another_process_trains_is_left_alone(tmp_path: Path, monkeypat
     assert {path: content for path, content in read_all(tmp_path).items() if path.name != ".lock"} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "fails"), [("surrogate", True), ("long", True), ("float64", False), ("graph", False)])
 def test_odd_loss_is_alone_with_its_trouble(tmp_path: Path, how: str, fails: bool) -> None:
     odd = write(tmp_path / "odd", f"loss._target_={HERE}.Odd", f"+loss.how={how}", "~loss.label_smoothing")

@@ -78,8 +78,12 @@ def test_each_loss_has_a_panel_with_formula_axes_legend_and_curves() -> None:
     assert [title[0] for title in titles[:5]] == list(ALL)
     for axes, (_, _, formula) in zip(figure.axes[:5], titles, strict=False):
         assert formula.startswith("$") and axes.get_xlabel() and axes.get_ylabel()
-        legend = axes.get_legend()
-        assert legend and [text.get_text() for text in legend.get_texts()] == ["loss", "gradient", "likelihood"]
+        assert not axes.get_legend() and [line.get_label() for line in axes.lines] == ["loss", "gradient", "likelihood"]
+    (legend,) = figure.legends  # of all panels
+    assert [text.get_text() for text in legend.get_texts()] == ["loss $L$", "gradient", "likelihood $e^{-L}$"]
+    assert [line.get_linestyle() for line in legend.get_lines()] == [
+        line.get_linestyle() for line in figure.axes[0].lines
+    ]
     values, gradient, likelihood = figure.axes[2].lines
     np.testing.assert_allclose(gradient.get_ydata(), gradient.get_xdata().clip(-0.2, 0.2), atol=1e-9)
     np.testing.assert_allclose(likelihood.get_ydata(), np.exp(-values.get_ydata()), atol=1e-9)

@@ -133,6 +133,7 @@ def test_cut_missing_and_huge_pictures_are_refused(tmp_path: Path) -> None:
             read_photo(save(tmp_path / "b.png", Image.new("1", size)), FASHION)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_enlarged_inverted_images_come_back(fashion_mnist_root: Path, tmp_path: Path) -> None:
     dataset = load_published(name="fashion_mnist", root=str(fashion_mnist_root))

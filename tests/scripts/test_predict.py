@@ -122,6 +122,7 @@ def test_own_picture_gets_the_prediction_of_its_image(
     assert (tmp_path / "outputs" / "figures" / "picture.png").exists()
 
 
+@pytest.mark.slow
 def test_inspection_adds_up_to_the_lead(script: RunScript, drawn: list[Any], run: Path, tmp_path: Path) -> None:
     outcome = script("inspect_model", run, "--image", 7)
     assert outcome.code == 0, outcome.err
@@ -205,6 +206,7 @@ def test_best_run_best_epoch_and_a_picture_alone_are_found_below_outputs(
     assert outcome.code == 4 and "best.pt is missing" in outcome.err
 
 
+@pytest.mark.slow
 def test_names_in_a_foreign_run_do_not_reach_the_terminal_raw(script: RunScript, tmp_path: Path) -> None:
     folder = write_idx_folder(tmp_path / "data", shape=(8, 8))
     names = "dataset.class_names=['\x1b[31mred','a\nb','c']"

@@ -3,6 +3,7 @@
 from figures import MAX_STYLES, encode, line_style, new_figure
 
 
+@pytest.mark.slow
 def test_files_are_the_same_for_the_same_figure() -> None:
     for suffix, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
         contents = []

@@ -47,6 +47,7 @@ def test_workers_are_counted(
     assert count_workers({"_target_": f"hydra_plugins.x.{launcher}", **options}) == expected
 
 
+@pytest.mark.slow
 def test_every_worker_has_something_to_do() -> None:
     facts = find_facts(*[f"optimizer.lr={lr}" for lr in range(1, 11)])
     assert [len(stack) for stack in plan(facts, None, 3)] == [3, 3, 4]

@@ -71,6 +71,7 @@ def test_changing_into_the_run_folder_leaves_paths_where_the_user_stands(train: 
     assert result.returncode == 0 and "run folder   run\n" in result.stdout, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_component_that_exits_is_no_success(train: Train, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "import sys\nfrom fashion_softmax.learning.losses import CrossEntropy\n"

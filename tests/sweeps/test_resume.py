@@ -150,6 +150,7 @@ def test_resume_without_the_checkpoint_is_refused(run: Path) -> None:
     assert (run / ".hydra" / "config.yaml").read_bytes() == before and count_rows(run) == 1
 
 
+@pytest.mark.slow
 def test_longer_schedule_applies_from_the_first_new_epoch(train: Train, tmp_path: Path) -> None:
     assert train(*TINY[:3], "trainer.num_epochs=2", "scheduler=cosine").returncode == 0
     assert not resume(tmp_path / "run", "trainer.num_epochs=4")

@@ -101,6 +101,7 @@ def test_options_out_of_range_are_refused(option: dict[str, Any], tmp_path: Path
         run_search(tmp_path / "search", **option)
 
 
+@pytest.mark.slow
 def test_killed_search_continues_its_trials_from_their_checkpoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

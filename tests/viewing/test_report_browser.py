@@ -201,6 +201,7 @@ def test_what_chose_is_said(open_page: Open, record_run: RecordRun) -> None:
     assert click_title(page, "test accuracy").count() == 1 and read_ranks(page) == [2, 1]  # 0.75, 0.70
 
 
+@pytest.mark.slow
 def test_at_most_nine_columns_until_more_are_asked_for(runs: None, open_page: Open) -> None:
     page = open_page(1280)
     titles = page.locator("#ranking thead th:visible")
@@ -214,6 +215,7 @@ def test_at_most_nine_columns_until_more_are_asked_for(runs: None, open_page: Op
     assert titles.count() == 9
 
 
+@pytest.mark.slow
 def test_a_phone_is_told_that_the_table_moves(runs: None, open_page: Open) -> None:
     page = open_page(400)
     assert page.locator(".swipe").is_visible()
