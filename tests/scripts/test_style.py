@@ -1,5 +1,6 @@
 """Files of figures, and the looks of lines."""
 
+import pytest
 from figures import MAX_STYLES, encode, line_style, new_figure
 
 
