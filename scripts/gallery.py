@@ -43,11 +43,12 @@ TERMINALS = {
 }
 # Name of the picture -> command that makes it; {} is its file.
 FIGURES = {
-    "losses": "scripts/plot_losses.py --output {}",
+    "all_losses": "scripts/plot_losses.py --output {}",
+    "losses": "scripts/plot_losses.py loss=mse,l1,huber --output {}",
     "scores": "scripts/plot_losses.py loss=ce,margin --output {}",
     "losses_compared": "scripts/plot_losses.py --compare --output {}",
-    "samples": "scripts/show_samples.py --output {}",
-    "predictions": "scripts/predict.py outputs/runs --output {}",
+    "samples": "scripts/show_samples.py --rows 3 --columns 6 --output {}",
+    "predictions": "scripts/predict.py outputs/runs --rows 3 --columns 5 --output {}",
     "mistakes": "scripts/predict.py outputs/runs --wrong --output {}",
     "picture": "scripts/predict.py outputs/runs docs/images/boot.png --output {}",
     "calibration": "scripts/predict.py outputs/runs --calibration --output {}",

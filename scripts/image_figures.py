@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-LETTERS, CELL = 16, 1.25  # of a line above an image, and inches that they take
+LETTERS, CELL = 18, 1.25  # of a line above an image, and inches that they take
 LINE, GAP = 0.16, 0.14  # inches: a line's height, and the space around an image
 MAX_WIDTH = 48.0  # inches; a wider grid has fewer pixels per inch
 MAX_BARS = 20
@@ -55,7 +55,7 @@ def draw_grid(
         color = MISTAKE if index in mistakes else "black"
         for number, line in enumerate(lines, start=1):
             place = left + side / 2, top + number * LINE
-            axes.text(*place, cut(line, LETTERS), fontsize=9, ha="center", parse_math=False, color=color)
+            axes.text(*place, cut(line, LETTERS), fontsize=8.5, ha="center", parse_math=False, color=color)
         top, right, bottom = top + num_lines * LINE + GAP / 3, left + side, top + row_height - 2 * GAP / 3
         show_image(axes, picture, extent=(left, right, bottom, top))
         if index in mistakes:

@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -182,12 +181,12 @@ def test_links_lead_somewhere(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_site_has_all_pages_in_both_languages_and_asks_no_host(tmp_path: Path) -> None:
-    for language, folder, suffix in (("en", tmp_path, ""), ("zh_CN", tmp_path / "zh-CN", ".zh-CN")):
-        options = ["-W", "-E", "-q", "-d", str(tmp_path / "trees" / language), "-D", f"language={language}"]
-        command = [sys.executable, "-m", "sphinx", *options, str(ROOT / "docs"), str(folder)]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
+def test_site_has_all_pages_in_both_languages_and_asks_no_host() -> None:
+    environment = {**os.environ, "CI": "true"}  # no browser is opened
+    result = subprocess.run(["make", "docs"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    site = ROOT / "build" / "docs"
+    for folder, suffix in ((site, ""), (site / "zh-CN", ".zh-CN")):
         for name in NAMES:
             page = folder / f"{'index' if name == 'README' else Path(name).name}{suffix}.html"
             text = page.read_text(encoding="utf-8")
@@ -196,4 +195,4 @@ def test_site_has_all_pages_in_both_languages_and_asks_no_host(tmp_path: Path) -
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
         lesson = (folder / f"lesson{suffix}.html").read_text(encoding="utf-8")
         assert lesson.count("<math") > 20 and "$" not in re.sub(r"<pre>.*?</pre>", "", lesson, flags=re.DOTALL)
-    assert "fashion_softmax.train" in (tmp_path / "api.html").read_text(encoding="utf-8")
+    assert "fashion_softmax.train" in (site / "api.html").read_text(encoding="utf-8")

@@ -134,8 +134,6 @@ def find_facts(config: PlainConfig) -> Facts | None:
         if any(epoch < 1 or not 0 < limit < math.inf or (limit > 1 and limit % 1) for epoch, limit in rungs):
             allowed = "pairs of an epoch, at least 1, and how many runs stay: a whole number, or a fraction below 1"
             raise ConfigError(f"sweep.discard={rungs}: expected {allowed}")
-        if rungs and min(epoch for epoch, _ in rungs) >= (num_epochs := resolved["trainer"]["num_epochs"]):
-            raise ConfigError(f"sweep.discard={rungs}: nothing would leave, since trainer.num_epochs={num_epochs}")
         if rungs and parts.facts.alone:
             model = type(parts.member.model).__name__
             raise ConfigError(f"sweep.discard: nothing can leave a stack of one, and {model} is trained alone")

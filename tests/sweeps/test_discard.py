@@ -117,9 +117,7 @@ def test_workers_do_not_change_what_stays(tmp_path: Path) -> None:
         make_plan(expand_grid([*GRID, "sweep.discard=[[1,8]]", "model=mlp"]), compose)
 
 
-@pytest.mark.parametrize(
-    "value", ["[[1,.nan]]", "[[1,1.5]]", "[[0,3]]", "[[1,0]]", "[1,2]", "[[1]]", "[[1.5,2]]", "[[5,3]]"]
-)
+@pytest.mark.parametrize("value", ["[[1,.nan]]", "[[1,1.5]]", "[[0,3]]", "[[1,0]]", "[1,2]", "[[1]]", "[[1.5,2]]"])
 def test_what_cannot_be_meant_is_refused(value: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"sweep\.discard="):
         fs.sweep(*GRID, f"sweep.discard={value}", f"hydra.sweep.dir={tmp_path}/sweep")
