@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from common import make_parser, script
+from PIL import Image
 from terminal import draw, record
 
 from fashion_softmax.errors import MachineError
@@ -27,6 +28,7 @@ PROJECT = GALLERY / "project"
 PARTS = ("conf", "docs", "fashion_softmax", "hydra_plugins", "scripts", "train.py")
 GRID = "-m loss=ce,mse,huber optimizer.lr=0.03,0.1,0.3,1.0 seed=0,1,2"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+NUM_COLOURS = 200
 WAIT_MS = 8000  # until TensorBoard has drawn
 
 # Name -> command, and the columns of its terminal. `sweep` is shown as it moves, the others as they end.
@@ -91,8 +93,17 @@ def main() -> None:
             look(browser)
         if options.docs:
             for name, source in (SHOWN | {f"lesson_{name}.png": f"{name}.png" for name in IN_THE_LESSON}).items():
-                shutil.copy(GALLERY / source, ROOT / "docs" / "images" / name)
+                publish(GALLERY / source, ROOT / "docs" / "images" / name)
         print(f"{len(list(GALLERY.glob('*.*')))} pictures and pages in {GALLERY}")
+
+
+def publish(source: Path, path: Path) -> None:
+    """Copy a picture, one of pixels with fewer colours: a third of its size, and nobody sees it."""
+    if source.suffix == ".png":
+        with Image.open(source) as picture:
+            picture.convert("RGB").quantize(NUM_COLOURS).save(path, optimize=True)
+    else:
+        shutil.copy(source, path)
 
 
 def run(command: str) -> None:

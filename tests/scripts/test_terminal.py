@@ -17,8 +17,8 @@ LINE = re.compile(r"[━╸╺ ]{12} (\d\d:\d\d|--:--) +(\d+) % (starting|stack 
 
 @pytest.mark.slow
 def test_line_of_a_sweep_fits_80_columns(tmp_path: Path) -> None:
-    grid = ["loss=ce,mse", "optimizer.lr=0.1,1.0", "seed=0,1,2", "trainer.num_epochs=60"]
-    data = ["dataset=synthetic", "dataset.num_train=20000", f"hydra.sweep.dir={tmp_path}/a_sweep_with_a_long_name"]
+    grid = ["loss=ce,mse", "optimizer.lr=0.1,1.0", "seed=0,1,2", "trainer.num_epochs=30"]
+    data = ["dataset=synthetic", "dataset.num_train=10000", f"hydra.sweep.dir={tmp_path}/a_sweep_with_a_long_name"]
     command = [sys.executable, str(ROOT / "train.py"), "-m", *grid, *data]
     frames = record(command, tmp_path, os.environ, columns=80, rows=40)
     lines = [line for frame in frames for line in frame.to_text() if " % st" in line]
