@@ -31,7 +31,7 @@ def test_mistakes_alone_are_red_and_framed() -> None:
     assert [text.get_color() for text in axes.texts] == [MISTAKE, MISTAKE, "black", "black"]
     (frame,) = axes.lines
     assert frame.get_color() == MISTAKE and max(frame.get_xdata()) == axes.images[0].get_extent()[1]
-    assert axes.texts[3].get_text() == "99 % women's be\u2026"
+    assert axes.texts[3].get_text() == "99 % women's best\u2026"
 
 
 def test_colours_are_kept_and_other_channels_averaged() -> None:
