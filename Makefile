@@ -6,10 +6,10 @@ LOGDIR ?= outputs
 unexport PYTHONDONTWRITEBYTECODE # or every command would compile torch again, which takes seconds
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data train sweep board test test-slow test-all check lint format doctor benchmark docs gallery clean
+.PHONY: help setup data train sweep board test test-slow test-all test-engines check lint format doctor benchmark docs gallery clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.complete ## create .venv and install everything into it (once)
 
@@ -40,6 +40,15 @@ test-slow: setup ## run the slow tests alone
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m slow
 
 test-all: test test-slow ## run all tests
+
+test-engines: build/engines/.complete ## train a grid on joblib, Submitit and Ray, and kill workers
+	ENGINES=1 PYTHONPATH=$(CURDIR)/build/engines $(BIN)/python -m pytest tests/sweeps/test_clusters.py $(ARGS)
+
+build/engines/.complete: $(VENV)/.complete # beside the environment, since Ray wants older packages
+	@mkdir -p build/engines
+	@$(BIN)/python -m pip install --quiet --upgrade --target build/engines \
+		hydra-ray-launcher hydra-submitit-launcher 'hydra-core==1.3.*'
+	@touch $@
 
 check: lint test ## lint, check formatting and types, then test
 

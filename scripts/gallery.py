@@ -28,7 +28,6 @@ PROJECT = GALLERY / "project"
 PARTS = ("conf", "docs", "fashion_softmax", "hydra_plugins", "scripts", "train.py")
 GRID = "-m loss=ce,mse,huber optimizer.lr=0.03,0.1,0.3,1.0 seed=0,1,2"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-NUM_COLOURS = 200
 WAIT_MS = 8000  # until TensorBoard has drawn
 
 # Name -> command, and the columns of its terminal. `sweep` is shown as it moves, the others as they end.
@@ -101,7 +100,7 @@ def publish(source: Path, path: Path) -> None:
     """Copy a picture, one of pixels with fewer colours: a third of its size, and nobody sees it."""
     if source.suffix == ".png":
         with Image.open(source) as picture:
-            picture.convert("RGB").quantize(NUM_COLOURS).save(path, optimize=True)
+            picture.convert("RGB").quantize(method=Image.Quantize.FASTOCTREE).save(path, optimize=True)
     else:
         shutil.copy(source, path)
 
@@ -149,13 +148,14 @@ def look(browser: Any) -> None:
     take("report_400_whole", report, 400, 800, whole=True)
     for name in TERMINALS:
         take(f"{name}_end", (GALLERY / f"{name}.svg").as_uri(), 1760 if "200" in name else 760, 1000)
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", "outputs", "--host", "127.0.0.1"]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as board:
-        assert board.stderr is not None
-        address = next(line for line in board.stderr if " at http" in line).split(" at ")[1].split()[0]
-        for tab in ("timeseries", "hparams", "custom_scalars"):
-            take(f"tensorboard_{tab}", f"{address}#{tab}", 1400, 1000, WAIT_MS)
-        board.terminate()
+    for folder, tabs in {"study": ("timeseries", "hparams", "custom_scalars"), "runs": ("images", "text")}.items():
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", f"outputs/{folder}", "--host", "127.0.0.1"]
+        with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as board:
+            assert board.stderr is not None
+            address = next(line for line in board.stderr if " at http" in line).split(" at ")[1].split()[0]
+            for tab in tabs:
+                take(f"tensorboard_{tab}", f"{address}#{tab}", 1400, 1000, WAIT_MS)
+            board.terminate()
 
 
 if __name__ == "__main__":

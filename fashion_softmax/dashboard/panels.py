@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 NUM_BINS = 24
 NUM_MISTAKES = 24
 # One chart per measure with all splits in it; without this TensorBoard draws a chart per tag.
-CHARTS = {name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("loss", "accuracy", "cross_entropy")}
+CHARTS = {name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("accuracy", "loss", "cross_entropy")}
 LAYOUT = custom_scalars({"train beside test": CHARTS})
 # How the tags begin of what a run's beginning says, and of what is written at its end; a resumed run writes them anew.
 WRITTEN_ANEW = ("_hparams_/", "config/", "overrides/", "time/", "test_images/")
