@@ -128,7 +128,7 @@ def test_walk_with_own_pictures(project: Path) -> None:
         assert f"`{name}`" in read(page)
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(content, encoding="utf-8")
-    assert len(list_commands(page)) <= 10  # with the clone and the set-up, from nothing to a prediction
+    assert len(list_commands(page)) <= 8  # with `git clone` and `make setup` ten, from nothing to a prediction
     run_page(page, project)
     assert len(list((project / "my_pictures").glob("*/*.png"))) == 600
 
