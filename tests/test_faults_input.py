@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import threading
@@ -25,7 +24,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests import forking
-from tests.conftest import ROOT, TINY, write_idx_folder
+from tests.conftest import ROOT, TINY, copy_project, write_idx_folder
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -237,10 +236,7 @@ def test_a9_a10_looking_needs_no_torch_warns_of_nothing_and_leaves_nothing(
 
 @pytest.mark.slow
 def test_e5_identical_commands_at_once_make_a_folder_each(tmp_path: Path) -> None:
-    project = tmp_path / "a copy, x=1 图像"  # whose own folder for outputs is used
-    for name in ("conf", "fashion_softmax", "hydra_plugins"):
-        shutil.copytree(ROOT / name, project / name)
-    shutil.copy(ROOT / "train.py", project)
+    project = copy_project(tmp_path / "a copy, x=1 图像")  # whose own folder for outputs is used
     command = [str(project / "train.py"), *TINY]
     environment = {**os.environ, "PYTHONPATH": str(project)}
     processes = [

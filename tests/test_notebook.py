@@ -4,16 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_project
 
 
 @pytest.mark.real_data
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Jupyter's own
-def test_notebook_runs(tmp_path: Path, fashion_mnist_root: Path) -> None:
+def test_notebook_runs(tmp_path: Path, fashion_mnist_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import nbformat
     from nbclient import NotebookClient
 
+    copy_project(tmp_path)
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     notebook = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

@@ -17,6 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
 import fashion_softmax as fs
+from fashion_softmax.config import schema
 from fashion_softmax.config.private import VERSION_BASE
 from fashion_softmax.errors import CheckpointError, ConfigError, DataError, SweepError
 from fashion_softmax.learning.losses import CrossEntropy
@@ -30,6 +31,13 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs without a folder of their own are written below the one where one stands, not into this checkout."""
+    monkeypatch.setattr(schema, "PACKAGE_DIR", schema.CONFIG_DIR.parent)
+
+
+@pytest.mark.usefixtures("installed")
 def test_examples_of_the_docstrings() -> None:
     results = doctest.testmod(fs, extraglobs={"fs": fs}, optionflags=doctest.ELLIPSIS)
     assert results.attempted >= 7 and results.failed == 0
@@ -168,6 +176,7 @@ def test_data_that_change_between_calls_are_seen(tmp_path: Path, idx_folder: Pat
     assert len(fs.sweep(*options, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep")) == 2
 
 
+@pytest.mark.usefixtures("installed")
 def test_pictures_from_the_folder_to_a_prediction(tmp_path: Path) -> None:
     for label, name in enumerate(("dark", "light")):
         (tmp_path / "pictures" / name).mkdir(parents=True)
