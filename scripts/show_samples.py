@@ -26,7 +26,7 @@ from rich.table import Table
 
 from fashion_softmax.config.checking import suggest
 from fashion_softmax.dashboard.console import make_console
-from fashion_softmax.errors import ConfigError
+from fashion_softmax.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from fashion_softmax.data import Dataset, Split
@@ -105,7 +105,7 @@ def print_facts(dataset: "Dataset", seed: int) -> None:
         table.add_column(name, justify="right")
     counts = [split.labels.bincount(minlength=dataset.num_classes).tolist() for split in splits.values()]
     for label, name in enumerate(dataset.class_names):
-        table.add_row(str(label), name, *(str(count[label]) for count in counts))
+        table.add_row(str(label), printable(name), *(str(count[label]) for count in counts))
     make_console().print(table)
 
 

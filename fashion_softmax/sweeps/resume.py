@@ -15,7 +15,7 @@ from fashion_softmax.config.private import parse_arguments
 from fashion_softmax.config.schema import project_dir, quote, resolve
 from fashion_softmax.config.settings import CHANGEABLE, GROUPS, fingerprint, flatten, is_neutral
 from fashion_softmax.config.trust import read_trusted_config, refuse_links_out, split_trust
-from fashion_softmax.dashboard.console import count
+from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.errors import CheckpointError, FashionSoftmaxError
 from fashion_softmax.files import Names, dump_yaml, write_together
 from fashion_softmax.runs.checkpoint import find_checkpoint
@@ -134,8 +134,8 @@ def _is_wanted(runs: Sequence[RunFolder], num_new: int, *, is_sweep: bool) -> bo
         (run,) = runs
         find_checkpoint(run, fingerprint(run.config))
         if run.is_finished:
-            epochs = run.num_epochs_wanted
-            print(f"nothing to do: {run.path} has finished its {epochs} epochs; trainer.num_epochs=N trains more")
+            finished = f"{shorten(run.path)} has finished its {run.num_epochs_wanted} epochs"
+            print(f"nothing to do: {finished}; trainer.num_epochs=N trains more")
             return False
     if any(run.config["sweep"]["dry_run"] for run in runs):
         num_unfinished = num_new + sum(not run.is_finished and run.state != "discarded" for run in runs)

@@ -214,8 +214,9 @@ def test_names_in_a_foreign_run_do_not_reach_the_terminal_raw(script: RunScript,
     run_dir = tmp_path / "run"
     write_folder(run_dir, cfg, [], {})
     assert not train_folders([run_dir])
-    for name, option in (("predict", "--wrong"), ("inspect_model", "--image=0")):
-        outcome = script(name, run_dir, option)
+    samples = ("show_samples", "dataset=idx", f"dataset.root={folder}", names)
+    for command in (("predict", run_dir, "--wrong"), ("inspect_model", run_dir, "--image=0"), samples):
+        outcome = script(*command)
         assert outcome.code == 0, outcome.err
         assert "\x1b" not in outcome.out and "a\nb" not in outcome.out
 

@@ -97,8 +97,10 @@ def test_d4_finished_run_has_nothing_to_do_until_more_epochs_are_asked_for(train
     for num_epochs in (2, 4):
         assert not resume(run, f"trainer.num_epochs={num_epochs}")
         assert read_json(run / "result.json")["num_epochs"] == num_epochs == count_rows(run)
-    result = train(f"resume={run}")
-    assert result.returncode == 0 and "nothing to do" in result.stdout and "its 4 epochs" in result.stdout
+    strange = run.rename(run.with_name("\x1b[31mred"))
+    result = train(f"resume={strange}")
+    assert result.returncode == 0 and "\x1b" not in result.stdout
+    assert "nothing to do" in result.stdout and "its 4 epochs" in result.stdout
 
 
 @pytest.mark.parametrize(
