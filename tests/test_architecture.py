@@ -68,7 +68,7 @@ def test_package_fits_its_budget() -> None:
     core = [path for path in MODULES if str(path.relative_to(PACKAGE)).startswith(CORE)]
     assert count_lines(core) <= MAX_CORE_LINES
     size = f"{round(count_lines(core), -2):,}".replace(",", " ")
-    assert f"core path, {size} lines" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"core path of {size} lines" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert not [path for path in MODULES if count_lines([path]) > MAX_MODULE_LINES]
 
 

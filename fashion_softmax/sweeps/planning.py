@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from fashion_softmax.config.building import build_parts
+from fashion_softmax.config.checking import check_values
 from fashion_softmax.config.explain import translate
 from fashion_softmax.config.jobs import Job, read_value
 from fashion_softmax.config.schema import PlainConfig, SweepConfig, resolve
@@ -16,6 +18,7 @@ from fashion_softmax.runs.folder import is_sweep, read_sweep, write_folder, writ
 from fashion_softmax.runs.records import RunFolder
 from fashion_softmax.stacking import Facts, plan
 
+T = TypeVar("T")
 Compose = Callable[[list[str]], Job]
 
 
@@ -55,9 +58,10 @@ def make_plan(jobs: Sequence[list[str]], compose: Compose, num_workers: int = 1,
     Raises:
         ConfigError: a job cannot be run.
     """
-    checked = _check_jobs(jobs, compose)
-    facts = {place: facts for place, (_, facts) in enumerate(checked) if facts}
-    options, *others = (SweepConfig(**resolve(job.config)["sweep"]) for job, _ in checked)
+    composed = _for_each(jobs, lambda place: _check(compose(jobs[place])))  # before the data, which may take minutes
+    found = _for_each(jobs, lambda place: find_facts(composed[place].config))
+    facts = {place: facts for place, facts in enumerate(found) if facts}
+    options, *others = (SweepConfig(**resolve(job.config)["sweep"]) for job in composed)
     if any(other != options for other in others):
         raise ConfigError("sweep.*: holds for all jobs of a sweep; give one value")
     # A stack's rungs count its own runs: more workers must not keep more of them.
@@ -66,7 +70,7 @@ def make_plan(jobs: Sequence[list[str]], compose: Compose, num_workers: int = 1,
     stacks += [[place] for place in range(len(jobs)) if place not in facts]
     shared = set(jobs[0]).intersection(*jobs)
     own_names = [name_folder(f"{place:03d}", set(job) - shared) for place, job in enumerate(jobs)]
-    return Plan([job for job, _ in checked], list(names) or own_names, stacks, facts, options)
+    return Plan(composed, list(names) or own_names, stacks, facts, options)
 
 
 def write_plan(sweep_dir: Path, planned: Plan) -> list[RunFolder]:
@@ -96,18 +100,22 @@ def _last_lines(overrides: Iterable[str]) -> dict[str, str]:
     return {line.partition("=")[0]: line for line in overrides}
 
 
-def _check_jobs(jobs: Sequence[list[str]], compose: Callable[[list[str]], Job]) -> list[tuple[Job, Facts | None]]:
-    """Compose and check every job; the first problem of each distinct kind is reported with the job that has it."""
+def _check(job: Job) -> Job:
+    for key, value in flatten(job.config):  # Hydra would fill it in for each of its jobs, which are stacks
+        if isinstance(value, str) and "${hydra" in value.replace(" ", ""):
+            remedy = "a job of Hydra trains many runs; write the value out"
+            raise ConfigError(f"{key}={value} cannot be used with -m: {remedy}")
+    check_values(resolve(job.config))
+    return job
+
+
+def _for_each(jobs: Sequence[list[str]], check: Callable[[int], T]) -> list[T]:
+    """Check the job at each place; the first problem of each distinct kind is reported with the job that has it."""
     problems: dict[str, list[str]] = {}
-    checked: list[tuple[Job, Facts | None]] = []
-    for overrides in jobs:
+    found = []
+    for place, overrides in enumerate(jobs):
         try:
-            job = compose(overrides)
-            for key, value in flatten(job.config):  # Hydra would fill it in for each of its jobs, which are stacks
-                if isinstance(value, str) and "${hydra" in value.replace(" ", ""):
-                    remedy = "a job of Hydra trains many runs; write the value out"
-                    raise ConfigError(f"{key}={value} cannot be used with -m: {remedy}")
-            checked.append((job, find_facts(job.config)))
+            found.append(check(place))
         except Exception as error:
             known = translate(error)
             if not isinstance(known, ConfigError):
@@ -115,7 +123,7 @@ def _check_jobs(jobs: Sequence[list[str]], compose: Callable[[list[str]], Job]) 
             problems.setdefault(str(known), overrides)
     if problems:
         raise ConfigError.from_problems([f"{message} (job {' '.join(job)})" for message, job in problems.items()])
-    return checked
+    return found
 
 
 def find_facts(config: PlainConfig) -> Facts | None:

@@ -170,16 +170,12 @@ def _write_missing(
 def _find_folders(sweep_dir: Path) -> dict[int, Path]:
     """Find the runs' folders by the numbers of their trials, with which their names begin."""
     paths = list_runs(sweep_dir) if is_sweep(sweep_dir) else []
-    return {_read_number(path): path for path in paths}
-
-
-def _read_number(path: Path) -> int:
-    return int(path.name.partition("_")[0])
+    return {int(path.name.partition("_")[0]): path for path in paths}
 
 
 def _tell(study: optuna.Study, run: RunFolder) -> bool:
     """Tell Optuna what became of a trial, if that is known yet."""
-    number = _read_number(run.path)
+    number = int(run.path.name.partition("_")[0])
     if run.is_finished:
         study.tell(number, float(run.result["objective"]))
     elif run.state == "discarded":

@@ -73,11 +73,8 @@ def compare_pair(first: RunFolder, second: RunFolder) -> tuple[int, int, float] 
 
 def _images_of(run: RunFolder) -> dict[str, Value]:
     """Say where a run's test images come from; where that and their labels agree, they are the same."""
-    return {
-        key: value
-        for key, value in run.hyperparameters.items()
-        if key.partition(".")[0] == "dataset" and key not in NOT_OF_TEST_IMAGES
-    }
+    found = run.hyperparameters.items()
+    return {key: value for key, value in found if key.partition(".")[0] == "dataset" and key not in NOT_OF_TEST_IMAGES}
 
 
 def wilson_interval(accuracy: float, num_images: int) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fashion_softmax.config.jobs import compose_with_hydra, expand_grid, make_composer, read_job
+from fashion_softmax.errors import ConfigError
 from fashion_softmax.sweeps.forecast import Forecast, forecast
 from fashion_softmax.sweeps.planning import find_varied, identify, make_plan
 from tests.conftest import TINY
@@ -50,6 +51,14 @@ def test_epochs_and_disk_are_counted() -> None:
     assert (whole.num_epochs, fewer.num_epochs) == (80, 16 + 2 * 4 + 2 * 2)
     assert 0 < fewer.seconds < whole.seconds < 100
     assert foresee("optimizer=adam", "seed=0,1").num_bytes > foresee("seed=0,1").num_bytes
+
+
+def test_mistakes_of_all_jobs_are_told_before_the_data_are_looked_for(tmp_path: Path) -> None:
+    data = ["dataset=mnist", f"dataset.root={tmp_path}/data", "dataset.mirror=http://127.0.0.1:9/"]  # nobody is there
+    jobs = [[*data, "loss=ce"], [*data, "loss=cee"], [*data, "optimizer.lr=-1"]]
+    with pytest.raises(ConfigError, match=r"(?s)loss=cee is no option.*optimizer.lr=-1 is out of range"):
+        make_plan(jobs, make_composer(lambda each: read_job(compose_with_hydra(each))))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
