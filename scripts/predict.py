@@ -147,7 +147,7 @@ def show_calibration(run: "TrainedRun", options: argparse.Namespace) -> None:
     which = "surer than it is right" if surplus > 0 else "more often right than it is sure"
     print(f"on average it is {abs(surplus):.2f} points {which}")
     for path in choose_paths(options, "calibration.png"):
-        save(path, to_png(draw_reliability(predictions)))
+        save(path, to_png(draw_reliability(predictions, scale=3)))
 
 
 def predict_photo(run: "TrainedRun", photo: "Photo", options: argparse.Namespace) -> None:

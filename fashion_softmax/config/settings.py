@@ -103,11 +103,8 @@ def word(hyperparameters: Mapping[str, Value], keys: Sequence[str]) -> str:
     """Word some of a run's hyper-parameters, without its seed, such as `huber lr=0.1`."""
     keys = [key for key in keys if key in hyperparameters and key != "seed"]
     keys.sort(key=lambda key: NAMED_FIRST.index(key) if key in NAMED_FIRST else len(NAMED_FIRST))
-    words = []
-    for key, name in zip(keys, shorten_keys(keys), strict=True):
-        value = show(hyperparameters[key])
-        words.append(value if key in GROUPS else f"{name}={value}")
-    return " ".join(words)
+    pairs = zip(keys, shorten_keys(keys), strict=True)
+    return " ".join(("" if key in GROUPS else f"{name}=") + show(hyperparameters[key]) for key, name in pairs)
 
 
 def shorten_keys(keys: Sequence[str]) -> list[str]:

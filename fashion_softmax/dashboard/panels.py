@@ -19,15 +19,8 @@ from torch.utils.tensorboard.summary import custom_scalars, histogram, text
 
 from fashion_softmax.config.schema import DashboardConfig
 from fashion_softmax.config.settings import find_hyperparameters, is_comparable, name_trial
+from fashion_softmax.dashboard import pictures
 from fashion_softmax.dashboard.events import EventFile
-from fashion_softmax.dashboard.pictures import (
-    draw_confusion,
-    draw_reliability,
-    draw_sheet,
-    draw_templates,
-    to_pixels,
-    to_png,
-)
 from fashion_softmax.data import Dataset
 from fashion_softmax.errors import one_line
 from fashion_softmax.learning.models import SoftmaxRegression
@@ -36,7 +29,7 @@ from fashion_softmax.learning.predictions import Predictions
 log = logging.getLogger(__name__)
 
 NUM_BINS = 24
-NUM_MISTAKES = 24
+NUM_MISTAKES = 15
 # One chart per measure with all splits in it; without this TensorBoard draws a chart per tag.
 CHARTS = {name: ["Multiline", [f"^(train|val|test)/{name}$"]] for name in ("accuracy", "loss", "cross_entropy")}
 LAYOUT = custom_scalars({"train beside test": CHARTS})
@@ -115,7 +108,7 @@ class Dashboard:
     def _write_templates(self, step: int) -> None:
         if isinstance(self.model, SoftmaxRegression):
             weights = self.model.weight.detach().cpu().unflatten(1, self.dataset.image_shape).mean(1).numpy()
-            self._write_picture("weights/templates", step, draw_templates(weights, self.dataset.class_names))
+            self._write_picture("weights/templates", step, pictures.draw_templates(weights, self.dataset.class_names))
 
     def _write_histograms(self, step: int) -> None:
         for name, parameter in self.model.named_parameters():
@@ -124,11 +117,11 @@ class Dashboard:
     def _write_confusion_matrix(self, step: int, predictions: Predictions) -> None:
         counts = predictions.count_confusions(self.dataset.num_classes)
         title = f"{len(predictions.labels)} test images, {predictions.is_correct.mean():.1%} correct"
-        picture = draw_confusion(counts, self.dataset.class_names, title)
+        picture = pictures.draw_confusion(counts, self.dataset.class_names, title)
         self._write_picture("test_images/confusion_matrix", step, picture)
 
     def _write_calibration(self, step: int, predictions: Predictions) -> None:
-        self._write_picture("test_images/calibration", step, draw_reliability(predictions))
+        self._write_picture("test_images/calibration", step, pictures.draw_reliability(predictions))
 
     def _write_mistakes(self, step: int, predictions: Predictions) -> None:
         wrong = np.flatnonzero(~predictions.is_correct)
@@ -136,11 +129,11 @@ class Dashboard:
             return
         shown = predictions.sort_surest(wrong)[:NUM_MISTAKES]
         captions = predictions.word(shown, self.dataset.class_names)
-        pixels = to_pixels(self.dataset.test.images[torch.from_numpy(shown)].cpu().numpy())
+        pixels = pictures.to_pixels(self.dataset.test.images[torch.from_numpy(shown)].cpu().numpy())
         title = f"{len(wrong)} of {len(self.dataset.test)} test images are misclassified; the most confident mistakes"
-        self._write_picture("test_images/mistakes", step, draw_sheet(pixels, captions, title))
+        self._write_picture("test_images/mistakes", step, pictures.draw_sheet(pixels, captions, title))
 
     def _write_picture(self, tag: str, step: int, picture: Image) -> None:
         size = {"width": picture.width, "height": picture.height}
-        image = Summary.Image(encoded_image_string=to_png(picture), colorspace=3, **size)
+        image = Summary.Image(encoded_image_string=pictures.to_png(picture), colorspace=3, **size)
         self.events.write(Summary(value=[Summary.Value(tag=tag, image=image)]), step)

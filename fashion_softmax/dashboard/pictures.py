@@ -1,11 +1,13 @@
 """Pictures of a run: arrays in, pictures out.
 
 Colour-blind readers can tell the colours apart: red and blue through white, or light to dark blue. A character that
-Pillow's own font lacks becomes a box.
+Pillow's own font lacks becomes a box. TensorBoard brings all pictures to one width by leaving out or repeating pixels:
+letters are sharp in pictures of that width, which ten classes with short names fit into.
 """
 
 import io
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,14 +18,16 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from fashion_softmax.dashboard.console import cut
 from fashion_softmax.learning.predictions import Predictions
 
-SIDE = 84  # pixels of an image on a sheet; 28 x 28 becomes 84 x 84
-GAP, LINE = 12, 18  # pixels between things, and of a line of text
-FONT_SIZE = 13  # pixels
+WIDTH = 350  # pixels; TensorBoard's
+SIDES = 56, 84  # pixels of an image on a sheet, at least and at most; 28 x 28 becomes 56 x 56 or 84 x 84
+GAP, LINE = 8, 16  # pixels between things, and of a line of text
+FONT_SIZE = 11  # pixels
 MAX_CAPTION, MAX_LABEL = 22, 18  # letters
 MAX_TEMPLATES = 100
-MAX_CLASSES, CELL = 50, 46  # of a confusion matrix, and the pixels of a cell
+MAX_CLASSES, CELL = 50, 26  # of a confusion matrix, and the pixels of a cell, at least
 INK, GRID_LINE = (34, 34, 34), (220, 220, 220)
 
+Sheet = tuple[Image.Image, ImageDraw.ImageDraw, int]
 FONT = ImageFont.load_default(FONT_SIZE)  # Pillow's own
 # Of ColorBrewer's RdBu and Blues, https://colorbrewer2.org: the colours of 0, of 0.5 and of 1.
 DIVERGING = ("#2166AC", "#F7F7F7", "#B2182B")
@@ -41,7 +45,7 @@ def draw_templates(weights: NDArray[Any], names: Sequence[str]) -> Image.Image:
     limit = float(np.abs(shown).max()) or 1.0
     templates = _colour(shown / (2 * limit) + 0.5, DIVERGING)
     title = f"weights: red for the class, up to {limit:.2g}; blue against it, down to -{limit:.2g}"
-    return draw_sheet(templates, [[name] for name in names], title)
+    return draw_sheet(templates, [[name] for name in names[:MAX_TEMPLATES]], title)
 
 
 def draw_sheet(pictures: Iterable[NDArray[np.uint8]], captions: Sequence[Sequence[str]], title: str) -> Image.Image:
@@ -52,18 +56,18 @@ def draw_sheet(pictures: Iterable[NDArray[np.uint8]], captions: Sequence[Sequenc
         captions: N; lines are cut to `MAX_CAPTION` letters.
         title: above them.
     """
-    images = [_fit(Image.fromarray(np.ascontiguousarray(picture))) for picture in pictures]
-    texts = [[cut(line, MAX_CAPTION) for line in lines] for lines in captions[: len(images)]]
-    step_x = max(SIDE, *(math.ceil(FONT.getlength(line)) for lines in texts for line in lines)) + GAP
+    texts = [[cut(line, MAX_CAPTION) for line in lines] for lines in captions]
+    room = max(SIDES[0], *(math.ceil(FONT.getlength(line)) for lines in texts for line in lines))
+    images = [_fit(Image.fromarray(np.ascontiguousarray(picture)), min(room, SIDES[1])) for picture in pictures]
     height = max(image.height for image in images)
-    step_y = height + max(map(len, texts)) * LINE + GAP
-    columns = min(len(images), max(5, round(math.sqrt(2.5 * len(images)))))
-    rows, top = math.ceil(len(images) / columns), LINE + 2 * GAP
-    sheet, draw = _make_sheet(images[0].mode, columns * step_x + GAP, top + rows * step_y, title)
+    step_x, step_y = room + GAP, height + max(map(len, texts)) * LINE + GAP
+    columns = min(len(images), max((WIDTH - GAP) // step_x, len(images) // 12))
+    rows = math.ceil(len(images) / columns)
+    sheet, draw, top = _make_sheet(images[0].mode, columns * step_x + GAP, rows * step_y, title)
     for index, (image, lines) in enumerate(zip(images, texts, strict=True)):
         place = GAP + index % columns * step_x, top + index // columns * step_y
         sheet.paste(image, place)
-        draw.text((place[0], place[1] + height + 2), "\n".join(lines), fill="black", font=FONT)
+        draw.text((place[0], place[1] + height + 2), "\n".join(lines), fill="black")
     return sheet
 
 
@@ -81,39 +85,40 @@ def draw_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], title
     counts = np.asarray(counts)[:MAX_CLASSES, :MAX_CLASSES]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     labels = [cut(name, MAX_LABEL) for name in names[: len(counts)]]
-    side, margin = len(counts) * CELL, math.ceil(max(map(FONT.getlength, labels))) + 10
+    cell = max(CELL, math.ceil(FONT.getlength(str(counts.max()))) + 2)
+    side, margin = len(counts) * cell, math.ceil(max(map(FONT.getlength, labels))) + 10
     strip = Image.new("RGB", (margin, side), "white")
     for index, label in enumerate(labels):
-        ImageDraw.Draw(strip).text((4, (index + 0.5) * CELL), label, fill=INK, font=FONT, anchor="lm")
-    left, top = GAP + margin, LINE + 2 * GAP + margin
-    title += "; rows: true class, columns: predicted class"
-    sheet, draw = _make_sheet("RGB", left + side + GAP, top + side + GAP, title)
+        ImageDraw.Draw(strip).text((4, (index + 0.5) * cell), label, fill=INK, font=FONT, anchor="lm")
+    left, title = GAP + margin, f"{title}; rows: true class, columns: predicted class"
+    sheet, draw, top = _make_sheet("RGB", left + side + GAP, margin + side + GAP, title)
+    top += margin
     sheet.paste(strip, (GAP, top))
     sheet.paste(strip.transpose(Image.Transpose.ROTATE_90), (left, top - margin))  # reads upwards
     cells = Image.fromarray(_colour(shares, SEQUENTIAL)).resize((side, side), Image.Resampling.NEAREST)
     sheet.paste(cells, (left, top))
-    for edge in range(0, side + 1, CELL):
+    for edge in range(0, side + 1, cell):
         draw.line((left, top + edge, left + side, top + edge), GRID_LINE)
         draw.line((left + edge, top, left + edge, top + side), GRID_LINE)
     for row, column in np.argwhere(counts).tolist():
-        place = left + (column + 0.5) * CELL, top + (row + 0.5) * CELL
+        place = left + (column + 0.5) * cell, top + (row + 0.5) * cell
         fill = "white" if shares[row, column] > 0.5 else INK
-        draw.text(place, str(counts[row, column]), fill=fill, font=FONT, anchor="mm")
+        draw.text(place, str(counts[row, column]), fill=fill, anchor="mm")
     return sheet
 
 
-def draw_reliability(predictions: Predictions) -> Image.Image:
-    """Draw a reliability diagram: for each bin of confidence, how often the model is right, beside how sure it is."""
+def draw_reliability(predictions: Predictions, scale: int = 1) -> Image.Image:
+    """Draw for each bin of confidence how often the model is right and how sure it is, `scale` times `WIDTH` wide."""
     counts, confidences, accuracies, error = predictions.count_reliability()
-    side, bar = CELL * 8, CELL * 8 / len(counts)
+    line, left, side = LINE * scale, 50 * scale, (WIDTH - 50 - 2 * GAP) * scale
+    bar = side / len(counts)
     title = f"expected calibration error {100 * error:.1f} %: bars, how often it is right; lines, how sure it is"
-    left, top = 3 * GAP + LINE * 2, LINE + 2 * GAP
-    sheet, draw = _make_sheet("RGB", left + side + GAP, top + side + 4 * LINE, title)
+    sheet, draw, top = _make_sheet("RGB", 0, side + 3 * line, title, scale)
     for tick in (0, 25, 50, 75, 100):
         place = side * tick / 100
         draw.line((left, top + side - place, left + side, top + side - place), GRID_LINE)
-        draw.text((left - 6, top + side - place), f"{tick} %", fill=INK, font=FONT, anchor="rm")
-        draw.text((left + place, top + side + 6), f"{tick} %", fill=INK, font=FONT, anchor="ma")
+        draw.text((left - line / 3, top + side - place), f"{tick} %", INK, anchor="rm")
+        draw.text((left + place, top + side + line / 3), f"{tick} %", INK, anchor="ma")
     draw.line((left, top + side, left + side, top), (150, 150, 150))
     shares = np.sqrt(counts / max(1, counts.max()))  # bins of few images are pale, but not invisible
     colours = _colour(0.25 + 0.5 * shares, SEQUENTIAL)
@@ -121,9 +126,9 @@ def draw_reliability(predictions: Predictions) -> Image.Image:
         start, end = left + index * bar, left + (index + 1) * bar
         base, height = top + side, side * accuracies[index]
         draw.rectangle((start + 1, base - height, end - 1, base), fill=tuple(colours[index].tolist()))
-        line = base - side * confidences[index]
-        draw.line((start + 1, line, end - 1, line), (178, 24, 43), width=3)
-    draw.text((left, top + side + LINE + 8), "confidence; the darker a bar, the more images", fill=INK, font=FONT)
+        sure = base - side * confidences[index]
+        draw.line((start + 1, sure, end - 1, sure), (178, 24, 43), width=3 * scale)
+    draw.text((left, top + side + 1.5 * line), "confidence; the darker a bar, the more images", INK)
     return sheet
 
 
@@ -164,12 +169,15 @@ def to_png(image: Image.Image) -> bytes:
     return content.getvalue()
 
 
-def _make_sheet(mode: str, width: int, height: int, title: str) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    """Make a white picture, with a title if there is room for one line at its top; a long title makes it wider."""
-    sheet = Image.new(mode, (max(width, math.ceil(FONT.getlength(title)) + 2 * GAP), height), "white")
+def _make_sheet(mode: str, width: int, height: int, title: str, scale: int = 1) -> Sheet:
+    """Make a white picture, at least as wide as TensorBoard shows it, below a title; also how high that is."""
+    lines = textwrap.wrap(title, max(width // scale, WIDTH) // 6)  # a letter has 5 to 6 pixels
+    top = (len(lines) * LINE + 2 * GAP) * scale
+    sheet = Image.new(mode, (max(width, WIDTH * scale), top + height), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, GAP), title, fill="black", font=FONT)
-    return sheet, draw
+    draw.font = ImageFont.load_default(FONT_SIZE * scale)
+    draw.text((GAP * scale, GAP * scale), "\n".join(lines), fill="black")
+    return sheet, draw, top
 
 
 def _colour(values: NDArray[Any], scale: tuple[str, str, str]) -> NDArray[np.uint8]:
@@ -180,8 +188,8 @@ def _colour(values: NDArray[Any], scale: tuple[str, str, str]) -> NDArray[np.uin
     return np.asarray(colours).reshape(*values.shape, 3)
 
 
-def _fit(image: Image.Image) -> Image.Image:
-    """Bring the longer side of an image to `SIDE` pixels, or to less if every pixel can become a square then."""
-    scale = SIDE / max(image.size)
+def _fit(image: Image.Image, longest: int) -> Image.Image:
+    """Bring the longer side of an image to so many pixels, or to less if every pixel can become a square then."""
+    scale = longest / max(image.size)
     width, height = (max(1, round(side * (int(scale) or scale))) for side in image.size)
     return image.resize((width, height), Image.Resampling.NEAREST)

@@ -105,9 +105,7 @@ class TrainedRun:
         """
         (channels, *size), node = self.parts.dataset.image_shape, self.folder.config["dataset"]
         if "fit" not in node:
-            raise ConfigError(
-                f"{node.get('_target_')} does not say how pictures are read; use scripts/predict.py {path}"
-            )
+            raise ConfigError(f"{node.get('_target_')} does not read pictures; use scripts/predict.py {path}")
         mode, background = "grey" if channels == 1 else "rgb", str(node.get("background", "white"))
         recipe = Recipe((size[0], size[1]), str(node.get("fit", "crop")), mode, background)
         if isinstance(image := decode(str(path), recipe), str):

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_softmax.dashboard.pictures import cut, draw_confusion, draw_sheet, draw_templates, to_png
+from fashion_softmax.dashboard.pictures import (
+    GAP,
+    LINE,
+    WIDTH,
+    cut,
+    draw_confusion,
+    draw_reliability,
+    draw_sheet,
+    draw_templates,
+    to_png,
+)
+from fashion_softmax.learning.predictions import Predictions
 
 LONG_NAMES = ["a very long name of a class that fits nowhere", "<b>|`\n", "类别", ""]
 
@@ -30,11 +41,11 @@ def test_templates_and_confusions_of_any_size_are_drawn(count: int, height: int,
 
 
 def test_template_is_red_above_zero_blue_below_and_white_between() -> None:
-    pixels = to_rgb(draw_templates(np.array([[[1.0, -1.0], [0.0, 0.0]]]), ["x"]))[42:126, 12:96]
-    red, blue, white = pixels[10, 10], pixels[10, 70], pixels[70, 10]
+    pixels = to_rgb(draw_templates(np.array([[[1.0, -1.0], [0.0, 0.0]]]), ["x"]))[-56 - GAP - LINE : -GAP - LINE, GAP:]
+    red, blue, white = pixels[10, 10], pixels[10, 46], pixels[46, 10]
     assert red[0] > red[2] + 50 and blue[2] > blue[0] + 50 and white.min() > 240
     for value in (0.0, np.nan, np.inf):
-        pixels = to_rgb(draw_templates(np.full((1, 4, 4), value), ["x"]))[42:126, 12:96]
+        pixels = to_rgb(draw_templates(np.full((1, 4, 4), value), ["x"]))[-56 - GAP - LINE : -GAP - LINE]
         assert pixels.min() > 240
 
 
@@ -42,8 +53,8 @@ def test_confusion_is_dark_where_a_class_goes() -> None:
     counts = np.zeros((12, 12), int)
     counts[-2:, -2:] = [[9, 0], [1, 0]]
     pixels = to_rgb(draw_confusion(counts, [*"abcdefghijkl"], ""))
-    bottom, right = pixels.shape[0] - 12, pixels.shape[1] - 12
-    corners = [pixels[bottom - 46 * row + 3, right - 46 * column + 3] for row in (2, 1) for column in (2, 1)]
+    bottom, right = pixels.shape[0] - GAP, pixels.shape[1] - GAP
+    corners = [pixels[bottom - 26 * row + 3, right - 26 * column + 3] for row in (2, 1) for column in (2, 1)]
     assert [corner.mean() < 128 for corner in corners] == [True, False, True, False]
 
 
@@ -52,7 +63,22 @@ def test_sheet_shows_images_of_any_shape_as_they_are(shape: tuple[int, ...]) -> 
     images = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
     sheet = draw_sheet(images, [make_names(2)] * len(images), "a title")
     assert sheet.mode == ("RGB" if len(shape) == 4 else "L") and sheet.width < 2500
-    np.testing.assert_array_equal(np.asarray(sheet)[42, 12], images[0, 0, 0])
+    np.testing.assert_array_equal(np.asarray(sheet)[LINE + 2 * GAP, GAP], images[0, 0, 0])
+
+
+def test_pictures_of_ten_classes_have_the_width_that_tensorboard_shows() -> None:
+    names = ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+    images = np.zeros((15, 28, 28), np.uint8)
+    labels = np.arange(10)
+    predictions = Predictions(labels, labels, np.full(10, 0.9, np.float32))
+    pictures = [
+        draw_templates(np.zeros((10, 28, 28)), names),
+        draw_confusion(np.full((10, 10), 1000), names, "10000 test images, 83.1% correct"),
+        draw_sheet(images, [("true: ankle boot", "ankle boot (100 %)")] * 15, "the most confident mistakes " * 5),
+        draw_reliability(predictions),
+    ]
+    assert [picture.width for picture in pictures] == [WIDTH] * 4
+    assert draw_reliability(predictions, scale=3).width == 3 * WIDTH
 
 
 def test_png_is_read_back_as_it_was() -> None:
