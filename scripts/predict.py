@@ -144,8 +144,7 @@ def show_calibration(run: "TrainedRun", options: argparse.Namespace) -> None:
     make_console().print(table)
     surplus = 100 * float(predictions.confidences.mean() - predictions.is_correct.mean())
     print(f"expected calibration error: {100 * error:.2f} % (0 is best)")
-    which = "surer than it is right" if surplus > 0 else "more often right than it is sure"
-    print(f"on average it is {abs(surplus):.2f} points {which}")
+    print(f"on average it is right {abs(surplus):.2f} points {'less' if surplus > 0 else 'more'} often than it says")
     for path in choose_paths(options, "calibration.png"):
         save(path, to_png(draw_reliability(predictions, scale=3)))
 

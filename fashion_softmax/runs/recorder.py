@@ -73,7 +73,7 @@ class Recorder:
 
         Args:
             report: of the epoch.
-            best: objective so far, by its name.
+            best: what the best epoch so far has, by tag.
         """
         assert self._metrics is not None
         self.images_seen = images_seen = report.images_seen

@@ -92,7 +92,7 @@ class RunFolder:
 
     @cached_property
     def best(self) -> dict[str, float]:
-        """`epoch` and `objective` of its best epoch; empty before the first one."""
+        """`epoch` and `objective` of its best epoch, and more if it is completed; empty before the first one."""
         if best := _numbers(self.result.get("best")):
             return best
         found = find_best(self.rows, "val/accuracy") or find_best(self.rows, "test/accuracy")

@@ -89,9 +89,8 @@ class Run:
         is_far_off = self.progress.metrics["train/cross_entropy"] > 2 * math.log(self.parts.dataset.num_classes)
         factors = (0.1, 0.01) if is_far_off else (0.1, 10)
         rates = " or ".join(f"{group.get('initial_lr', group['lr']) * factor:g}" for factor in factors)
-        reason = "images that are not normalized; add dataset.normalize=mean_std"
-        if self.parts.dataset.train.normalization is not None:
-            reason = "too few epochs or images"
+        is_scaled = self.parts.dataset.train.normalization is not None
+        reason = "too few epochs or images" if is_scaled else "images not normalized; add dataset.normalize=mean_std"
         return (
             f"{name} accuracy {100 * self.objective:.2f} % is not clearly better than guessing ({100 * share:.2f} %). "
             f"The two likeliest reasons: a learning rate that does not fit; try optimizer.lr={rates}; or {reason}"
@@ -156,8 +155,7 @@ class Run:
         switches = self._switches.of_a_sweep() if in_sweep else self._switches
         self._dashboard = Dashboard(self.recorder.events, switches, self.parts.member.model, self.parts.dataset)
         yaml_text = (self.path / Names.CONFIG).read_text(encoding="utf-8")
-        folder = self.folder
-        self._dashboard.log_start(folder.config, yaml_text, folder.choices, folder.overrides)
+        self._dashboard.log_start(self.folder.config, yaml_text, self.folder.choices, self.folder.overrides)
 
     def record(self, report: EpochReport) -> dict[Path, bytes | None]:
         """Record an epoch.
@@ -166,14 +164,16 @@ class Run:
             What has to be on the disk before the epoch counts, see `write_together`: the metrics and the checkpoint.
             What the run was planned with is there after half a minute: a power cut before takes no more than that.
         """
-        progress = self.progress
-        progress.epoch, progress.metrics = report.epoch, report.metrics
+        progress, metrics = self.progress, report.metrics
+        progress.epoch, progress.metrics = report.epoch, metrics
+        name, yardstick = self.parts.objective_name, self.parts.objective_name.replace("accuracy", "cross_entropy")
         if self.objective > progress.best["objective"]:
-            progress.best = {"epoch": report.epoch, "objective": self.objective}
+            progress.best = {"epoch": report.epoch, "objective": self.objective, "cross_entropy": metrics[yardstick]}
         progress.seconds["training"] += report.training_s
         progress.seconds["total"] = time.perf_counter() - self._start
         self._dashboard.log_epoch(report.images_seen)
-        self.recorder.log_epoch(report, {self.parts.objective_name: progress.best["objective"]})
+        best = {name: progress.best["objective"], yardstick: progress.best.get("cross_entropy", math.nan)}
+        self.recorder.log_epoch(report, best)
         content = make_checkpoint(self.parts.member, progress, self._fingerprint, self._data)
         return {self.path / Names.METRICS: None, self.checkpoint_path: content}
 
