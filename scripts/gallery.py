@@ -35,6 +35,7 @@ TERMINALS = {
     "run": ("train.py", 80),
     "sweep": (f"train.py {GRID}", 80),
     "sweep_200": (f"train.py {GRID} hydra.sweep.dir=outputs/study", 200),
+    "losses": ("train.py -m loss=ce,mse,huber hydra.sweep.dir=outputs/losses", 80),
     "plan": (f"train.py {GRID} sweep.dry_run=true", 80),
     "compare": ("scripts/compare_runs.py outputs/study", 80),
     "compare_200": ("scripts/compare_runs.py outputs/study", 200),
@@ -57,8 +58,19 @@ FIGURES = {
     "curves": "scripts/compare_runs.py outputs/runs --png {}",
     "curves_of_many": "scripts/compare_runs.py outputs/study --png {}",
 }
+# Name of the picture -> folder, tab of TensorBoard, width, height, and what is pressed there.
+BOARDS = {
+    "timeseries": ("study", "timeseries", 1400, 1000, ""),
+    "hparams": ("study", "hparams", 1400, 1000, ""),
+    "coordinates": ("study", "hparams", 1500, 600, "PARALLEL COORDINATES VIEW"),
+    "custom_scalars": ("losses", "custom_scalars", 1520, 430, ""),
+    "images": ("runs", "images", 1400, 1000, ""),
+    "text": ("runs", "text", 1400, 1000, ""),
+}
 # Name in docs/images -> file of the gallery.
 SHOWN = {
+    "tensorboard.png": "tensorboard_custom_scalars.png",
+    "hparams.png": "tensorboard_coordinates.png",
     "sweep.svg": "sweep.svg",
     "report.png": "report_1280.png",
     "calibration.png": "calibration.png",
@@ -134,10 +146,15 @@ def open_browser() -> Iterator[Any]:
 def look(browser: Any) -> None:
     """Take pictures of the page, of TensorBoard, and of the terminals."""
 
-    def take(name: str, address: str, width: int, height: int, wait_ms: int = 500, *, whole: bool = False) -> None:
+    def take(
+        name: str, address: str, width: int, height: int, wait_ms: int = 500, *, whole: bool = False, press: str = ""
+    ) -> None:
         page = browser.new_page(viewport={"width": width, "height": height})
         page.goto(address)
         page.wait_for_timeout(wait_ms)
+        if press:
+            page.get_by_text(press).click()
+            page.wait_for_timeout(wait_ms)
         page.screenshot(path=GALLERY / f"{name}.png", full_page=whole)
         page.close()
 
@@ -148,13 +165,14 @@ def look(browser: Any) -> None:
     take("report_400_whole", report, 400, 800, whole=True)
     for name in TERMINALS:
         take(f"{name}_end", (GALLERY / f"{name}.svg").as_uri(), 1760 if "200" in name else 760, 1000)
-    for folder, tabs in {"study": ("timeseries", "hparams", "custom_scalars"), "runs": ("images", "text")}.items():
+    for folder in ("study", "losses", "runs"):
         command = [sys.executable, "-m", "tensorboard.main", "--logdir", f"outputs/{folder}", "--host", "127.0.0.1"]
         with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as board:
             assert board.stderr is not None
             address = next(line for line in board.stderr if " at http" in line).split(" at ")[1].split()[0]
-            for tab in tabs:
-                take(f"tensorboard_{tab}", f"{address}#{tab}", 1400, 1000, WAIT_MS)
+            for name, (place, tab, width, height, press) in BOARDS.items():
+                if place == folder:
+                    take(f"tensorboard_{name}", f"{address}#{tab}", width, height, WAIT_MS, press=press)
             board.terminate()
 
 
