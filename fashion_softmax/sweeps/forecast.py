@@ -157,11 +157,9 @@ def show_forecast(plan: Plan, known: Collection[str]) -> None:
     console = make_console()
     console.print(table)
     size = f"{found.num_bytes / 1e9:.1f} GB" if found.num_bytes > 1e9 else f"{found.num_bytes / 1e6:.0f} MB"
-    console.print(
-        f"takes about {_word_seconds(found.seconds)} in one process of this machine, {found.num_epochs} epochs of all "
-        f"runs together, and about {size} on the disk",
-        soft_wrap=True,
-    )
+    seconds = _word_seconds(found.seconds)
+    console.print(f"takes about {seconds} here in one process, for {found.num_epochs} epochs of all runs together,")
+    console.print(f"and about {size} on the disk")
     if found.same:
         console.print(f"do the same (equal settings, or equal weights after {found.num_steps} steps):")
         for group in found.same[:MAX_SHOWN]:
