@@ -26,7 +26,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 html_theme, html_title, html_show_sphinx, html_copy_source = "furo", "fashion-softmax", False, False
-html_math_renderer = "mathml"
+html_math_renderer, highlight_language = "mathml", "none"
+html_static_path, html_css_files = ["site.css"], ["site.css"]
 autodoc_member_order, autodoc_typehints, default_role = "bysource", "description", "code"
 
 sources: set[str] = set()  # files of the project that pages point at
