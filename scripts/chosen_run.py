@@ -10,7 +10,7 @@ from fashion_softmax.config.settings import printable
 from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import Names
-from fashion_softmax.viewing.ranking import TEST, VALIDATION
+from fashion_softmax.viewing.ranking import compare
 from fashion_softmax.viewing.runs import read_runs
 
 if TYPE_CHECKING:
@@ -70,14 +70,15 @@ def find_run(folder: Path, *, best: bool = False) -> Path:
 
     Args:
         folder: of a run, of a sweep, or above them.
-        best: among several take the one with the best objective, not the one that was saved last. Only runs on the data
-            set of the latest count, and where some have held out validation images, only these.
+        best: among several take not the one that was saved last, but the one that `compare_runs.py` names: the best run
+            of the best setting, among the completed runs on the data set of the latest.
 
     Returns:
         Its folder.
 
     Raises:
         CheckpointError: there is none.
+        ConfigError: the completed runs have no accuracy.
     """
     if (folder / Names.CONFIG.parent).is_dir():
         return folder
@@ -88,10 +89,11 @@ def find_run(folder: Path, *, best: bool = False) -> Path:
     if not best:
         return latest.path
     data = latest.hyperparameters.get("dataset")
-    comparable = [run for run in runs if run.hyperparameters.get("dataset") == data]
-    validated = [run for run in comparable if VALIDATION in run.metrics]  # validation images choose, if there are some
-    comparable = validated or comparable
-    left_out = f"; {count(len(runs) - len(comparable), 'other run')} left out" if len(runs) > len(comparable) else ""
-    by = VALIDATION if validated else TEST
-    print(f"the best of {count(len(comparable), 'run')} on {data} by {by} in the best epoch{left_out}", file=sys.stderr)
-    return max(comparable, key=lambda run: run.best.get("objective", -1.0)).path
+    complete = [run for run in runs if run.hyperparameters.get("dataset") == data and run.state == "completed"]
+    if not complete:
+        raise CheckpointError(f"{folder}: none of its runs on {data} is complete; name a run, or leave out --best")
+    found = compare(complete, is_tested=False)
+    left_out = f"; {count(len(runs) - len(complete), 'other run')} left out" if len(runs) > len(complete) else ""
+    settings = count(len(found.settings), "setting")
+    print(f"the best run of the best of {settings} on {data} by {found.metric}{left_out}", file=sys.stderr)
+    return found.settings[0].best_run.path

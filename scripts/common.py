@@ -152,7 +152,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         help="a run's folder, or one above (default: outputs), and a picture of your own; trust=PACKAGE lets the run "
         "name classes of your own",
     )  # fmt: skip
-    parser.add_argument("--best", action="store_true", help="take the best run in the folder, not the latest")
+    parser.add_argument("--best", action="store_true", help="take the best run of the best setting, not the latest")
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="its epoch (default: last)")
 
 

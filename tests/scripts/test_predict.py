@@ -18,6 +18,7 @@ from PIL import Image
 from fashion_softmax.config.building import build_parts
 from fashion_softmax.config.jobs import compose
 from fashion_softmax.config.schema import resolve
+from fashion_softmax.errors import CheckpointError
 from fashion_softmax.learning.models import SoftmaxRegression
 from fashion_softmax.runs.checkpoint import _seal
 from fashion_softmax.runs.folder import write_folder
@@ -222,18 +223,31 @@ def test_names_in_a_foreign_run_do_not_reach_the_terminal_raw(script: RunScript,
 
 
 def test_folder_of_runs_gives_the_latest_or_the_best(run: Path, tmp_path: Path) -> None:
-    other = Path(shutil.copytree(run, tmp_path / "outputs" / "runs" / "b"))
-    first = Path(shutil.copytree(run, tmp_path / "outputs" / "runs" / "a"))
-    result = (first / "result.json").read_text(encoding="utf-8")
-    (first / "result.json").write_text(re.sub(r'"objective": [\d.]+', '"objective": 1.0', result), encoding="utf-8")
-    os.utime(first / "checkpoints" / "last.pt", (1e9, 1e9))
-    assert find_run(tmp_path / "outputs") == other.resolve()
-    assert find_run(tmp_path / "outputs", best=True) == first.resolve()
-    assert find_run(first) == first
-    config = (first / ".hydra" / "config.yaml").read_text(encoding="utf-8")
-    (first / "run.json").unlink()  # which says that the option was `synthetic`
-    (first / ".hydra" / "config.yaml").write_text(config.replace("make_synthetic", "load_idx"), encoding="utf-8")
-    assert find_run(tmp_path / "outputs", best=True) == other.resolve()  # runs on other data do not count
+    runs = tmp_path / "outputs" / "runs"
+    facts = {"a": (0.2, 0, 0.8), "b": (0.2, 1, 0.82), "lucky": (0.3, 0, 0.9), "d": (0.3, 1, 0.6), "last": (0.1, 0, 0.1)}
+    for name, (lr, seed, accuracy) in facts.items():
+        folder = Path(shutil.copytree(run, runs / name))
+        for file, pattern, line in (
+            ("result.json", r'"test/accuracy": [\d.]+', f'"test/accuracy": {accuracy}'),
+            (".hydra/config.yaml", r"(?m)^  lr: .*", f"  lr: {lr}"),
+            (".hydra/config.yaml", r"(?m)^seed: .*", f"seed: {seed}"),
+        ):
+            text, number = re.subn(pattern, line, (folder / file).read_text(encoding="utf-8"))
+            assert number == 1
+            (folder / file).write_text(text, encoding="utf-8")
+        os.utime(folder / "checkpoints" / "last.pt", (2e9 if name == "last" else 1e9,) * 2)
+    assert find_run(runs / "a") == runs / "a"
+    assert find_run(runs.parent) == (runs / "last").resolve()
+    # As the table ranks: settings by the mean of their seeds, so that one lucky run does not count.
+    assert find_run(runs.parent, best=True) == (runs / "b").resolve()
+    config = (runs / "b" / ".hydra" / "config.yaml").read_text(encoding="utf-8")
+    (runs / "b" / "run.json").unlink()  # which says that the option was `synthetic`
+    (runs / "b" / ".hydra" / "config.yaml").write_text(config.replace("make_synthetic", "load_idx"), encoding="utf-8")
+    assert find_run(runs.parent, best=True) == (runs / "a").resolve()  # runs on other data do not count
+    for path in runs.glob("*/*.json"):
+        path.write_text(path.read_text(encoding="utf-8").replace('"completed"', '"interrupted"'), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="none of its runs on synthetic is complete"):
+        find_run(runs.parent, best=True)
 
 
 @pytest.mark.slow
