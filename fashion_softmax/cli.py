@@ -22,7 +22,7 @@ from fashion_softmax.errors import ConfigError, FashionSoftmaxError, Interrupted
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-_until_the_end = ExitStack()  # of the process
+_until_the_end = ExitStack()  # of the command; Python's own end would be too late, modules are gone then
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     # What is alive at the end may stay so: looking through all of torch's objects once more would take half a second.
     atexit.register(gc.freeze)
     logging.raiseExceptions = False  # a log that cannot be written is no reason to print tracebacks
-    with exit_on_error():
+    with exit_on_error(), _until_the_end:
         import hydra
 
         from fashion_softmax.config.private import TRUSTED_MAIN, VERSION_BASE

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import ROOT, TINY, write_idx, write_idx_folder
+from tests.conftest import COMMAND_TIMEOUT_S, ROOT, TINY, write_idx, write_idx_folder
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,6 +37,21 @@ def assert_refused(result: subprocess.CompletedProcess[str], code: int, tmp_path
     for word in words:
         assert word in result.stderr
     assert not (tmp_path / "run").exists() and not (tmp_path / "sweep").exists()
+
+
+def test_lock_is_free_before_python_ends(train: Train, tmp_path: Path) -> None:
+    """Python takes modules apart at its end: releasing the lock then was a traceback after a complete run."""
+    program = f"""
+import atexit
+from filelock import FileLock
+from fashion_softmax.cli import main
+atexit.register(lambda: FileLock({str(tmp_path / "run" / ".lock")!r}).acquire(timeout=0) and print("free"))
+main()
+"""
+    command = [sys.executable, "-c", program, *TINY, "optimizer=adam", f"hydra.run.dir={tmp_path}/run"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
+    assert result.returncode == 0 and result.stderr == ""
+    assert result.stdout.endswith("free\n")
 
 
 def test_run_leaves_the_files_it_promises(train: Train, tmp_path: Path) -> None:
