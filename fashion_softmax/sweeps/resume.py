@@ -120,7 +120,8 @@ def _find_latest(overrides: Sequence[str], *, is_sweep_wanted: bool) -> Path:
     outputs = Path(project_dir()) / "outputs"
     keys = ("hydra.run.dir=", "hydra.sweep.dir=")
     given = [Path(line.partition("=")[2].strip("'\"")) for line in overrides if line.startswith(keys)]
-    patterns = [f"sweeps/*/{Names.SWEEP}"] if is_sweep_wanted else [f"sweeps/*/{Names.SWEEP}", f"runs/*/{Names.STATUS}"]
+    patterns = [f"sweeps/*/{Names.SWEEP}", f"*/{Names.SWEEP}"]  # those with a name of their own as well
+    patterns += [] if is_sweep_wanted else [f"runs/*/{Names.STATUS}", f"*/{Names.STATUS}"]
     written = [path.parent for pattern in patterns for path in outputs.glob(pattern)]
     found = [folder for folder in given if folder.is_dir()] if given else written
     if not found:

@@ -21,9 +21,11 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from fashion_softmax.config import schema
 from fashion_softmax.config.explain import translate
 from fashion_softmax.errors import CheckpointError, ConfigError, DivergedError
 from fashion_softmax.runs.checkpoint import load_checkpoint
+from fashion_softmax.runs.folder import write_sweep
 from fashion_softmax.runs.training import train_folders
 from fashion_softmax.sweeps.resume import prepare
 from tests import forking
@@ -431,6 +433,22 @@ def test_e4_latest_is_the_newest_sweep_or_run(train: Train, tmp_path: Path, run:
     assert result.returncode == 4 and "there is nothing to resume" in result.stderr
     result = train("resume=latest", f"hydra.run.dir={run}", "trainer.num_epochs=2")
     assert result.returncode == 0 and count_rows(run) == 2, result.stderr
+
+
+def test_latest_may_have_a_name_of_its_own(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(schema, "PACKAGE_DIR", schema.CONFIG_DIR.parent)  # as if installed: outputs/ is here
+    outputs = tmp_path / "outputs"
+    for name, written in (("runs/a", 1e9), ("study", 3e9), ("runs/b", 2e9)):
+        shutil.copytree(run, outputs / name)
+        os.utime(outputs / name, (written, written))
+    more = "trainer.num_epochs=9"
+    assert prepare(["resume=latest", more]) == (outputs / "study", [])
+    shutil.copytree(run, outputs / "sweep" / "000")
+    write_sweep(outputs / "sweep", [["000"]])
+    os.utime(outputs / "sweep", (4e9, 4e9))
+    folder, _ = prepare(["resume=latest", more]) or (None, None)
+    assert folder == outputs / "sweep"
 
 
 @pytest.mark.slow
