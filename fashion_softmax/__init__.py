@@ -12,7 +12,7 @@ True
 (10, 1, 28, 28)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -158,24 +158,23 @@ def list_runs(*folders: str | Path) -> "Runs":
     """
     from fashion_softmax.viewing.runs import Runs
 
-    comparison = _compare(folders)
-    ranked = [
-        run for each in comparison.settings for run in sorted(each.runs, key=lambda run: run is not each.best_run)
-    ]
+    found = _compare(folders)
+    ranked = [run for each in found.settings for run in sorted(each.runs, key=lambda run: run is not each.best_run)]
     return Runs(
         {"name": run.name, "state": run.state, **run.hyperparameters, **run.metrics, "path": str(run.path)}
-        for run in (*ranked, *comparison.unfinished)
+        for run in (*ranked, *found.unfinished)
     )
 
 
 def report(*folders: str | Path, path: str | Path = "report.html") -> Path:
-    """Write the page that compares runs, as `compare_runs.py --html` does, and return its path; see `runs`."""
+    """Write the page of `compare_runs.py --html`, of the runs on the data set of the latest; return its path."""
     from fashion_softmax.files import write_atomically
     from fashion_softmax.viewing.report import make_report
+    from fashion_softmax.viewing.runs import on_latest_data
 
     with _plain_errors():
         Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(Path(path), make_report(_compare(folders)).encode())
+        write_atomically(Path(path), make_report(_compare(folders, on_latest_data)).encode())
     return Path(path).absolute()
 
 
@@ -195,13 +194,13 @@ def _split_place(overrides: Sequence[str], key: str) -> tuple[list[str], list[st
     return lines, place
 
 
-def _compare(folders: tuple[str | Path, ...]) -> Any:
+def _compare(folders: tuple[str | Path, ...], choose: Callable[[Any], Any] = list) -> Any:
     from fashion_softmax.config.schema import project_dir
     from fashion_softmax.viewing.ranking import compare
     from fashion_softmax.viewing.runs import read_runs
 
     with _plain_errors():
-        return compare(read_runs([Path(folder) for folder in folders or (Path(project_dir(), "outputs"),)]))
+        return compare(choose(read_runs([Path(folder) for folder in folders or (Path(project_dir(), "outputs"),)])))
 
 
 @contextmanager

@@ -57,6 +57,8 @@ def load_run_and_photo(options: argparse.Namespace, *not_with_photo: str) -> "tu
     from photo import read_like_folder, read_photo
 
     if "fit" in run.folder.config["dataset"]:  # of dataset=folder, which says how pictures are read
+        if getattr(options, "as_is", False):
+            raise ConfigError("--as-is: the run reads pictures as it read those it was trained on; leave it out")
         photo = read_like_folder(pictures[0], run)
     else:
         images = run.parts.dataset.train.images.numpy()

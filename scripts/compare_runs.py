@@ -13,14 +13,14 @@ import os
 import sys
 from pathlib import Path
 
-from common import make_parser, save, script
+from common import ENDINGS, FORMATS, make_parser, save, script
 from comparison_tables import show_by, show_differences, to_csv
 from conditions import find_key, select
 from rich.console import Console
 
 from fashion_softmax.config.schema import project_dir
 from fashion_softmax.dashboard.console import make_console
-from fashion_softmax.errors import CheckpointError
+from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import finite_or_none
 from fashion_softmax.runs.records import read_folder
 from fashion_softmax.viewing.leaderboard import show_leaderboard
@@ -63,9 +63,11 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--limit", metavar="N", type=int, default=30, help="rows of a table (default: 30); 0 for all")
     parser.add_argument("--diff", metavar="RUN", nargs=2, type=Path, help="show two runs side by side")
     files = {"csv": STDOUT, "json": STDOUT, "html": "report.html", "png": "curves.png"}
-    for name, default in files.items():
-        default_name = "the terminal" if default == STDOUT else default
-        parser.add_argument(f"--{name}", metavar="FILE", nargs="?", const=default, help=f"default: {default_name}")
+    contents = ("a row for each run", "all that is known of them", "a page with tables and pictures", "the curves")
+    for (name, default), what in zip(files.items(), contents, strict=True):
+        where = "to the terminal" if default == STDOUT else f"into {default}"
+        help_text = f"write {what} into FILE (without a name {where})"
+        parser.add_argument(f"--{name}", metavar="FILE", nargs="?", const=default, help=help_text)
     options = parser.parse_args(arguments)
     if options.limit < 0:
         parser.error(f"--limit {options.limit}: a number of rows is expected, 0 for all")
@@ -81,6 +83,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     options.where = [text for text in options.where if not Path(text).is_dir()]
     if options.csv == options.json == STDOUT:
         parser.error("--csv and --json cannot both go to the terminal: name a FILE")
+    if options.png and Path(options.png).suffix[1:].lower() not in FORMATS:
+        parser.error(f"--png {options.png}: a file that ends in {ENDINGS} is expected")
     options.folders = options.folders or [Path(project_dir()) / "outputs"]
     return options
 
@@ -91,6 +95,8 @@ def show(comparison: Comparison, by: str | None, limit: int) -> None:
     if by is None:
         show_leaderboard(console, comparison, limit)
         return
+    if "seed" in by.split(","):
+        raise ConfigError("--by seed: a setting is the mean over its seeds; --where seed=0 compares those of one seed")
     if not comparison.settings:
         raise CheckpointError(f"--by {by}: there is nothing to average, since no run is complete")
     keys = list(dict.fromkeys(key for setting in comparison.settings for key in setting.hyperparameters))
@@ -107,7 +113,7 @@ def write(comparison: Comparison, options: argparse.Namespace) -> None:
     if options.png:
         from figures import encode, make_figure
 
-        save(Path(options.png), encode(make_figure(comparison), "png"))
+        save(Path(options.png), encode(make_figure(comparison), Path(options.png).suffix[1:].lower()))
     if options.html:
         save(Path(options.html), make_report(comparison).encode())
 

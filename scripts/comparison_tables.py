@@ -44,7 +44,7 @@ def show_by(console: Console, comparison: Comparison, keys: Sequence[str]) -> No
             "worst": format_value(means[-1], metric),
             "settings": str(len(group)),
             "runs": str(sum(len(setting.runs) for setting in group)),
-            "not ranked": str(unfinished.count(values)),
+            "not ranked": str(unfinished.count(values)) if unfinished else NOTHING,
         }
         texts = dict(zip(titles, values, strict=True))
         rows.append((texts | {"best setting": word(group[0].hyperparameters, others) or NOTHING}, numbers))
@@ -53,7 +53,8 @@ def show_by(console: Console, comparison: Comparison, keys: Sequence[str]) -> No
         what = " ".join(f"{title}={value}" for title, value in zip(titles, values, strict=True))
         console.print(f"{what}: {count(unfinished.count(values), 'run')}, none of them complete")
     console.print("best: mean ± deviation over its seeds; mean: ± deviation over the settings")
-    console.print("not ranked: runs that diverged, failed or did not end, which no mean counts")
+    if unfinished:
+        console.print("not ranked: runs that diverged, failed or did not end, which no mean counts")
 
 
 def show_differences(console: Console, first: RunFolder, second: RunFolder) -> None:

@@ -10,6 +10,7 @@ from fashion_softmax.config.settings import Value, printable, shorten_keys, show
 from fashion_softmax.dashboard.console import count
 from fashion_softmax.errors import ConfigError
 from fashion_softmax.runs.records import RunFolder
+from fashion_softmax.viewing.runs import on_latest_data
 
 CONDITION = re.compile(r"\s*([\w./]+)\s*(>=|<=|!=|=|>|<)\s*(.+?)\s*")
 ORDERS: dict[str, Callable[[float, float], bool]] = {
@@ -43,14 +44,16 @@ def select(runs: Sequence[RunFolder], conditions: Sequence[str]) -> tuple[list[R
         if all(key in each and test(each[key]) for key, test in tests)
     ]
     if not chosen:
-        raise ConfigError(f"--where {' '.join(conditions)}: none of {count(len(runs), 'run')} is so")
+        known = {key: ", ".join(sorted({show(each[key]) for each in facts if key in each})[:8]) for key, _ in tests}
+        there = "; ".join(f"{key} is {values}" for key, values in known.items())
+        raise ConfigError(f"--where {' '.join(conditions)}: none of {count(len(runs), 'run')} is so; {there}")
     if any(key.partition(".")[0] == "dataset" for key, _ in tests):
         return chosen, ""
-    wanted = max(chosen, key=lambda run: run.started).hyperparameters.get("dataset")
-    others = Counter(_word(run) for run in chosen if run.hyperparameters.get("dataset") != wanted)
+    kept = on_latest_data(chosen)
+    others = Counter(map(_word, chosen)) - Counter(map(_word, kept))
     words = ", ".join(f"{count(number, 'run')} on {name}" for name, number in others.items())
     line = f"left out: {words}; --where dataset={next(iter(others)).partition(' ')[0]} compares these" if others else ""
-    return [run for run in chosen if run.hyperparameters.get("dataset") == wanted], line
+    return kept, line
 
 
 def find_key(name: str, keys: Sequence[str], option: str) -> str:

@@ -4,6 +4,8 @@ Colour-blind readers can tell the colours apart, and a phone can show the sizes.
 """
 
 import io
+import logging
+import sys
 import warnings
 from collections.abc import Sequence
 from statistics import fmean
@@ -73,7 +75,7 @@ def encode(figure: "Figure", suffix: str) -> bytes:
     Returns:
         The file's content, the same for the same figure.
     """
-    from matplotlib import rc_context
+    from matplotlib import get_cachedir, rc_context
     from matplotlib.font_manager import get_font_names
     from matplotlib.text import Text
 
@@ -84,10 +86,17 @@ def encode(figure: "Figure", suffix: str) -> bytes:
     content = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
     # Composing the images of an SVG into one takes minutes where there are a thousand.
-    with warnings.catch_warnings(), rc_context({"svg.hashsalt": "fashion-softmax", "image.composite_image": False}):
-        warnings.filterwarnings("ignore", message="Glyph")  # a character that no font has becomes a box
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font in another weight does as well
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        rc_context({"svg.hashsalt": "fashion-softmax", "image.composite_image": False}),
+    ):
+        warnings.filterwarnings("always", message="Glyph")
         figure.savefig(content, format=suffix, metadata=metadata)
         figure.set_layout_engine("none")  # it has its places now, also in the next file
+    if any("Glyph" in str(each.message) for each in caught):
+        remedy = f"install one, such as Noto Sans CJK, and delete {get_cachedir()}"
+        print(f"characters that no font of this machine has are drawn as boxes; {remedy}", file=sys.stderr)
     return content.getvalue()
 
 

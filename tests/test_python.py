@@ -126,6 +126,11 @@ def test_report(tmp_path: Path) -> None:
     fs.sweep(*TINY, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep")
     path = fs.report(tmp_path / "sweep", path=tmp_path / "page.html")
     assert path == tmp_path / "page.html" and "<!doctype html>" in path.read_text(encoding="utf-8")[:200].lower()
+    idx = write_idx_folder(tmp_path / "data")
+    fs.train("dataset=idx", f"dataset.root={idx}", "trainer.num_epochs=1", f"hydra.run.dir={tmp_path}/other")
+    assert len(fs.runs(tmp_path)) == 3
+    page = fs.report(tmp_path, path=tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "other" in page and "000_seed0" not in page  # on other data, which cannot be compared
 
 
 def test_figures_show_the_run(tmp_path: Path) -> None:

@@ -22,8 +22,7 @@ WIDTH = 350  # pixels; TensorBoard's
 SIDES = 56, 84  # pixels of an image on a sheet, at least and at most; 28 x 28 becomes 56 x 56 or 84 x 84
 GAP, LINE = 8, 16  # pixels between things, and of a line of text
 FONT_SIZE = 11  # pixels
-MAX_CAPTION, MAX_LABEL = 22, 18  # letters
-MAX_TEMPLATES = 100
+MAX_CAPTION, MAX_LABEL, MAX_TEMPLATES = 22, 18, 100  # letters, letters, images
 MAX_CLASSES, CELL = 50, 26  # of a confusion matrix, and the pixels of a cell, at least
 INK, GRID_LINE = (34, 34, 34), (220, 220, 220)
 

@@ -55,7 +55,7 @@ def decode(path: str, recipe: Recipe) -> NDArray[np.uint8] | str:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"has {image.width * image.height} pixels, at most {MAX_PIXELS} are read")
             if not recipe.size and max(image.size) > MAX_SIDE:
-                raise ValueError(f"has {image.height} x {image.width} pixels; make it smaller with dataset.resize=32")
+                raise ValueError(f"has {image.width} x {image.height} pixels; make it smaller with dataset.resize=32")
             return _convert(image, recipe)
     except Exception as error:  # whatever a broken file makes Pillow raise
         if isinstance(error, MemoryError) or getattr(error, "errno", None) in PASSING:
@@ -85,7 +85,7 @@ def _convert(image: "Image.Image", recipe: Recipe) -> NDArray[np.uint8]:
     if recipe.size and image.size != (width, height):
         if recipe.fit == "pad":
             if min(image.size) * max(recipe.size) < max(image.size):
-                raise ValueError(f"has {image.height} x {image.width} pixels, too narrow to be padded")
+                raise ValueError(f"has {image.width} x {image.height} pixels, too narrow to be padded")
             image = ImageOps.pad(image, (width, height), color=recipe.background)
         elif recipe.fit == "crop":
             image = ImageOps.fit(image, (width, height))

@@ -134,8 +134,8 @@ def _write_cache(folder: Path, made_from: dict[str, Any], pictures: Sequence[Pic
                     if isinstance(problem, str):
                         broken += [printable(f"{picture.name} ({problem})")][: MAX_NAMED - len(broken)]
                     elif problem is not None:
-                        first = f"{pictures[is_kept.index(True)].path} has {shape[1]} x {shape[2]}"
-                        sizes = f"has {problem[0]} x {problem[1]} pixels, {first}"
+                        first = f"{pictures[is_kept.index(True)].path} has {shape[2]} x {shape[1]}"
+                        sizes = f"has {problem[1]} x {problem[0]} pixels (width x height), {first}"
                         raise DataError(f"{picture.path}: {sizes}; give all one size, such as dataset.resize=32")
                 parts.append(digest)
                 has_colour |= is_coloured

@@ -80,10 +80,11 @@ class Run:
         """What to try if the finished run is no better than guessing."""
         name, split = next(iter(self.parts.dataset.evaluation_splits.items()))
         share = float(split.labels.bincount().max()) / len(split)
-        if self.objective > share + 2 * math.sqrt(share * (1 - share) / len(split)):
+        if self.objective > (limit := share + 2 * math.sqrt(share * (1 - share) / len(split))):
             return None
-        if share == 1:
-            return f"all {len(split)} {name} images are of one class, so their accuracy says nothing"
+        if limit >= 1:
+            why = "are of one class" if share == 1 else "are too few"
+            return f"all {len(split)} {name} images {why}, so their accuracy says nothing"
         group = self.parts.member.optimizer.param_groups[0]
         # Far worse than equal probabilities for all classes: the steps are too large.
         is_far_off = self.progress.metrics["train/cross_entropy"] > 2 * math.log(self.parts.dataset.num_classes)

@@ -157,8 +157,7 @@ def show_forecast(plan: Plan, known: Collection[str]) -> None:
     console = make_console()
     console.print(table)
     size = f"{found.num_bytes / 1e9:.1f} GB" if found.num_bytes > 1e9 else f"{found.num_bytes / 1e6:.0f} MB"
-    seconds = _word_seconds(found.seconds)
-    console.print(f"takes about {seconds} here in one process, for {found.num_epochs} epochs of all runs together,")
+    console.print(f"takes about {_word_seconds(found.seconds)} here in one process, {found.num_epochs} epochs in all,")
     console.print(f"and about {size} on the disk")
     if found.same:
         console.print(f"do the same (equal settings, or equal weights after {found.num_steps} steps):")

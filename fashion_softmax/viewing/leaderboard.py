@@ -161,9 +161,9 @@ def format_value(value: float | None, metric: str, deviation: float | None = Non
 
 def format_number(value: float, metric: str) -> str:
     """Format a value of a metric without its unit: percent for an accuracy, four decimals for others."""
-    return f"{100 * value:.2f}" if is_accuracy(metric) else word_number(value)
+    return f"{100 * value + 1e-9:.2f}" if is_accuracy(metric) else word_number(value)  # 90.625 goes up, as on the page
 
 
 def format_p(p_value: float) -> str:
     """Format a p-value; a very small one without its digits."""
-    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
+    return f"{p_value + 1e-12:.3f}" if p_value >= 0.001 else "< 0.001"

@@ -34,6 +34,12 @@ def read_runs(folders: Sequence[Path]) -> list[RunFolder]:
     return [read_folder(path, str(path.relative_to(common))) for path in paths]
 
 
+def on_latest_data(runs: Sequence[RunFolder]) -> list[RunFolder]:
+    """Keep the runs on the data set of the run that began last: accuracies on another one cannot be compared."""
+    data = max(runs, key=lambda run: run.started).hyperparameters.get("dataset")
+    return [run for run in runs if run.hyperparameters.get("dataset") == data]
+
+
 def _find_runs(folder: Path) -> Iterator[Path]:
     visited = set()
     for parent, names, files in os.walk(folder, followlinks=True):

@@ -247,7 +247,9 @@ def test_broken_pictures_are_named_or_left_out(pictures: Path, caplog: pytest.Lo
 
 def test_pictures_of_different_sizes_need_a_size(pictures: Path) -> None:
     save(pictures / "dog" / "99.png", grey(1, 7, 5))
-    with pytest.raises(DataError, match=r"dog/99.png: has 7 x 5 pixels, .*0.png has 6 x 5; .*dataset.resize=32"):
+    with pytest.raises(
+        DataError, match=r"dog/99.png: has 5 x 7 pixels \(width x height\), .*0.png has 5 x 6; .*dataset.resize=32"
+    ):
         load(pictures)
     assert load(pictures, resize=4).image_shape == (1, 4, 4)
 
@@ -256,7 +258,7 @@ def test_large_pictures_need_a_size(tmp_path: Path) -> None:
     for name in "ab":
         for number in range(2):
             save(tmp_path / "p" / name / f"{number}.png", grey(number, 1025, 3))
-    with pytest.raises(DataError, match=r"has 1025 x 3 pixels; make it smaller with dataset.resize=32"):
+    with pytest.raises(DataError, match=r"has 3 x 1025 pixels; make it smaller with dataset.resize=32"):
         load(tmp_path / "p")
     assert load(tmp_path / "p", resize=8).image_shape == (1, 8, 8)
 
@@ -507,5 +509,5 @@ def test_names_that_are_no_unicode_or_move_the_cursor(pictures: Path, caplog: py
 
 def test_too_narrow_a_picture_is_not_padded_to_nothing(pictures: Path) -> None:
     save(pictures / "cat" / "line.png", grey(0, 1000, 1))
-    with pytest.raises(DataError, match="1000 x 1 pixels, too narrow to be padded"):
+    with pytest.raises(DataError, match="1 x 1000 pixels, too narrow to be padded"):
         load(pictures, resize=32, fit="pad")

@@ -115,3 +115,11 @@ def test_a_run_that_is_no_better_than_guessing_says_so(
     assert all(each in shown for each in words)
     assert ("guessing" in shown) == bool(words)
     assert ("add dataset.normalize=mean_std" in shown) == (bool(words) and "mean_std" not in job)
+
+
+def test_a_run_with_hardly_a_validation_image_says_that_these_say_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train_folders([write(tmp_path / "run", "dataset.val_size=2")], is_shown=True) == {}
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "all 2 val images are too few, so their accuracy says nothing" in shown and "guessing" not in shown

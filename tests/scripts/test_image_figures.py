@@ -25,6 +25,16 @@ def test_grid_shows_every_image_under_its_name() -> None:
     assert encode(figure, "png").startswith(b"\x89PNG")
 
 
+def test_characters_that_no_font_has_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("figures.ASIAN_FONTS", ())
+    for names, told in ((NAMES, "no font of this machine has are drawn as boxes; install one"), ([("bag",)] * 5, "")):
+        encode(draw_grid(IMAGES, names, 3, "some images"), "png")
+        err = capsys.readouterr().err
+        assert told in err and bool(err) == bool(told) and err.count("\n") <= 1
+
+
 def test_mistakes_alone_are_red_and_framed() -> None:
     captions = [("true: coat", "51 % bag"), ("true: bag", "99 % women's best running shoes")]
     (axes,) = draw_grid(IMAGES[:2], captions, 2, "", [0]).axes

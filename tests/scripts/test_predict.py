@@ -190,6 +190,19 @@ def test_picture_can_be_taken_as_it_is(script: RunScript, drawn: list[Any], run:
     assert refused.code == 2 and "name one after the run" in refused.err
 
 
+def test_run_on_pictures_reads_others_in_its_own_way_only(script: RunScript, tmp_path: Path) -> None:
+    for index in range(20):
+        path = tmp_path / "p" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 10 * index).save(path)
+    data = ["dataset=folder", f"dataset.root={tmp_path}/p", f"dataset.cache_dir={tmp_path}/cache"]
+    folder = write_folder(tmp_path / "run", compose([*data, "trainer.num_epochs=1"]), [], {}).path
+    assert not train_folders([folder])
+    assert "read as the pictures that the run was trained on" in script("predict", folder, path).out
+    refused = script("predict", folder, path, "--as-is")
+    assert refused.code == 2 and refused.err.startswith("ERROR: --as-is: the run reads pictures as it read those")
+
+
 def test_best_run_best_epoch_and_a_picture_alone_are_found_below_outputs(
     script: RunScript, run: Path, tmp_path: Path
 ) -> None:

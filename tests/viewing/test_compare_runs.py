@@ -73,6 +73,11 @@ def test_by_a_key(record_run: RecordRun, compare: Compare) -> None:
     assert "80.00 ± 0.00 %" in answer and "lr=0.1" in answer
     wrong = compare(".", "--by", "los")
     assert wrong.code == 2 and "did you mean loss?" in wrong.err
+    seeds = compare(".", "--by", "seed")
+    assert seeds.code == 2 and "--where seed=0 compares those of one seed" in seeds.err
+    assert "not ranked" not in answer
+    record_run("bad", loss="huber", state="diverged")
+    assert "not ranked: runs that diverged" in compare(".", "--by", "loss").out
 
 
 def test_two_runs_side_by_side(record_run: RecordRun, compare: Compare, tmp_path: Path) -> None:
@@ -95,6 +100,9 @@ def test_files_are_written(record_run: RecordRun, compare: Compare, tmp_path: Pa
         "saved new/curves.png",
     ]
     assert (tmp_path / "new" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert compare("a", "--png", "a.pdf").code == 0 and (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    wrong = compare("a", "--png", "a.jpg")
+    assert wrong.code == 2 and "--png a.jpg: a file that ends in .png, .svg, .pdf is expected" in wrong.err
     assert "1 setting, 1 run" in answer.out and json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
 
 

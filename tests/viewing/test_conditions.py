@@ -51,7 +51,7 @@ def test_runs_meet_all_conditions(names: Any, conditions: list[str], expected: l
         ("los=ce", "no run has the key los; did you mean loss?"),
         ("loss", "is no condition, such as loss=mse,huber"),
         ("lr>big", "big is no number"),
-        ("loss=mse", "none of 5 runs is so"),
+        ("loss=mse", "none of 5 runs is so; loss is ce, huber"),
     ],
 )
 def test_condition_that_means_nothing_is_one_line(names: Any, script: RunScript, condition: str, message: str) -> None:
