@@ -39,6 +39,7 @@ def assert_refused(result: subprocess.CompletedProcess[str], code: int, tmp_path
     assert not (tmp_path / "run").exists() and not (tmp_path / "sweep").exists()
 
 
+@pytest.mark.slow
 def test_lock_is_free_before_python_ends(train: Train, tmp_path: Path) -> None:
     """Python takes modules apart at its end: releasing the lock then was a traceback after a complete run."""
     program = f"""

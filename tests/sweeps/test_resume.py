@@ -362,7 +362,8 @@ def ask_for(runs: Sequence[Path], num_epochs: int) -> None:
         assert prepare([f"resume={run}", f"trainer.num_epochs={num_epochs}"])
 
 
-@pytest.mark.parametrize("num_renamed", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("num_renamed", [1, 3])
 def test_h3_kill_between_the_checkpoints_of_a_stack_changes_nothing(tmp_path: Path, num_renamed: int) -> None:
     jobs = ["loss=ce", "loss=ce optimizer=adam", "loss=mse", "loss=mse optimizer=adam"]
     whole, earlier, runs = (train_stack(tmp_path / str(n), jobs, num_epochs=n) for n in (6, 2, 3))
