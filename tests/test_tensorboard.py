@@ -155,7 +155,7 @@ def test_table_has_a_row_for_each_setting_with_means_over_seeds(
         for tag, values_of_runs in {
             "test/accuracy": [result["objective"] for result in results],
             "best/test_accuracy": [result["best"]["objective"] for result in results],
-            "best/test_cross_entropy": [result["best"]["cross_entropy"] for result in results],
+            "best/test_loss": [result["best"]["loss"] for result in results],
             "time/total_s": [result["seconds"]["total"] for result in results],
             "time/training_s": [result["seconds"]["training"] for result in results],
         }.items():

@@ -38,7 +38,7 @@ class Progress:
 
     Attributes:
         epoch: finished epochs.
-        best: `epoch`, `objective` and `cross_entropy` of the best epoch so far.
+        best: `epoch`, `objective` and `loss` of the best epoch so far.
         metrics: of the last finished epoch, by tag.
         seconds: used so far, in `total` and in `training`.
     """

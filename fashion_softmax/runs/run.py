@@ -167,13 +167,13 @@ class Run:
         """
         progress, metrics = self.progress, report.metrics
         progress.epoch, progress.metrics = report.epoch, metrics
-        name, yardstick = self.parts.objective_name, self.parts.objective_name.replace("accuracy", "cross_entropy")
+        name, loss_name = self.parts.objective_name, self.parts.objective_name.replace("accuracy", "loss")
         if self.objective > progress.best["objective"]:
-            progress.best = {"epoch": report.epoch, "objective": self.objective, "cross_entropy": metrics[yardstick]}
+            progress.best = {"epoch": report.epoch, "objective": self.objective, "loss": metrics[loss_name]}
         progress.seconds["training"] += report.training_s
         progress.seconds["total"] = time.perf_counter() - self._start
         self._dashboard.log_epoch(report.images_seen)
-        best = {name: progress.best["objective"], yardstick: progress.best.get("cross_entropy", math.nan)}
+        best = {name: progress.best["objective"], loss_name: progress.best.get("loss", math.nan)}
         self.recorder.log_epoch(report, best)
         content = make_checkpoint(self.parts.member, progress, self._fingerprint, self._data)
         return {self.path / Names.METRICS: None, self.checkpoint_path: content}
