@@ -11,7 +11,7 @@ from fashion_softmax.dashboard.console import count, shorten
 from fashion_softmax.errors import CheckpointError, ConfigError
 from fashion_softmax.files import Names
 from fashion_softmax.viewing.ranking import compare
-from fashion_softmax.viewing.runs import read_runs
+from fashion_softmax.viewing.runs import on_latest_data, read_runs
 
 if TYPE_CHECKING:
     from photo import Photo
@@ -87,11 +87,11 @@ def find_run(folder: Path, *, best: bool = False) -> Path:
     runs = [run for run in read_runs([folder]) if (run.path / Names.CHECKPOINT).is_file()]
     if not runs:
         raise CheckpointError(f"{folder}: none of its runs has a checkpoint; train one first: python train.py")
-    latest = max(runs, key=lambda run: (run.path / Names.CHECKPOINT).stat().st_mtime_ns)
     if not best:
-        return latest.path
-    data = latest.hyperparameters.get("dataset")
-    complete = [run for run in runs if run.hyperparameters.get("dataset") == data and run.state == "completed"]
+        return max(runs, key=lambda run: (run.path / Names.CHECKPOINT).stat().st_mtime_ns).path
+    comparable = on_latest_data(runs)
+    data = comparable[0].hyperparameters.get("dataset")
+    complete = [run for run in comparable if run.state == "completed"]
     if not complete:
         raise CheckpointError(f"{folder}: none of its runs on {data} is complete; name a run, or leave out --best")
     found = compare(complete, is_tested=False)

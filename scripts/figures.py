@@ -85,8 +85,8 @@ def encode(figure: "Figure", suffix: str) -> bytes:
         text.set_fontfamily(fonts)
     content = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
-    # Composing the images of an SVG into one takes minutes where there are a thousand.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font in another weight does as well
+    # Composing the images of an SVG into one takes minutes where there are a thousand.
     with (
         warnings.catch_warnings(record=True) as caught,
         rc_context({"svg.hashsalt": "fashion-softmax", "image.composite_image": False}),
@@ -94,7 +94,10 @@ def encode(figure: "Figure", suffix: str) -> bytes:
         warnings.filterwarnings("always", message="Glyph")
         figure.savefig(content, format=suffix, metadata=metadata)
         figure.set_layout_engine("none")  # it has its places now, also in the next file
-    if any("Glyph" in str(each.message) for each in caught):
+    others = [each for each in caught if "Glyph" not in str(each.message)]
+    for each in others:
+        warnings.warn(each.message, each.category, stacklevel=2)
+    if len(others) < len(caught):
         remedy = f"install one, such as Noto Sans CJK, and delete {get_cachedir()}"
         print(f"characters that no font of this machine has are drawn as boxes; {remedy}", file=sys.stderr)
     return content.getvalue()

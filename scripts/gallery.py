@@ -165,7 +165,7 @@ def look(browser: Any) -> None:
     take("report_400_whole", report, 400, 800, whole=True)
     for name in TERMINALS:
         take(f"{name}_end", (GALLERY / f"{name}.svg").as_uri(), 1760 if "200" in name else 760, 1000)
-    for folder in ("study", "losses", "runs"):
+    for folder in dict.fromkeys(place for place, *_ in BOARDS.values()):
         command = [sys.executable, "-m", "tensorboard.main", "--logdir", f"outputs/{folder}", "--host", "127.0.0.1"]
         with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as board:
             assert board.stderr is not None

@@ -95,6 +95,14 @@ def fashion_mnist_root() -> Path:
     return root
 
 
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if installed: data and outputs are below the folder where one stands, not in this checkout."""
+    from fashion_softmax.config import schema
+
+    monkeypatch.setattr(schema, "PACKAGE_DIR", schema.CONFIG_DIR.parent)
+
+
 def copy_project(folder: Path) -> Path:
     """Copy what commands need: what they write into the project's folder does not come into this one then."""
     for part in ("conf", "docs", "fashion_softmax", "hydra_plugins", "scripts", "train.py"):

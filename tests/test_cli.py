@@ -40,7 +40,7 @@ def assert_refused(result: subprocess.CompletedProcess[str], code: int, tmp_path
 
 
 @pytest.mark.slow
-def test_lock_is_free_before_python_ends(train: Train, tmp_path: Path) -> None:
+def test_lock_is_free_before_python_ends(tmp_path: Path) -> None:
     """Python takes modules apart at its end: releasing the lock then was a traceback after a complete run."""
     program = f"""
 import atexit

@@ -34,9 +34,8 @@ def test_commands_print_what_the_page_shows(project: Path, fashion_mnist_root: P
         program, *arguments = shlex.split(command)
         assert program == "python"
         script, *others = arguments
-        folder = (
-            project if "time_loading" in script else whole
-        )  # a pass of the lesson's loop over all images takes 10 s
+        # A pass of the lesson's own loop over all images takes ten seconds.
+        folder = project if "time_loading" in script else whole
         environment = {**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "100"}
         result = forking.run([str(folder / script), *others], folder, environment, COMMAND_TIMEOUT_S)
         output = result.stdout + result.stderr

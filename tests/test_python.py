@@ -17,7 +17,6 @@ from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
 import fashion_softmax as fs
-from fashion_softmax.config import schema
 from fashion_softmax.config.private import VERSION_BASE
 from fashion_softmax.errors import CheckpointError, ConfigError, DataError, SweepError
 from fashion_softmax.learning.losses import CrossEntropy
@@ -29,12 +28,6 @@ Train = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs without a folder of their own are written below the one where one stands, not into this checkout."""
-    monkeypatch.setattr(schema, "PACKAGE_DIR", schema.CONFIG_DIR.parent)
 
 
 @pytest.mark.usefixtures("installed")

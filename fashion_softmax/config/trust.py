@@ -96,7 +96,7 @@ def check_config(config: Any, trusted: Sequence[str], source: Path) -> None:
         elif is_target and not (text.startswith(packages) or _is_component(text)):
             remedy = (
                 "it is no component of fashion-softmax, torch.nn or torch.optim; if you know what it does, add "
-                f"trust={text.partition('.')[0]}, from Python trusted=['{text.partition('.')[0]}']"
+                f"trust={(package := text.partition('.')[0])}, from Python trusted=['{package}']"
             )
         else:
             continue

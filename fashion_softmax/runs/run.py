@@ -165,15 +165,15 @@ class Run:
             What has to be on the disk before the epoch counts, see `write_together`: the metrics and the checkpoint.
             What the run was planned with is there after half a minute: a power cut before takes no more than that.
         """
-        progress, metrics = self.progress, report.metrics
-        progress.epoch, progress.metrics = report.epoch, metrics
-        name, loss_name = self.parts.objective_name, self.parts.objective_name.replace("accuracy", "loss")
+        progress = self.progress
+        progress.epoch, progress.metrics = report.epoch, report.metrics
+        loss_name = self.parts.objective_name.replace("accuracy", "loss")
         if self.objective > progress.best["objective"]:
-            progress.best = {"epoch": report.epoch, "objective": self.objective, "loss": metrics[loss_name]}
+            progress.best = {"epoch": report.epoch, "objective": self.objective, "loss": report.metrics[loss_name]}
         progress.seconds["training"] += report.training_s
         progress.seconds["total"] = time.perf_counter() - self._start
         self._dashboard.log_epoch(report.images_seen)
-        best = {name: progress.best["objective"], loss_name: progress.best.get("loss", math.nan)}
+        best = {self.parts.objective_name: progress.best["objective"], loss_name: progress.best.get("loss", math.nan)}
         self.recorder.log_epoch(report, best)
         content = make_checkpoint(self.parts.member, progress, self._fingerprint, self._data)
         return {self.path / Names.METRICS: None, self.checkpoint_path: content}

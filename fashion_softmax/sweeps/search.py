@@ -68,9 +68,9 @@ def search(
             if not numbers:
                 break
             folders = _find_folders(sweep_dir)
-            if runs := [read_folder(folders[number]) for number in numbers if number in folders]:
-                problem = train_all(sweep_dir, runs, launch)
-            told = [_tell(study, run.read_again()) for run in runs]
+            if runs := {number: read_folder(folders[number]) for number in numbers if number in folders}:
+                problem = train_all(sweep_dir, list(runs.values()), launch)
+            told = [_tell(study, number, run.read_again()) for number, run in runs.items()]
             is_known = all(told)
             _show_progress(study, options)
         folders = _find_folders(sweep_dir)
@@ -173,9 +173,8 @@ def _find_folders(sweep_dir: Path) -> dict[int, Path]:
     return {int(path.name.partition("_")[0]): path for path in paths}
 
 
-def _tell(study: optuna.Study, run: RunFolder) -> bool:
+def _tell(study: optuna.Study, number: int, run: RunFolder) -> bool:
     """Tell Optuna what became of a trial, if that is known yet."""
-    number = int(run.path.name.partition("_")[0])
     if run.is_finished:
         study.tell(number, float(run.result["objective"]))
     elif run.state == "discarded":

@@ -21,7 +21,6 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fashion_softmax.config import schema
 from fashion_softmax.config.explain import translate
 from fashion_softmax.errors import CheckpointError, ConfigError, DivergedError
 from fashion_softmax.runs.checkpoint import load_checkpoint
@@ -436,9 +435,9 @@ def test_e4_latest_is_the_newest_sweep_or_run(train: Train, tmp_path: Path, run:
     assert result.returncode == 0 and count_rows(run) == 2, result.stderr
 
 
+@pytest.mark.usefixtures("installed")
 def test_latest_may_have_a_name_of_its_own(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(schema, "PACKAGE_DIR", schema.CONFIG_DIR.parent)  # as if installed: outputs/ is here
     outputs = tmp_path / "outputs"
     for name, written in (("runs/a", 1e9), ("study", 3e9), ("runs/b", 2e9)):
         shutil.copytree(run, outputs / name)
